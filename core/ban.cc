@@ -1,0 +1,68 @@
+#include "core/ban.h"
+
+#include "core/client.h"
+#include "core/verdict.h"
+
+namespace breakwater {
+
+const char* OriginName(Origin origin) {
+  switch (origin) {
+    case Origin::kList:
+      return "list";
+    case Origin::kOperator:
+      return "operator";
+    case Origin::kBeforeRestart:
+      return "before-restart";
+  }
+  return "?";
+}
+
+const char* FrontName(Front front) {
+  switch (front) {
+    case Front::kPolicy:
+      return "policy";
+    case Front::kMilter:
+      return "milter";
+    case Front::kOperator:
+      return "operator";
+  }
+  return "?";
+}
+
+const char* ActionName(Action action) {
+  switch (action) {
+    case Action::kPass:
+      return "pass";
+    case Action::kDefer:
+      return "defer";
+    case Action::kReject:
+      return "reject";
+  }
+  return "?";
+}
+
+const char* ReasonName(Reason reason) {
+  switch (reason) {
+    case Reason::kClean:
+      return "clean";
+    case Reason::kNotAsked:
+      return "not-asked";
+    case Reason::kSubmission:
+      return "submission";
+    case Reason::kProtected:
+      return "protected";
+    case Reason::kAuthenticated:
+      return "authenticated";
+    case Reason::kOverdue:
+      return "overdue";
+    case Reason::kOverloaded:
+      return "overloaded";
+    case Reason::kListed:
+      return "listed";
+    case Reason::kBanned:
+      return "banned";
+  }
+  return "?";
+}
+
+}  // namespace breakwater

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/address.h"
+#include "core/clock.h"
+
+namespace breakwater {
+
+enum class Origin : uint8_t {
+  kList,           // a DNS list
+  kOperator,       // `breakwater ban`
+  kBeforeRestart,  // found in the kernel's set at start
+};
+
+const char* OriginName(Origin origin);  // "list", "operator", "before-restart"
+
+// Who is kept out, until when and why.
+struct Ban {
+  Network network;  // as Network::OfClient makes it
+  Instant expires;
+  Origin origin = Origin::kList;
+  uint32_t count = 1;  // how often it was imposed while in force
+  int code = 521;
+  std::string id;
+  std::string label;  // the list's; empty if none
+  std::string text;   // of the reply
+};
+
+}  // namespace breakwater

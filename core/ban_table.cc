@@ -1,0 +1,106 @@
+#include "core/ban_table.h"
+
+#include <algorithm>
+
+namespace breakwater {
+
+Ban BanTable::Add(const Ban& ban, Instant now) {
+  const std::lock_guard lock(mutex_);
+  const auto [place, added] = bans_.try_emplace(ban.network, ban);
+  Ban& kept = place->second;
+  if (!added) {
+    if (kept.expires <= now) {
+      kept = ban;
+    } else {
+      ++kept.count;
+      if (ban.expires <= kept.expires) return kept;
+      kept.expires = ban.expires;
+    }
+  }
+  const Ban result = kept;
+  PushEnding(result);
+  while (bans_.size() > capacity_) {
+    if (!IsStale(endings_.front())) bans_.erase(endings_.front().network);
+    PopEnding();
+  }
+  return result;
+}
+
+std::optional<Ban> BanTable::Remove(const Network& network) {
+  const std::lock_guard lock(mutex_);
+  const auto place = bans_.find(network);
+  if (place == bans_.end()) return std::nullopt;
+  Ban removed = std::move(place->second);
+  bans_.erase(place);
+  return removed;
+}
+
+std::optional<Ban> BanTable::Find(const IpAddress& client, Instant now) const {
+  return Find(Network::OfClient(client), now);
+}
+
+std::optional<Ban> BanTable::Find(const Network& network, Instant now) const {
+  const std::lock_guard lock(mutex_);
+  const auto place = bans_.find(network);
+  if (place == bans_.end() || place->second.expires <= now) {
+    return std::nullopt;
+  }
+  return place->second;
+}
+
+void BanTable::Expire(Instant now) {
+  const std::lock_guard lock(mutex_);
+  while (!endings_.empty() && endings_.front().expires <= now) {
+    if (!IsStale(endings_.front())) bans_.erase(endings_.front().network);
+    PopEnding();
+  }
+}
+
+std::vector<Ban> BanTable::List(Instant now, size_t most) const {
+  std::vector<Ban> result;
+  {
+    const std::lock_guard lock(mutex_);
+    result.reserve(bans_.size());
+    for (const auto& [network, ban] : bans_) {
+      if (ban.expires > now) result.push_back(ban);
+    }
+  }
+  const auto sooner = [](const Ban& a, const Ban& b) {
+    return a.expires < b.expires;
+  };
+  const size_t shown = std::min(most, result.size());
+  std::partial_sort(result.begin(), result.begin() + shown, result.end(),
+                    sooner);
+  result.resize(shown);
+  return result;
+}
+
+size_t BanTable::size() const {
+  const std::lock_guard lock(mutex_);
+  return bans_.size();
+}
+
+bool BanTable::IsStale(const Ending& ending) const {
+  const auto place = bans_.find(ending.network);
+  return place == bans_.end() || place->second.expires != ending.expires;
+}
+
+void BanTable::PopEnding() {
+  std::pop_heap(endings_.begin(), endings_.end(), EndsLater);
+  endings_.pop_back();
+}
+
+void BanTable::PushEnding(const Ban& ban) {
+  endings_.push_back({.expires = ban.expires, .network = ban.network});
+  std::push_heap(endings_.begin(), endings_.end(), EndsLater);
+  // Prolonging and removing leave stale endings behind; when they outnumber
+  // the bans, start over, so that the heap is bounded as the table is.
+  if (endings_.size() <= 2 * bans_.size() + 64) return;
+  endings_.clear();
+  for (const auto& [network, kept] : bans_) {
+    endings_.push_back({.expires = kept.expires, .network = network});
+  }
+  std::make_heap(endings_.begin(), endings_.end(), EndsLater);
+}
+
+}  // namespace breakwater

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "core/ban.h"
+#include "core/clock.h"
+
+namespace breakwater {
+
+// Who is kept out. The kernel owns the expiry of what it holds; this table is
+// what answers a banned client's callbacks and what the operator is shown.
+//
+// Any thread may ask; only the loop changes it. Bounded: beyond `capacity` the
+// ban that would end soonest makes room.
+class BanTable {
+ public:
+  explicit BanTable(size_t capacity) : capacity_(capacity) {}
+
+  // Puts the ban in force, or prolongs the one that is: never shortens it. The
+  // first reason, id and origin stay, as the client was told them. Returns
+  // what is in force afterwards.
+  Ban Add(const Ban& ban, Instant now);
+  // What was in force, if anything was.
+  std::optional<Ban> Remove(const Network& network);
+  // The ban that covers this client.
+  std::optional<Ban> Find(const IpAddress& client, Instant now) const;
+  std::optional<Ban> Find(const Network& network, Instant now) const;
+  // Drops what has ended. Cheap when little has.
+  void Expire(Instant now);
+
+  // The bans in force, soonest to end first, at most `most` of them.
+  std::vector<Ban> List(Instant now, size_t most) const;
+  size_t size() const;
+
+ private:
+  struct Ending {
+    Instant expires;
+    Network network;
+  };
+  static bool EndsLater(const Ending& a, const Ending& b) {
+    return a.expires > b.expires;
+  }
+
+  // An ending whose ban was prolonged or removed is stale and is passed over.
+  bool IsStale(const Ending& ending) const;
+  void PopEnding();
+  void PushEnding(const Ban& ban);
+
+  const size_t capacity_;
+  mutable std::mutex mutex_;
+  absl::flat_hash_map<Network, Ban> bans_;  // guarded by mutex_
+  std::vector<Ending> endings_;             // a heap; guarded by mutex_
+};
+
+}  // namespace breakwater

@@ -1,0 +1,143 @@
+#include "core/record.h"
+
+#include <cstring>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace breakwater {
+namespace {
+
+// Where the fields stand in the 80 bytes.
+enum Offset : size_t {
+  kKindAt = 0,
+  kDetailAt = 1,
+  kLengthAt = 2,
+  kZeroAt = 3,
+  kSerialAt = 4,
+  kNetworkAt = 8,
+  kClientAt = 24,
+  kServerAt = 40,
+  kClientPortAt = 56,
+  kServerPortAt = 58,
+  kSecondsAt = 60,
+  kNumberAt = 64,
+  kReservedAt = 72,
+};
+
+template <typename T>
+void Put(RecordBytes& bytes, size_t at, const T& value) {
+  std::memcpy(bytes.data() + at, &value, sizeof value);
+}
+
+template <typename T>
+T Get(absl::Span<const uint8_t> bytes, size_t at) {
+  T value;
+  std::memcpy(&value, bytes.data() + at, sizeof value);
+  return value;
+}
+
+bool IsKnown(uint8_t kind) {
+  const auto in = [kind](RecordKind first, RecordKind last) {
+    return static_cast<uint8_t>(first) <= kind &&
+           kind <= static_cast<uint8_t>(last);
+  };
+  return in(RecordKind::kHello, RecordKind::kHello) ||
+         in(RecordKind::kBan, RecordKind::kList) ||
+         in(RecordKind::kProtected, RecordKind::kCounter);
+}
+
+bool NeedsConnection(RecordKind kind) {
+  return kind == RecordKind::kEndAfterReply || kind == RecordKind::kDestroy ||
+         kind == RecordKind::kSpare || kind == RecordKind::kForget;
+}
+
+uint8_t LastDetail(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::kProtected:
+      return static_cast<uint8_t>(ProtectionSource::kGateway);
+    case RecordKind::kRefused:
+      return static_cast<uint8_t>(Refusal::kKernel);
+    case RecordKind::kCounter:
+      return static_cast<uint8_t>(EnforcerCounter::kLast);
+    default:
+      return 0;
+  }
+}
+
+absl::Status Bad(const char* field, uint64_t value) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("record: ", field, " is ", value));
+}
+
+}  // namespace
+
+RecordBytes EncodeRecord(const Record& record) {
+  RecordBytes bytes{};
+  Put(bytes, kKindAt, record.kind);
+  Put(bytes, kDetailAt, record.detail);
+  Put(bytes, kLengthAt, record.network.length);
+  Put(bytes, kSerialAt, record.serial);
+  Put(bytes, kNetworkAt, record.network.address.bytes);
+  Put(bytes, kClientAt, record.connection.client.bytes);
+  Put(bytes, kServerAt, record.connection.server.bytes);
+  Put(bytes, kClientPortAt, record.connection.client_port);
+  Put(bytes, kServerPortAt, record.connection.server_port);
+  Put(bytes, kSecondsAt, record.seconds);
+  Put(bytes, kNumberAt, record.number);
+  return bytes;
+}
+
+absl::StatusOr<Record> DecodeRecord(absl::Span<const uint8_t> bytes) {
+  if (bytes.size() != kRecordSize) return Bad("size", bytes.size());
+  const auto kind = Get<uint8_t>(bytes, kKindAt);
+  if (!IsKnown(kind)) return Bad("kind", kind);
+  if (const auto zero = Get<uint8_t>(bytes, kZeroAt); zero != 0) {
+    return Bad("padding", zero);
+  }
+  if (const auto zero = Get<uint64_t>(bytes, kReservedAt); zero != 0) {
+    return Bad("reserved", zero);
+  }
+
+  Record record;
+  record.kind = static_cast<RecordKind>(kind);
+  record.detail = Get<uint8_t>(bytes, kDetailAt);
+  record.serial = Get<uint32_t>(bytes, kSerialAt);
+  record.network.address.bytes =
+      Get<std::array<uint8_t, 16>>(bytes, kNetworkAt);
+  record.network.length = Get<uint8_t>(bytes, kLengthAt);
+  record.connection.client.bytes =
+      Get<std::array<uint8_t, 16>>(bytes, kClientAt);
+  record.connection.server.bytes =
+      Get<std::array<uint8_t, 16>>(bytes, kServerAt);
+  record.connection.client_port = Get<uint16_t>(bytes, kClientPortAt);
+  record.connection.server_port = Get<uint16_t>(bytes, kServerPortAt);
+  record.seconds = Get<uint32_t>(bytes, kSecondsAt);
+  record.number = Get<uint64_t>(bytes, kNumberAt);
+
+  const uint8_t last = LastDetail(record.kind);
+  if (record.detail > last || (last > 0 && record.detail == 0)) {
+    return Bad("detail", record.detail);
+  }
+  if (record.network.length > 128) {
+    return Bad("prefix length", record.network.length);
+  }
+  if (Network::Of(record.network.address, record.network.length) !=
+      record.network) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("record: network ", record.network.ToString(),
+                     " has bits set behind its prefix"));
+  }
+  if (record.seconds > kLongestBanSeconds) {
+    return Bad("seconds", record.seconds);
+  }
+  if (record.kind == RecordKind::kBan && record.seconds == 0) {
+    return Bad("seconds of a ban", record.seconds);
+  }
+  if (NeedsConnection(record.kind) && !record.connection.IsComplete()) {
+    return absl::InvalidArgumentError("record: connection is incomplete");
+  }
+  return record;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/address.h"
+#include "core/client.h"
+
+namespace breakwater {
+
+// What the daemon and the enforcer say to each other: packets of fixed-size
+// binary records over a SOCK_SEQPACKET unix socket on one host, so numbers are
+// in host order. There is no text in it and nothing of variable length.
+//
+// A conversation: each side begins with one kHello. The enforcer then says
+// what it protects (kProtected ..., kProtectedEnd), the daemon asks for what
+// the sets hold (kList; kEntry ..., kEntriesEnd) and from then on sends orders.
+// Each packet of orders is answered by one kApplied with its serial, after
+// everything in it is in the kernel; the daemon has one such packet on its way
+// at a time, and what comes meanwhile goes into the next.
+enum class RecordKind : uint8_t {
+  kHello = 1,  // number: kProtocolVersion
+
+  // The daemon's orders.
+  kBan = 16,       // network, seconds
+  kUnban,          // network
+  kEndAfterReply,  // connection: close it once our reply was acknowledged
+  kDestroy,        // connection: close it now
+  kSpare,          // connection: authenticated, never to be destroyed
+  kForget,         // connection: is over, stop sparing it
+  kList,           // asks for kEntry ... kEntriesEnd
+
+  // The enforcer's words.
+  kProtected = 32,  // network, detail: ProtectionSource
+  kProtectedEnd,
+  kApplied,  // serial
+  kRefused,  // serial, network, detail: Refusal
+  kEntry,    // network, seconds that are left
+  kEntriesEnd,
+  kSetsMade,  // sets were missing and are there again, empty: say all bans
+  kCounter,   // detail: EnforcerCounter, number: since the enforcer started
+};
+
+enum class ProtectionSource : uint8_t {
+  kConfigured = 1,  // the root-owned configuration names it
+  kOwnAddress,      // an interface of this host has it
+  kGateway,         // a route of this host goes through it
+};
+
+enum class Refusal : uint8_t {
+  kProtected = 1,  // the network holds a protected address
+  kTooFast,        // beyond the enforcer's own rate limit
+  kSetFull,
+  kKernel,  // the kernel refused; the enforcer's log says why
+};
+
+enum class EnforcerCounter : uint8_t {
+  kAdded = 1,     // elements put into a set or refreshed
+  kRemoved,       // elements taken out
+  kRefused,       // orders refused
+  kDestroyed,     // sockets destroyed
+  kDumps,         // socket dumps made
+  kSetsMade,      // times that sets had to be made again
+  kKernelErrors,  // netlink calls that failed
+  kLast = kKernelErrors,
+};
+
+inline constexpr uint64_t kProtocolVersion = 1;
+// Timeouts in the kernel's sets are seconds below 2^31 / 1000 (ipset(8)).
+inline constexpr uint32_t kLongestBanSeconds = 2'147'483;
+
+struct Record {
+  RecordKind kind = RecordKind::kHello;
+  uint8_t detail = 0;
+  uint32_t serial = 0;
+  Network network{.address = {}, .length = 0};
+  Connection connection;
+  uint32_t seconds = 0;
+  uint64_t number = 0;
+
+  bool operator==(const Record&) const = default;
+};
+
+inline constexpr size_t kRecordSize = 80;
+// Records in one packet; 20 KiB fit any socket buffer.
+inline constexpr size_t kMostRecords = 256;
+
+using RecordBytes = std::array<uint8_t, kRecordSize>;
+RecordBytes EncodeRecord(const Record& record);
+
+// Reads exactly one record; `bytes` may be anything. The error names the
+// field. What is returned is sound: a known kind, a prefix without bits behind
+// it, a detail that its kind allows, complete connections where one is due.
+absl::StatusOr<Record> DecodeRecord(absl::Span<const uint8_t> bytes);
+
+}  // namespace breakwater

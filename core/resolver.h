@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "asio/io_context.hpp"
+#include "core/dns_answer.h"
+#include "core/dns_options.h"
+
+namespace breakwater {
+
+// Asks DNS servers, with c-ares on the loop. Loop thread only.
+class Resolver {
+ public:
+  using Done = absl::AnyInvocable<void(DnsAnswer)>;
+
+  static absl::StatusOr<std::unique_ptr<Resolver>> Make(
+      asio::io_context& loop, const ResolverOptions& options);
+  // Questions in flight end with kCancelled.
+  virtual ~Resolver() = default;
+
+  // `done` is called exactly once, never from within this call.
+  virtual void Query(const std::string& name, DnsType type, Done done) = 0;
+  virtual size_t in_flight() const = 0;
+};
+
+}  // namespace breakwater

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/random/random.h"
+#include "asio/awaitable.hpp"
+#include "asio/io_context.hpp"
+#include "asio/steady_timer.hpp"
+#include "core/ban_table.h"
+#include "core/client.h"
+#include "core/enforcer.h"
+#include "core/judge.h"
+#include "core/lists.h"
+#include "core/metrics.h"
+#include "core/screening.h"
+#include "core/verdict.h"
+
+namespace breakwater {
+
+// The path of one connection, from "who is this?" to "keep it out". Read this
+// first.
+//
+// A front asks (Start from a thread of its own, Screen on the loop), gives the
+// answer to the MTA and then says so (Answered): only then is the client
+// banned, so that its first contact always gets a reply with a reason. Later
+// callbacks of a banned client are answered from Banned.
+//
+// The loop's, except where it says "any thread". Everything that the
+// constructor takes must outlive it.
+class Screener {
+ public:
+  Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
+           Enforcer& enforcer, Metrics& metrics,
+           std::shared_ptr<const Rules> rules);
+  ~Screener();
+
+  void SetRules(std::shared_ptr<const Rules> rules);
+  const std::shared_ptr<const Rules>& rules() const { return rules_; }
+
+  // --- The policy server's side ---
+  // The verdict, if it takes no asking; else nothing.
+  std::optional<Verdict> Known(const Client& client);
+  asio::awaitable<Verdict> Screen(Client client);
+  // The reply stands on its way to the MTA; `client` as it was judged.
+  void Answered(const Client& client, const Verdict& verdict);
+
+  // --- The milter's side: any thread ---
+  // Begins, and remembers the session until Closed.
+  std::shared_ptr<Screening> Start(Client client);
+  void AnsweredFrom(std::shared_ptr<Screening> screening);
+  // The MTA says that a user has logged in: the session is spared and whatever
+  // its verdict was, it is not answered with it.
+  void Authenticated(std::shared_ptr<Screening> screening);
+  void Closed(std::shared_ptr<Screening> screening);
+  // The verdict of a client whose ban is in force; nothing in observe mode.
+  std::optional<Verdict> Banned(const Client& client) const;
+  // Says in log and metrics that a later callback was answered by `verdict`,
+  // and has the session ended after it.
+  void AnsweredLater(const Client& client, const Verdict& verdict);
+
+  // --- The operator's side ---
+  // Imposes a ban whose network, expiry and reason the caller chose. Refused
+  // when it would cover a protected address.
+  absl::Status BanByOperator(const IpAddress& address, Duration length,
+                             std::string text);
+  // What was in force, if anything was; the kernel is told in either case.
+  std::optional<Ban> Unban(const IpAddress& address);
+
+  size_t waiting() const { return waiting_.size(); }
+  size_t sessions() const { return sessions_.size(); }
+
+ private:
+  // Equal questions are joined: all who wait for a verdict about one address.
+  struct Waiting {
+    std::vector<std::shared_ptr<Screening>> screenings;
+    Instant since;
+  };
+  // A session that the milter knows to be open.
+  struct Session {
+    std::shared_ptr<Screening> screening;
+    bool authenticated = false;
+    bool answered = false;
+  };
+  struct Patience {
+    Instant ends;
+    std::weak_ptr<Screening> screening;
+  };
+
+  void Begin(std::shared_ptr<Screening> screening);
+  asio::awaitable<void> Run(IpAddress address);
+  asio::awaitable<Verdict> VerdictFrom(IpAddress address, Answers answers);
+  void Finish(const IpAddress& address, const Verdict& verdict);
+
+  void Impose(const Client& client, const Verdict& verdict);
+  void PutInForce(const Ban& ban);
+  void WatchPatience(const std::shared_ptr<Screening>& screening);
+  asio::awaitable<void> EndTheSilent();
+  std::string NewId();
+
+  asio::io_context& loop_;
+  Lists& lists_;
+  BanTable& bans_;
+  Enforcer& enforcer_;
+  Metrics& metrics_;
+  std::shared_ptr<const Rules> rules_;
+  std::atomic<bool> observe_;
+
+  absl::flat_hash_map<IpAddress, Waiting> waiting_;
+  absl::flat_hash_map<Screening*, Session> sessions_;
+  absl::flat_hash_map<Network, std::vector<Screening*>> sessions_by_network_;
+  std::deque<Patience> patience_;  // soonest first
+  asio::steady_timer patience_timer_;
+  absl::BitGen random_;
+};
+
+}  // namespace breakwater

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "core/client.h"
+#include "core/clock.h"
+#include "core/verdict.h"
+
+namespace breakwater {
+
+// A verdict on its way, shared by the one who asked and the loop. It is
+// completed once, on the loop, and never changes afterwards.
+class Screening {
+ public:
+  explicit Screening(Client client) : client_(std::move(client)) {}
+
+  const Client& client() const { return client_; }
+
+  // Any thread but the loop. Nothing if the verdict did not come in time.
+  std::optional<Verdict> Wait(Duration longest) const;
+  // Any thread.
+  std::optional<Verdict> verdict() const;
+
+  // Loop thread. Does nothing if there is a verdict already.
+  void Complete(const Verdict& verdict);
+  // Loop thread. `done` is called on the loop, at once if there is a verdict.
+  void WhenComplete(absl::AnyInvocable<void(const Verdict&)> done);
+
+ private:
+  const Client client_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable completed_;
+  std::optional<Verdict> verdict_;                          // by mutex_
+  absl::AnyInvocable<void(const Verdict&)> when_complete_;  // loop only
+};
+
+}  // namespace breakwater

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/clock.h"
+
+namespace breakwater {
+
+enum class Action : uint8_t { kPass, kDefer, kReject };
+
+const char* ActionName(Action action);  // "pass", "defer", "reject"
+
+// Why a verdict is what it is.
+enum class Reason : uint8_t {
+  kClean,          // asked, and no list holds the client
+  kNotAsked,       // nothing to ask: no address, or no zones
+  kSubmission,     // came to a port where users submit mail
+  kProtected,      // own, gateway, loopback or configured network
+  kAuthenticated,  // a user of this server
+  kOverdue,        // the deadline came first
+  kOverloaded,     // too many lookups at once
+  kListed,         // a DNS list holds the client
+  kBanned,         // a ban is in force
+};
+
+const char* ReasonName(Reason reason);  // "clean", "listed", ... as logged
+
+// What is to be done about a client, and why.
+struct Verdict {
+  Action action = Action::kPass;
+  Reason reason = Reason::kClean;
+  std::string label;  // of the list that decided; empty if none did
+  // The full reply to the client when the action is not kPass: code, enhanced
+  // status code (RFC 3463) and text, e.g. 521, "5.7.1", "Client ... [id 7f3a]".
+  int code = 0;
+  std::string text;
+  std::string id;  // stands in the reply and in the log
+  // How long to ban, if at all.
+  std::optional<Duration> ban;
+
+  std::string enhanced_code() const { return code < 500 ? "4.7.1" : "5.7.1"; }
+};
+
+}  // namespace breakwater

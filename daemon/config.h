@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/dns_options.h"
+#include "core/judge.h"
+#include "core/log.h"
+
+namespace breakwater {
+
+// Who may connect to a unix socket that we make.
+struct SocketAccess {
+  std::string group;     // a name or a number; empty: leave as created
+  uint32_t mode = 0660;  // permissions of the socket file
+};
+
+struct MilterConfig {
+  std::string socket;  // "unix:/path" or "inet:PORT@ADDRESS"; empty: off
+  SocketAccess access;
+};
+
+struct PolicyConfig {
+  std::vector<std::string> sockets;  // "unix:/path" or "inet:ADDRESS:PORT"
+  SocketAccess access;
+  size_t most_connections = 4096;
+};
+
+// Ports on which a ban holds.
+struct BanPorts {
+  bool all = false;              // but 465 and 587, unless listed
+  std::vector<uint16_t> listed;  // 25 by default
+  bool Covers(uint16_t port) const;
+};
+
+struct FirewallConfig {
+  std::string backend = "ipset";  // or "none": no kernel set at all
+  std::string set_prefix = "breakwater";
+  // Whether bans of the default length go into the sets whose rule starts the
+  // time again at every new connection.
+  bool extend = false;
+  uint32_t hash_size = 65'536;
+  uint32_t most_entries = 1'000'000;
+};
+
+struct EnforcerConfig {
+  std::string socket = "/run/breakwater/enforcer.sock";
+  std::string user = "breakwater-enforcer";
+  uint32_t bans_per_second = 10'000;  // its own rate limit
+  uint32_t ban_burst = 200'000;
+};
+
+struct ControlConfig {
+  std::string socket = "/run/breakwater/control.sock";
+  // Users besides root and our own who may command.
+  std::vector<std::string> users;
+};
+
+struct LogConfig {
+  LogTarget target = LogTarget::kStderr;
+  Severity level = Severity::kInfo;
+};
+
+// The whole configuration file, breakwater.toml(5). Read-only once made.
+struct Config {
+  std::string path;
+  std::string user = "breakwater";  // the daemon's, when started as root
+  Rules rules;
+  MilterConfig milter;
+  PolicyConfig policy;
+  DnsblOptions dnsbl;
+  ResolverOptions resolver;
+  size_t most_bans = 1'000'000;
+  BanPorts ban_ports;
+  FirewallConfig firewall;
+  EnforcerConfig enforcer;
+  ControlConfig control;
+  LogConfig log;
+  // What is allowed but unwise, e.g. a resolver that is not on loopback.
+  std::vector<std::string> warnings;
+};
+
+// The error names file, line, column, key and what would be right, one line for
+// each thing that is wrong. `path` is only used in messages.
+absl::StatusOr<Config> ParseConfig(std::string_view text,
+                                   std::string_view path);
+// Reads the file, then parses it.
+absl::StatusOr<Config> LoadConfig(const std::string& path);
+
+// Keys in which `next` differs from `now` and which need a restart (sockets,
+// users, the firewall's sets); a reload keeps their old values and says so.
+std::vector<std::string> NeedRestart(const Config& now, const Config& next);
+
+}  // namespace breakwater
