@@ -43,7 +43,7 @@ bool IsKnown(uint8_t kind) {
            kind <= static_cast<uint8_t>(last);
   };
   return in(RecordKind::kHello, RecordKind::kHello) ||
-         in(RecordKind::kBan, RecordKind::kList) ||
+         in(RecordKind::kBan, RecordKind::kReload) ||
          in(RecordKind::kProtected, RecordKind::kCounter);
 }
 

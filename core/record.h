@@ -32,6 +32,7 @@ enum class RecordKind : uint8_t {
   kSpare,          // connection: authenticated, never to be destroyed
   kForget,         // connection: is over, stop sparing it
   kList,           // asks for kEntry ... kEntriesEnd
+  kReload,         // read your section of the configuration again
 
   // The enforcer's words.
   kProtected = 32,  // network, detail: ProtectionSource

@@ -1,14 +1,16 @@
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/random/random.h"
+#include "absl/status/statusor.h"
 #include "asio/awaitable.hpp"
 #include "asio/io_context.hpp"
 #include "asio/steady_timer.hpp"
@@ -40,8 +42,9 @@ class Screener {
            std::shared_ptr<const Rules> rules);
   ~Screener();
 
+  // Verdicts that are on their way keep the rules with which they began; bans
+  // that cover an address which is protected from now on are lifted.
   void SetRules(std::shared_ptr<const Rules> rules);
-  const std::shared_ptr<const Rules>& rules() const { return rules_; }
 
   // --- The policy server's side ---
   // The verdict, if it takes no asking; else nothing.
@@ -65,18 +68,26 @@ class Screener {
   void AnsweredLater(const Client& client, const Verdict& verdict);
 
   // --- The operator's side ---
-  // Imposes a ban whose network, expiry and reason the caller chose. Refused
-  // when it would cover a protected address.
-  absl::Status BanByOperator(const IpAddress& address, Duration length,
-                             std::string text);
+  // Bans the client with that address, for at most what the kernel can count.
+  // An error if that would cover a protected address; else what is in force.
+  absl::StatusOr<Ban> BanByOperator(const IpAddress& address, Duration length,
+                                    std::string_view why);
   // What was in force, if anything was; the kernel is told in either case.
   std::optional<Ban> Unban(const IpAddress& address);
+
+  // --- The enforcer's side ---
+  // The kernel's set holds a ban that the table does not know: the daemon was
+  // restarted and the reason is lost.
+  void Adopt(const Network& network, Duration left);
+  // The enforcer knows better: the network holds a protected address.
+  void Withdraw(const Network& network);
 
   size_t waiting() const { return waiting_.size(); }
   size_t sessions() const { return sessions_.size(); }
 
  private:
-  // Equal questions are joined: all who wait for a verdict about one address.
+  // Equal questions are joined: all who wait for a verdict about one address
+  // get the same one, with the same id.
   struct Waiting {
     std::vector<std::shared_ptr<Screening>> screenings;
     Instant since;
@@ -92,15 +103,23 @@ class Screener {
     std::weak_ptr<Screening> screening;
   };
 
-  void Begin(std::shared_ptr<Screening> screening);
+  void Join(std::shared_ptr<Screening> screening);
   asio::awaitable<void> Run(IpAddress address);
   asio::awaitable<Verdict> VerdictFrom(IpAddress address, Answers answers);
-  void Finish(const IpAddress& address, const Verdict& verdict);
+  void Finish(const IpAddress& address, Verdict verdict);
 
   void Impose(const Client& client, const Verdict& verdict);
   void PutInForce(const Ban& ban);
+  // Everyone of that network who still waits or holds a session.
+  void TurnOut(const Ban& ban);
   void WatchPatience(const std::shared_ptr<Screening>& screening);
   asio::awaitable<void> EndTheSilent();
+  void EndIfSilent(const Patience& patience);
+
+  Session* FindSession(const Screening& screening);
+  void ForgetSession(const Screening& screening);
+  void Report(const Client& client, const Verdict& verdict);
+  std::shared_ptr<const Rules> Snapshot() const;
   std::string NewId();
 
   asio::io_context& loop_;
@@ -108,12 +127,13 @@ class Screener {
   BanTable& bans_;
   Enforcer& enforcer_;
   Metrics& metrics_;
-  std::shared_ptr<const Rules> rules_;
-  std::atomic<bool> observe_;
+  mutable std::mutex rules_mutex_;
+  std::shared_ptr<const Rules> rules_;  // written by the loop, by rules_mutex_
 
   absl::flat_hash_map<IpAddress, Waiting> waiting_;
-  absl::flat_hash_map<Screening*, Session> sessions_;
-  absl::flat_hash_map<Network, std::vector<Screening*>> sessions_by_network_;
+  absl::flat_hash_map<const Screening*, Session> sessions_;
+  absl::flat_hash_map<Network, std::vector<const Screening*>>
+      sessions_by_network_;
   std::deque<Patience> patience_;  // soonest first
   asio::steady_timer patience_timer_;
   absl::BitGen random_;

@@ -1,0 +1,462 @@
+#include "core/screener.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
+#include "asio/experimental/as_tuple.hpp"
+#include "asio/post.hpp"
+#include "asio/use_awaitable.hpp"
+#include "core/log.h"
+#include "core/record.h"
+#include "core/reply.h"
+
+namespace breakwater {
+namespace {
+
+using asio::experimental::as_tuple;
+using std::chrono::duration_cast;
+using std::chrono::seconds;
+
+// Clients about whom a verdict is awaited. An MTA has some hundred slots, so
+// beyond this something is wrong, and mail comes first.
+constexpr size_t kMostWaiting = 50'000;
+
+// A ban that would end this little later is not worth telling the kernel.
+constexpr Duration kSameEnd = seconds(2);
+
+std::chrono::microseconds Since(Instant start) {
+  return duration_cast<std::chrono::microseconds>(Clock::now() - start);
+}
+
+Verdict Pass(Reason reason) { return {.reason = reason}; }
+
+Verdict VerdictOf(const Ban& ban) {
+  return {.action = ban.code >= 500 ? Action::kReject : Action::kDefer,
+          .reason = Reason::kBanned,
+          .label = ban.label,
+          .code = ban.code,
+          .text = ban.text,
+          .id = ban.id};
+}
+
+}  // namespace
+
+Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
+                   Enforcer& enforcer, Metrics& metrics,
+                   std::shared_ptr<const Rules> rules)
+    : loop_(loop),
+      lists_(lists),
+      bans_(bans),
+      enforcer_(enforcer),
+      metrics_(metrics),
+      rules_(std::move(rules)),
+      patience_timer_(loop, Instant::max()) {
+  lists_.SetRules(rules_);
+  asio::co_spawn(loop_, EndTheSilent(), asio::detached);
+}
+
+Screener::~Screener() = default;
+
+void Screener::SetRules(std::shared_ptr<const Rules> rules) {
+  {
+    const std::lock_guard lock(rules_mutex_);
+    rules_ = rules;
+  }
+  lists_.SetRules(rules);
+  for (const Ban& ban : bans_.List(Clock::now(), bans_.size())) {
+    if (rules->protected_networks.FindOverlap(ban.network)) {
+      bans_.Remove(ban.network);
+      enforcer_.Unban(ban.network);
+      Log(Severity::kInfo, "unban")
+          .Add("client", ban.network.ToString())
+          .Add("why", "protected")
+          .Add("id", ban.id);
+    }
+  }
+}
+
+// ---- From a question to a verdict
+// --------------------------------------------
+
+// The order of precedence: who is never judged, who is kept out already, what
+// the lists have said, what they say now.
+std::optional<Verdict> Screener::Known(const Client& client) {
+  if (const std::optional<Reason> exempt = Exemption(*rules_, client)) {
+    return Pass(*exempt);
+  }
+  if (std::optional<Verdict> banned = Banned(client)) return banned;
+  if (rules_->zones.empty()) return Pass(Reason::kNotAsked);
+  const std::optional<Answers> cached = lists_.Cached(client.address());
+  if (cached && cached->listings.empty()) return Pass(Reason::kClean);
+  return std::nullopt;
+}
+
+asio::awaitable<Verdict> Screener::Screen(Client client) {
+  if (const std::optional<Verdict> known = Known(client)) co_return *known;
+
+  const auto screening = std::make_shared<Screening>(std::move(client));
+  // Shared with the callback: whoever gives up waiting may be gone before it.
+  const auto completed =
+      std::make_shared<asio::steady_timer>(loop_, Instant::max());
+  screening->WhenComplete([completed](const Verdict&) { completed->cancel(); });
+  Join(screening);
+  while (!screening->verdict()) {
+    co_await completed->async_wait(as_tuple(asio::use_awaitable));
+  }
+  co_return *screening->verdict();
+}
+
+std::shared_ptr<Screening> Screener::Start(Client client) {
+  auto screening = std::make_shared<Screening>(std::move(client));
+  asio::post(loop_, [this, screening] {
+    sessions_[screening.get()] = {.screening = screening};
+    sessions_by_network_[Network::OfClient(screening->client().address())]
+        .push_back(screening.get());
+    metrics_.sessions.Set(static_cast<double>(sessions_.size()));
+
+    if (const auto known = Known(screening->client())) {
+      screening->Complete(*known);
+    } else {
+      Join(screening);
+    }
+    screening->WhenComplete(
+        [this, weak = std::weak_ptr(screening)](const Verdict& verdict) {
+          const auto alive = weak.lock();
+          if (alive && verdict.action != Action::kPass) WatchPatience(alive);
+        });
+  });
+  return screening;
+}
+
+void Screener::Join(std::shared_ptr<Screening> screening) {
+  const IpAddress address = screening->client().address();
+  if (waiting_.size() >= kMostWaiting && !waiting_.contains(address)) {
+    screening->Complete(Pass(Reason::kOverloaded));
+    return;
+  }
+  Waiting& waiting = waiting_[address];
+  waiting.screenings.push_back(std::move(screening));
+  if (waiting.screenings.size() > 1) return;
+  waiting.since = Clock::now();
+  metrics_.screenings_waiting.Set(static_cast<double>(waiting_.size()));
+  asio::co_spawn(loop_, Run(address), asio::detached);
+}
+
+asio::awaitable<void> Screener::Run(IpAddress address) {
+  Answers answers = co_await lists_.Lookup(address);
+  Finish(address, co_await VerdictFrom(address, std::move(answers)));
+}
+
+asio::awaitable<Verdict> Screener::VerdictFrom(IpAddress address,
+                                               Answers answers) {
+  const Rules& rules = *answers.rules;
+  const Judgement judgement = Judge(rules, answers.listings);
+  if (!judgement.zone) {
+    co_return Pass(answers.overdue      ? Reason::kOverdue
+                   : answers.overloaded ? Reason::kOverloaded
+                                        : Reason::kClean);
+  }
+  const Zone& zone = rules.zones[*judgement.zone];
+  const ReplyForm& form = zone.reply ? *zone.reply : rules.reply;
+  const std::string words = co_await lists_.ReasonText(address, zone.name);
+  Verdict verdict{.action = judgement.action,
+                  .reason = Reason::kListed,
+                  .label = zone.label,
+                  .code = form.code,
+                  .id = NewId(),
+                  .ban = judgement.ban};
+  verdict.text = RenderReply(form.text_template, {.client = address,
+                                                  .list = verdict.label,
+                                                  .reason = words,
+                                                  .id = verdict.id});
+  co_return verdict;
+}
+
+void Screener::Finish(const IpAddress& address, Verdict verdict) {
+  const auto place = waiting_.find(address);
+  const Waiting waiting = std::move(place->second);
+  waiting_.erase(place);
+  metrics_.screenings_waiting.Set(static_cast<double>(waiting_.size()));
+  verdict.took = Since(waiting.since);
+  metrics_.verdict_seconds.Observe(
+      std::chrono::duration<double>(verdict.took).count());
+
+  if (rules_->observe && verdict.action != Action::kPass) {
+    Log(Severity::kInfo, "would-reject")
+        .Add("client", address.ToString())
+        .Add("zone", verdict.label)
+        .Add("id", verdict.id)
+        .Add("code", verdict.code)
+        .Add("ban_s", verdict.ban ? verdict.ban->count() / 1000 : 0)
+        .Add("verdict_us", verdict.took.count());
+    verdict = Pass(Reason::kListed);
+  }
+  for (const auto& screening : waiting.screenings) {
+    // An operator may have banned the client while the lists were asked.
+    screening->Complete(Banned(screening->client()).value_or(verdict));
+  }
+}
+
+// ---- From an answer to a ban
+// ---------------------------------------------------
+
+void Screener::Answered(const Client& client, const Verdict& verdict) {
+  Report(client, verdict);
+  if (verdict.action == Action::kPass) return;
+  Impose(client, verdict);
+}
+
+void Screener::AnsweredFrom(std::shared_ptr<Screening> screening) {
+  asio::post(loop_, [this, screening] {
+    if (Session* session = FindSession(*screening)) session->answered = true;
+    const std::optional<Verdict> verdict = screening->verdict();
+    Answered(screening->client(), verdict.value_or(Pass(Reason::kOverdue)));
+  });
+}
+
+void Screener::AnsweredLater(const Client& client, const Verdict& verdict) {
+  asio::post(loop_, [this, client, verdict] { Answered(client, verdict); });
+}
+
+void Screener::Impose(const Client& client, const Verdict& verdict) {
+  const bool banned = verdict.ban || verdict.reason == Reason::kBanned;
+  // Said before the ban, so that closing the client's other sessions spares
+  // the one that is being told why.
+  if (banned && client.connection.IsComplete()) {
+    enforcer_.EndAfterReply(client.connection);
+  }
+  if (!verdict.ban) return;
+  PutInForce({.network = Network::OfClient(client.address()),
+              .expires = Clock::now() + *verdict.ban,
+              .origin = Origin::kList,
+              .code = verdict.code,
+              .id = verdict.id,
+              .label = verdict.label,
+              .text = verdict.text});
+}
+
+void Screener::PutInForce(const Ban& ban) {
+  const Instant now = Clock::now();
+  if (AlwaysProtected().FindOverlap(ban.network) ||
+      rules_->protected_networks.FindOverlap(ban.network)) {
+    Log(Severity::kWarning, "ban-refused")
+        .Add("client", ban.network.ToString())
+        .Add("why", "protected")
+        .Add("id", ban.id);
+    return;
+  }
+  const std::optional<Ban> before = bans_.Find(ban.network, now);
+  const Ban after = bans_.Add(ban, now);
+  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+  if (!before || before->expires + kSameEnd < after.expires) {
+    const auto length = duration_cast<Duration>(after.expires - now);
+    enforcer_.Ban(after.network, length);
+    metrics_.Bans(OriginName(ban.origin)).Increment();
+    Log(Severity::kInfo, "ban")
+        .Add("client", after.network.ToString())
+        .Add("for_s", duration_cast<seconds>(length).count())
+        .Add("origin", OriginName(ban.origin))
+        .Add("zone", after.label)
+        .Add("id", after.id);
+  }
+  TurnOut(after);
+}
+
+void Screener::TurnOut(const Ban& ban) {
+  const auto place = sessions_by_network_.find(ban.network);
+  if (place == sessions_by_network_.end()) return;
+  const Verdict verdict = VerdictOf(ban);
+  for (const Screening* key : place->second) {
+    Session& session = sessions_.at(key);
+    const Client& client = session.screening->client();
+    if (session.authenticated || Exemption(*rules_, client)) continue;
+    // First the answer, then the socket: an MTA that waits in a callback does
+    // not notice that its socket has gone.
+    session.screening->Complete(verdict);
+    if (!session.answered && client.connection.IsComplete()) {
+      enforcer_.Destroy(client.connection);
+    }
+  }
+}
+
+std::optional<Verdict> Screener::Banned(const Client& client) const {
+  const std::optional<Ban> ban = bans_.Find(client.address(), Clock::now());
+  if (!ban) return std::nullopt;
+  const std::shared_ptr<const Rules> rules = Snapshot();
+  if (rules->observe || Exemption(*rules, client)) return std::nullopt;
+  return VerdictOf(*ban);
+}
+
+// ---- Sessions that the milter knows
+// ---------------------------------------------
+
+void Screener::Authenticated(std::shared_ptr<Screening> screening) {
+  asio::post(loop_, [this, screening] {
+    Session* session = FindSession(*screening);
+    if (session == nullptr || session->authenticated) return;
+    session->authenticated = true;
+    screening->Complete(Pass(Reason::kAuthenticated));
+    const Connection& connection = screening->client().connection;
+    if (connection.IsComplete()) enforcer_.Spare(connection);
+  });
+}
+
+void Screener::Closed(std::shared_ptr<Screening> screening) {
+  asio::post(loop_, [this, screening] { ForgetSession(*screening); });
+}
+
+Screener::Session* Screener::FindSession(const Screening& screening) {
+  const auto place = sessions_.find(&screening);
+  return place == sessions_.end() ? nullptr : &place->second;
+}
+
+void Screener::ForgetSession(const Screening& screening) {
+  const Session* session = FindSession(screening);
+  if (session == nullptr) return;
+  const Connection& connection = screening.client().connection;
+  if (session->authenticated && connection.IsComplete()) {
+    enforcer_.Forget(connection);
+  }
+  const auto network =
+      sessions_by_network_.find(Network::OfClient(connection.client));
+  std::erase(network->second, &screening);
+  if (network->second.empty()) sessions_by_network_.erase(network);
+  sessions_.erase(&screening);
+  metrics_.sessions.Set(static_cast<double>(sessions_.size()));
+}
+
+void Screener::WatchPatience(const std::shared_ptr<Screening>& screening) {
+  patience_.push_back(
+      {.ends = Clock::now() + rules_->patience, .screening = screening});
+  if (patience_.size() == 1) patience_timer_.cancel();
+}
+
+asio::awaitable<void> Screener::EndTheSilent() {
+  for (;;) {
+    const Instant next =
+        patience_.empty() ? Instant::max() : patience_.front().ends;
+    patience_timer_.expires_at(next);
+    co_await patience_timer_.async_wait(as_tuple(asio::use_awaitable));
+    while (!patience_.empty() && patience_.front().ends <= Clock::now()) {
+      const Patience patience = std::move(patience_.front());
+      patience_.pop_front();
+      EndIfSilent(patience);
+    }
+  }
+}
+
+void Screener::EndIfSilent(const Patience& patience) {
+  const std::shared_ptr<Screening> screening = patience.screening.lock();
+  if (!screening) return;
+  Session* session = FindSession(*screening);
+  if (session == nullptr || session->answered || session->authenticated) return;
+  session->answered = true;
+  const Client& client = screening->client();
+  const std::optional<Verdict> verdict = screening->verdict();
+  Log(Severity::kInfo, "silent")
+      .Add("client", client.address().ToString())
+      .Add("port", client.connection.client_port)
+      .Add("zone", verdict->label)
+      .Add("id", verdict->id);
+  // Nothing is being said to this one, so there is no reply to wait for.
+  if (client.connection.IsComplete()) enforcer_.Destroy(client.connection);
+  if (verdict->ban) Impose(client, *verdict);
+}
+
+// ---- The operator and the enforcer
+// -----------------------------------------------
+
+absl::StatusOr<Ban> Screener::BanByOperator(const IpAddress& address,
+                                            Duration length,
+                                            std::string_view why) {
+  if (rules_->observe) {
+    return absl::FailedPreconditionError(
+        "in observe mode nobody is banned; set mode = \"enforce\"");
+  }
+  const Network network = Network::OfClient(address);
+  auto holds = AlwaysProtected().FindOverlap(network);
+  if (!holds) holds = rules_->protected_networks.FindOverlap(network);
+  if (holds) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(network.ToString(), " is not banned: ", holds->ToString(),
+                     " is protected"));
+  }
+  if (length < seconds(1) || length > seconds(kLongestBanSeconds)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a ban lasts from 1 to ", kLongestBanSeconds, " seconds"));
+  }
+  const Instant now = Clock::now();
+  const std::string id = NewId();
+  PutInForce(
+      {.network = network,
+       .expires = now + length,
+       .origin = Origin::kOperator,
+       .id = id,
+       .text = RenderReply("Client {client} is refused{reason} [id {id}]",
+                           {.client = address, .reason = why, .id = id})});
+  return *bans_.Find(network, now);
+}
+
+std::optional<Ban> Screener::Unban(const IpAddress& address) {
+  const Network network = Network::OfClient(address);
+  enforcer_.Unban(network);
+  const std::optional<Ban> ban = bans_.Remove(network);
+  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+  Log(Severity::kInfo, "unban")
+      .Add("client", network.ToString())
+      .Add("why", "operator")
+      .Add("id", ban ? ban->id : "");
+  return ban;
+}
+
+void Screener::Adopt(const Network& network, Duration left) {
+  const Instant now = Clock::now();
+  if (bans_.Find(network, now)) return;
+  const std::string id = NewId();
+  bans_.Add({.network = network,
+             .expires = now + left,
+             .origin = Origin::kBeforeRestart,
+             .id = id,
+             .text = RenderReply("Client {client} is refused [id {id}]",
+                                 {.client = network.address, .id = id})},
+            now);
+  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+}
+
+void Screener::Withdraw(const Network& network) {
+  bans_.Remove(network);
+  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+}
+
+// ---- Odds and ends
+// -----------------------------------------------------------------
+
+void Screener::Report(const Client& client, const Verdict& verdict) {
+  metrics_.Verdicts(client.front, verdict).Increment();
+  if (verdict.action == Action::kPass) return;
+  Log(Severity::kInfo, ActionName(verdict.action))
+      .Add("client", client.address().ToString())
+      .Add("port", client.connection.client_port)
+      .Add("front", FrontName(client.front))
+      .Add("reason", ReasonName(verdict.reason))
+      .Add("zone", verdict.label)
+      .Add("id", verdict.id)
+      .Add("code", verdict.code)
+      .Add("verdict_us", verdict.took.count());
+}
+
+std::shared_ptr<const Rules> Screener::Snapshot() const {
+  const std::lock_guard lock(rules_mutex_);
+  return rules_;
+}
+
+std::string Screener::NewId() {
+  return absl::StrFormat("%08x", absl::Uniform<uint32_t>(random_));
+}
+
+}  // namespace breakwater
