@@ -1,0 +1,156 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "asio/awaitable.hpp"
+#include "asio/experimental/as_tuple.hpp"
+#include "asio/io_context.hpp"
+#include "asio/post.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/use_awaitable.hpp"
+#include "core/lists.h"
+
+namespace breakwater {
+
+// DNS lists that say what the test told them to. An address of which nothing
+// was said is on no list. As with real lists, who was looked up once is cached
+// until ForgetCached.
+//
+// What the screener calls belongs to the loop; what tests call may come from
+// any thread.
+class FakeLists : public Lists {
+ public:
+  explicit FakeLists(asio::io_context& loop) : loop_(loop) {}
+
+  // --- What the test says ---
+  void List(std::string_view address, size_t zone = 0,
+            uint32_t answer = 0x7f000002) {
+    const std::lock_guard lock(mutex_);
+    scripted_[Parsed(address)].listings.push_back({zone, answer});
+  }
+  // For all that is not a listing: errors, overdue, overloaded.
+  void SetAnswers(std::string_view address, Answers answers) {
+    const std::lock_guard lock(mutex_);
+    scripted_[Parsed(address)] = std::move(answers);
+  }
+  // Puts the address into the cache as if it had been looked up.
+  void Warm(std::string_view address) {
+    const std::lock_guard lock(mutex_);
+    cached_.insert(Parsed(address));
+  }
+  void ForgetCached() {
+    const std::lock_guard lock(mutex_);
+    cached_.clear();
+  }
+  void SetReasonText(std::string text) {
+    const std::lock_guard lock(mutex_);
+    reason_text_ = std::move(text);
+  }
+
+  // Lookups from now on do not end before Release.
+  void Hold() {
+    const std::lock_guard lock(mutex_);
+    holding_ = true;
+  }
+  void Release() {
+    {
+      const std::lock_guard lock(mutex_);
+      holding_ = false;
+    }
+    asio::post(loop_, [this] {
+      for (asio::steady_timer* timer : std::exchange(held_, {})) {
+        timer->cancel();
+      }
+    });
+  }
+
+  // --- What the test asks ---
+  size_t lookups() const {
+    const std::lock_guard lock(mutex_);
+    return lookups_.size();
+  }
+  size_t lookups(std::string_view address) const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<size_t>(
+        std::count(lookups_.begin(), lookups_.end(), Parsed(address)));
+  }
+  size_t reason_texts() const {
+    const std::lock_guard lock(mutex_);
+    return reason_texts_;
+  }
+
+  // --- Lists ---
+  void SetRules(std::shared_ptr<const Rules> rules) override {
+    const std::lock_guard lock(mutex_);
+    rules_ = std::move(rules);
+  }
+
+  std::optional<Answers> Cached(const IpAddress& client) override {
+    const std::lock_guard lock(mutex_);
+    if (!cached_.contains(client)) return std::nullopt;
+    return AnswersFor(client, rules_);
+  }
+
+  asio::awaitable<Answers> Lookup(IpAddress client) override {
+    const std::shared_ptr<const Rules> rules = Asked(client);
+    if (IsHolding()) {
+      asio::steady_timer released(loop_, asio::steady_timer::time_point::max());
+      held_.push_back(&released);
+      co_await released.async_wait(
+          asio::experimental::as_tuple(asio::use_awaitable));
+    }
+    const std::lock_guard lock(mutex_);
+    cached_.insert(client);
+    co_return AnswersFor(client, rules);
+  }
+
+  asio::awaitable<std::string> ReasonText(IpAddress, std::string) override {
+    const std::lock_guard lock(mutex_);
+    ++reason_texts_;
+    co_return reason_text_;
+  }
+
+ private:
+  // A mistake in the test throws, and so fails it.
+  static IpAddress Parsed(std::string_view address) {
+    return IpAddress::Parse(address).value();
+  }
+  std::shared_ptr<const Rules> Asked(const IpAddress& client) {
+    const std::lock_guard lock(mutex_);
+    lookups_.push_back(client);
+    return rules_;
+  }
+  bool IsHolding() const {
+    const std::lock_guard lock(mutex_);
+    return holding_;
+  }
+  Answers AnswersFor(const IpAddress& client,
+                     const std::shared_ptr<const Rules>& rules) const {
+    const auto found = scripted_.find(client);
+    Answers answers = found == scripted_.end() ? Answers{} : found->second;
+    answers.rules = rules;
+    return answers;
+  }
+
+  asio::io_context& loop_;
+  std::vector<asio::steady_timer*> held_;  // loop only
+  mutable std::mutex mutex_;               // guards all below
+  std::shared_ptr<const Rules> rules_;
+  std::map<IpAddress, Answers> scripted_;
+  std::set<IpAddress> cached_;
+  std::vector<IpAddress> lookups_;
+  size_t reason_texts_ = 0;
+  std::string reason_text_;
+  bool holding_ = false;
+};
+
+}  // namespace breakwater
