@@ -1,0 +1,126 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/types/span.h"
+#include "asio/awaitable.hpp"
+#include "asio/generic/seq_packet_protocol.hpp"
+#include "asio/io_context.hpp"
+#include "asio/steady_timer.hpp"
+#include "core/ban.h"
+#include "core/enforcer.h"
+#include "core/metrics.h"
+#include "core/record.h"
+
+namespace breakwater {
+
+// The daemon's end of the conversation with breakwater-enforcer (record.h).
+//
+// While one packet of orders is in the kernel the next one collects. When the
+// enforcer is away, mail flows as before: orders are not kept, for the ban
+// table is, and when the enforcer is back the two are compared. Only what the
+// table cannot tell is remembered meanwhile: lifted bans and spared sessions.
+//
+// Loop thread only. Must outlive the loop's last run.
+class EnforcerLink : public Enforcer {
+ public:
+  struct Options {
+    std::string socket;           // path
+    std::vector<uid_t> accepted;  // who the enforcer may run as
+  };
+
+  // A network that the enforcer refuses to ban, and why.
+  struct Protection {
+    Network network;
+    ProtectionSource source;
+  };
+
+  // What the link needs of the rest of the daemon.
+  struct Callbacks {
+    std::function<std::vector<breakwater::Ban>()>
+        bans;  // all that are in force
+    std::function<void(const Network&, Duration left)> adopt;
+    std::function<void(const Network&)> withdraw;
+    std::function<void(const std::vector<Protection>&)> protect;
+  };
+
+  EnforcerLink(asio::io_context& loop, Metrics& metrics, Options options);
+  // Begins to connect, for as long as the loop runs.
+  void Start(Callbacks callbacks);
+
+  void Ban(const Network& network, Duration length) override;
+  void Unban(const Network& network) override;
+  void EndAfterReply(const Connection& connection) override;
+  void Destroy(const Connection& connection) override;
+  void Spare(const Connection& connection) override;
+  void Forget(const Connection& connection) override;
+
+  // Has the enforcer read its section of the configuration again.
+  void Reload();
+
+  bool connected() const { return ready_; }
+  Instant since() const { return since_; }
+  // Why it is not connected; empty when it is.
+  const std::string& trouble() const { return trouble_; }
+  const std::vector<Protection>& protections() const { return protections_; }
+  const absl::flat_hash_map<EnforcerCounter, uint64_t>& counters() const {
+    return counters_;
+  }
+
+ private:
+  struct Order {
+    Record record;
+    Instant queued;
+  };
+
+  asio::awaitable<void> Run();
+  asio::awaitable<absl::Status> Connect();
+  asio::awaitable<void> Converse();
+  asio::awaitable<absl::Status> Read();
+  asio::awaitable<absl::Status> Write();
+  asio::awaitable<absl::Status> Send(absl::Span<const Record> records);
+
+  absl::Status Handle(const Record& record);
+  void Applied(uint32_t serial);
+  void Refused(const Record& record);
+  void CompareWithKernel();
+  void SendAllBans();
+  void Queue(const Record& record);
+  void Lost(const std::string& why);
+
+  asio::io_context& loop_;
+  Metrics& metrics_;
+  const Options options_;
+  Callbacks callbacks_;
+
+  asio::generic::seq_packet_protocol::socket socket_;
+  asio::steady_timer retry_;
+  asio::steady_timer wake_;  // cancelled when there is something to write
+  bool ready_ = false;       // the kernel's entries are known
+  Instant since_;
+  std::string trouble_ = "not connected yet";
+
+  std::vector<Order> queue_;
+  std::vector<Order> on_its_way_;
+  uint32_t serial_ = 0;
+  Instant sent_;  // when what is on its way was
+
+  // What must be said again to an enforcer that was away.
+  absl::flat_hash_set<Network> lifted_;
+  absl::flat_hash_set<Connection> spared_;
+
+  absl::flat_hash_map<Network, uint32_t> entries_;  // while they are listed
+  std::vector<Protection> protections_;
+  std::vector<Protection> incoming_protections_;
+  absl::flat_hash_map<EnforcerCounter, uint64_t> counters_;
+};
+
+}  // namespace breakwater
