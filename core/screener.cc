@@ -208,6 +208,12 @@ void Screener::Finish(const IpAddress& address, Verdict verdict) {
 void Screener::Answered(const Client& client, const Verdict& verdict) {
   Report(client, verdict);
   if (verdict.action == Action::kPass) return;
+  // Said before the ban, so that closing the client's other sessions spares
+  // the one that is being told why.
+  const bool banned = verdict.ban || verdict.reason == Reason::kBanned;
+  if (banned && client.connection.IsComplete()) {
+    enforcer_.EndAfterReply(client.connection);
+  }
   Impose(client, verdict);
 }
 
@@ -224,12 +230,6 @@ void Screener::AnsweredLater(const Client& client, const Verdict& verdict) {
 }
 
 void Screener::Impose(const Client& client, const Verdict& verdict) {
-  const bool banned = verdict.ban || verdict.reason == Reason::kBanned;
-  // Said before the ban, so that closing the client's other sessions spares
-  // the one that is being told why.
-  if (banned && client.connection.IsComplete()) {
-    enforcer_.EndAfterReply(client.connection);
-  }
   if (!verdict.ban) return;
   PutInForce({.network = Network::OfClient(client.address()),
               .expires = Clock::now() + *verdict.ban,
@@ -363,9 +363,9 @@ void Screener::EndIfSilent(const Patience& patience) {
       .Add("port", client.connection.client_port)
       .Add("zone", verdict->label)
       .Add("id", verdict->id);
+  Impose(client, *verdict);
   // Nothing is being said to this one, so there is no reply to wait for.
   if (client.connection.IsComplete()) enforcer_.Destroy(client.connection);
-  if (verdict->ban) Impose(client, *verdict);
 }
 
 // ---- The operator and the enforcer
