@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Installs what is needed, builds, and runs every test. As root, on Debian 12.
+#
+#   contrib/test.sh              everything, as CI does
+#   contrib/test.sh STEP...      only these: release asan tsan fuzz
+#
+# BREAKWATER_FUZZ_SECONDS (60) is how long each fuzzer runs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=contrib/lib.sh
+. contrib/lib.sh
+
+JOBS=$(nproc)
+FUZZ_SECONDS=${BREAKWATER_FUZZ_SECONDS:-60}
+STEPS=("$@")
+((${#STEPS[@]})) || STEPS=(release asan tsan fuzz)
+
+headline() { printf '\n==== %s (%s)\n' "$*" "$(date +%T)"; }
+
+build() {
+  local preset=$1 launcher=()
+  shift
+  if command -v ccache >/dev/null; then
+    launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  fi
+  headline "build $preset"
+  cmake --preset "$preset" "${launcher[@]}" >"/tmp/breakwater-$preset.log" 2>&1 ||
+    { cat "/tmp/breakwater-$preset.log"; return 1; }
+  cmake --build --preset "$preset" -j "$JOBS" "$@" -- --quiet
+}
+
+# Everything: the parts, the real MTA, the manuals, the layers.
+step_release() {
+  build release
+  headline "tests, release"
+  ctest --preset release -j "$JOBS" --no-tests=error
+}
+
+# The parts once more, and the real MTA against programs with sanitizers.
+step_asan() {
+  build asan
+  headline "tests, AddressSanitizer and UndefinedBehaviorSanitizer"
+  ctest --preset asan -j "$JOBS" --no-tests=error
+}
+
+step_tsan() {
+  build tsan
+  headline "tests, ThreadSanitizer"
+  ctest --preset tsan -j "$JOBS" --no-tests=error
+}
+
+# The corpora are replayed by the steps above; this looks for new inputs.
+step_fuzz() {
+  build fuzz
+  headline "fuzzers, $FUZZ_SECONDS s each"
+  local fuzzer name work
+  work=$(mktemp -d)
+  for fuzzer in build/fuzz/bin/*_fuzzer; do
+    name=$(basename "$fuzzer" _fuzzer)
+    mkdir -p "$work/$name"
+    printf '%s %s %s %s\n' "$fuzzer" "$name" "$work" "$FUZZ_SECONDS"
+  done | xargs -P "$JOBS" -L 1 bash -c 'run_fuzzer "$@"' _
+  rm -rf "$work"
+}
+
+run_fuzzer() {
+  local fuzzer=$1 name=$2 work=$3 seconds=$4
+  if "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+    -artifact_prefix="build/fuzz/crash-$name-" \
+    "$work/$name" "tests/fuzz/corpus/$name" >"$work/$name.log" 2>&1; then
+    printf 'fuzzer %-20s ok: %s\n' "$name" "$(grep -a '^Done' "$work/$name.log")"
+  else
+    tail -n 60 "$work/$name.log"
+    printf 'fuzzer %-20s FAILED; its input is build/fuzz/crash-%s-*\n' \
+      "$name" "$name"
+    return 1
+  fi
+}
+export -f run_fuzzer
+
+install_test_packages
+PATH=$(dirname "$(install_promtool)"):$PATH
+make_mta_root
+for step in "${STEPS[@]}"; do "step_$step"; done
+headline "all passed: ${STEPS[*]}"
