@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "core/client.h"
+#include "core/verdict.h"
+
+namespace breakwater {
+
+// A request of Postfix's policy delegation protocol (SMTPD_POLICY_README):
+// lines "name=value", ended by an empty line. Answered by "action=...", and an
+// empty line.
+
+// Postfix limits each line to 2 KiB (line_length_limit), and some ten of them
+// hold what a stranger said.
+inline constexpr size_t kLongestPolicyRequest = 32 * 1024;
+
+struct PolicyRequest {
+  std::string protocol_state;  // CONNECT, EHLO, MAIL, RCPT, ...
+  // Without an address if Postfix knew none: the client was gone before Postfix
+  // came to look at it.
+  Client client;
+};
+
+// The one place where a request's bytes are looked at. `block` is everything
+// before the empty line; any input is allowed. Unknown attributes are passed
+// over, as the protocol demands. The error names the attribute and what is
+// wrong with it, made safe to be shown.
+//
+// What a stranger said (HELO, sender, recipient) may hold any byte but NUL and
+// newline: were it an error, an odd HELO would make the request unreadable and
+// Postfix fall back to its default action, and so be a way past us.
+absl::StatusOr<PolicyRequest> ParsePolicyRequest(std::string_view block);
+
+// What Postfix is to do about the verdict: "DUNNO", or the reply that the
+// client shall get, "521 5.7.1 text". Never a bare code, which Postfix takes
+// for OK (access(5): all digits), and whatever the verdict holds one line of
+// safe, bounded ASCII.
+std::string PolicyAction(const Verdict& verdict);
+
+}  // namespace breakwater
