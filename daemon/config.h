@@ -32,7 +32,7 @@ struct PolicyConfig {
 // Ports on which a ban holds.
 struct BanPorts {
   bool all = false;              // but 465 and 587, unless listed
-  std::vector<uint16_t> listed;  // 25 by default
+  std::vector<uint16_t> listed = {25};
   bool Covers(uint16_t port) const;
 };
 
@@ -83,6 +83,9 @@ struct Config {
   std::vector<std::string> warnings;
 };
 
+// What an empty file means.
+Config DefaultConfig();
+
 // The error names file, line, column, key and what would be right, one line for
 // each thing that is wrong. `path` is only used in messages.
 absl::StatusOr<Config> ParseConfig(std::string_view text,
@@ -93,5 +96,7 @@ absl::StatusOr<Config> LoadConfig(const std::string& path);
 // Keys in which `next` differs from `now` and which need a restart (sockets,
 // users, the firewall's sets); a reload keeps their old values and says so.
 std::vector<std::string> NeedRestart(const Config& now, const Config& next);
+// `next`, with the values of those keys as they are now.
+Config KeepUntilRestart(const Config& now, Config next);
 
 }  // namespace breakwater

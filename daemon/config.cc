@@ -1,0 +1,343 @@
+#include "daemon/config.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "core/text.h"
+#include "daemon/config_fields.h"
+#include "daemon/config_keys.h"
+#include "daemon/config_values.h"
+
+namespace breakwater {
+namespace {
+
+constexpr size_t kLargestFile = 1 << 20;
+
+// A table is read in two steps: first all that stands in it is found, so that
+// every unknown key is told, then each known key is read.
+class TableReader {
+ public:
+  TableReader(const std::vector<ConfigKey>& keys, Complaints& complaints)
+      : keys_(keys), complaints_(complaints) {}
+
+  // `prefix` is what stands before the table's own keys: "" or "zone.". The
+  // key `except` is left to the caller.
+  void Read(const toml::table& table, const std::string& prefix,
+            std::string_view except = {}) {
+    Find(table, prefix, except);
+    for (const ConfigKey& key : keys_) {
+      if (const toml::node* node = Node(key.name)) {
+        key.field.read(*node, key.name, complaints_);
+      }
+    }
+  }
+
+  const toml::node* Node(std::string_view name) const {
+    const auto found = nodes_.find(name);
+    return found == nodes_.end() ? nullptr : found->second;
+  }
+
+ private:
+  void Find(const toml::table& table, const std::string& prefix,
+            std::string_view except) {
+    for (const auto& [key, node] : table) {
+      const std::string name = prefix + std::string(key.str());
+      if (name == except) continue;
+      if (IsKey(name)) {
+        nodes_.emplace(name, &node);
+      } else if (!IsTable(name)) {
+        complaints_.Add(key.source(), Escaped(name, 80), Unknown(name));
+      } else if (const toml::table* inner = node.as_table()) {
+        Find(*inner, name + ".", except);
+      } else {
+        complaints_.Add(node.source(), name,
+                        absl::StrCat("must be a table; write [", name, "]"));
+      }
+    }
+  }
+
+  bool IsKey(std::string_view name) const {
+    return std::ranges::find(keys_, name, &ConfigKey::name) != keys_.end();
+  }
+  bool IsTable(std::string_view name) const {
+    const std::string prefix = std::string(name) + ".";
+    return std::ranges::any_of(keys_, [&prefix](const ConfigKey& key) {
+      return key.name.starts_with(prefix);
+    });
+  }
+
+  static std::string Unknown(std::string_view name) {
+    const std::optional<std::string> meant = ClosestKey(name);
+    return meant ? absl::StrCat("unknown key; did you mean ", *meant, "?")
+                 : "unknown key; breakwater.toml(5) lists the known ones";
+  }
+
+  const std::vector<ConfigKey>& keys_;
+  Complaints& complaints_;
+  std::map<std::string, const toml::node*, std::less<>> nodes_;
+};
+
+// Where to complain about a key: at its value, or at the table that lacks it.
+const toml::source_region& Place(const TableReader& reader,
+                                 std::string_view key,
+                                 const toml::table& table) {
+  const toml::node* node = reader.Node(key);
+  return node != nullptr ? node->source() : table.source();
+}
+
+// Fills in what the draft leaves out.
+Zone MakeZone(const ZoneDraft& draft, const ReplyForm& reply) {
+  Zone zone{.name = draft.name,
+            .label = draft.label.empty() ? draft.name : draft.label,
+            .answers = draft.answers,
+            .ban_duration = draft.ban_duration};
+  if (draft.reply_code || draft.reply_template) {
+    zone.reply = ReplyForm{
+        .code = draft.reply_code.value_or(reply.code),
+        .text_template = draft.reply_template.value_or(reply.text_template)};
+  }
+  // Who is told to come again must be able to.
+  const int code = draft.reply_code.value_or(reply.code);
+  zone.ban = draft.ban.value_or(code >= 500);
+  return zone;
+}
+
+void CheckZone(const ZoneDraft& draft, const TableReader& reader,
+               const toml::table& table, const std::vector<Zone>& earlier,
+               Complaints& complaints) {
+  if (draft.name.empty()) {
+    if (reader.Node("zone.name") == nullptr) {
+      complaints.Add(table.source(), "zone.name",
+                     "is missing; write the list's zone, as in name = "
+                     "\"zen.spamhaus.org\"");
+    }
+    return;
+  }
+  const std::string_view key = KeyInZoneName(draft.name);
+  if (!key.empty() && draft.label.empty()) {
+    complaints.Add(Place(reader, "zone.name", table), "zone.label",
+                   "is missing, and the name seems to hold a paid key that "
+                   "nobody should see; write the list's public name, as in "
+                   "label = \"zen.dq.spamhaus.net\"");
+  } else if (!key.empty() && draft.label.find(key) != std::string::npos) {
+    complaints.Add(Place(reader, "zone.label", table), "zone.label",
+                   "shows the key that is in the name; leave that part out");
+  }
+  for (const Zone& zone : earlier) {
+    const char* which = zone.name == draft.name ? "zone.name" : "zone.label";
+    const std::string& label = draft.label.empty() ? draft.name : draft.label;
+    if (zone.name == draft.name || zone.label == label) {
+      complaints.Add(
+          Place(reader, which, table), which,
+          absl::StrCat("is that of an earlier zone too; remove one of the two "
+                       "or put their answers into one list"));
+      return;
+    }
+  }
+}
+
+void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
+  const toml::array* array = node.as_array();
+  if (array == nullptr) {
+    complaints.Add(node.source(), "zone",
+                   "must be a list of tables; write [[zone]] with double "
+                   "brackets");
+    return;
+  }
+  for (const toml::node& element : *array) {
+    const toml::table* table = element.as_table();
+    if (table == nullptr) {
+      complaints.Add(element.source(), "zone",
+                     "must be a table; write [[zone]] before its keys");
+      continue;
+    }
+    ZoneDraft draft;
+    const std::vector<ConfigKey> keys = ZoneKeysOf(draft);
+    TableReader reader(keys, complaints);
+    reader.Read(*table, "zone.");
+    CheckZone(draft, reader, *table, config.rules.zones, complaints);
+    config.rules.zones.push_back(MakeZone(draft, config.rules.reply));
+  }
+}
+
+// What no single key can tell.
+void CheckTogether(const Config& config, const TableReader& reader,
+                   const toml::table& root, Complaints& complaints) {
+  if (config.dnsbl.ttl_floor > config.dnsbl.ttl_ceiling) {
+    complaints.Add(Place(reader, "dns.ttl_floor", root), "dns.ttl_floor",
+                   "is longer than dns.ttl_ceiling; make it the shorter one");
+  }
+  if (config.control.socket == config.enforcer.socket) {
+    complaints.Add(Place(reader, "control.socket", root), "control.socket",
+                   "is enforcer.socket too; give each its own path");
+  }
+}
+
+bool IsLoopback(const IpAddress& address) {
+  return address.IsV4() ? address.V4() >> 24 == 127
+                        : address == *IpAddress::Parse("::1");
+}
+
+void WarnOfForm(const std::string& key, const std::string& text_template,
+                std::vector<std::string>& warnings) {
+  if (text_template.find("{id}") != std::string::npos) return;
+  warnings.push_back(absl::StrCat(
+      key,
+      " has no {id}: what a rejected sender quotes cannot be found in the "
+      "log"));
+}
+
+// What is allowed but unwise.
+void Warn(const Config& config, std::vector<std::string>& warnings) {
+  if (config.rules.zones.empty()) {
+    warnings.push_back("no [[zone]] is configured: nobody will be rejected");
+  }
+  if (config.milter.socket.empty() && config.policy.sockets.empty()) {
+    warnings.push_back(
+        "neither milter.socket nor policy.sockets is set: no mail server can "
+        "ask");
+  }
+  for (const DnsServer& server : config.resolver.servers) {
+    if (IsLoopback(server.address)) continue;
+    warnings.push_back(absl::StrCat(
+        "dns.servers: ", FormatDnsServer(server),
+        " is not on loopback: answers can be forged on the way, and lists "
+        "refuse questions through public resolvers; run one on this host"));
+  }
+  std::vector<std::string> sockets = config.policy.sockets;
+  sockets.push_back(config.milter.socket);
+  for (const std::string& socket : sockets) {
+    if (!IsReachableFromOutside(socket)) continue;
+    warnings.push_back(
+        absl::StrCat("\"", socket,
+                     "\" can be reached from other hosts: whoever can "
+                     "connect can have any address banned; use a unix socket"));
+  }
+  if (config.most_bans > config.firewall.most_entries &&
+      config.firewall.backend != "none") {
+    warnings.push_back(
+        "ban.max is more than firewall.maxelem: the kernel's sets fill up "
+        "first, and later bans will have no effect there");
+  }
+  WarnOfForm("reply.template", config.rules.reply.text_template, warnings);
+  for (const Zone& zone : config.rules.zones) {
+    const ReplyForm& form = zone.reply ? *zone.reply : config.rules.reply;
+    if (zone.reply && form.text_template != config.rules.reply.text_template) {
+      WarnOfForm(absl::StrCat("reply_template of zone ", zone.label),
+                 form.text_template, warnings);
+    }
+    if (zone.ban && form.code < 500) {
+      warnings.push_back(
+          absl::StrCat("zone ", zone.label,
+                       " defers and bans: a client that comes again, "
+                       "as it was told to, meets silence"));
+    }
+  }
+}
+
+}  // namespace
+
+bool BanPorts::Covers(uint16_t port) const {
+  if (std::ranges::find(listed, port) != listed.end()) return true;
+  return all && port != 465 && port != 587;
+}
+
+Config DefaultConfig() {
+  Config config;
+  config.resolver.servers = {{.address = *IpAddress::Parse("127.0.0.1")}};
+  return config;
+}
+
+absl::StatusOr<Config> ParseConfig(std::string_view text,
+                                   std::string_view path) {
+  if (text.size() > kLargestFile) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(std::string(path), ": is larger than ", kLargestFile,
+                     " bytes; this is not a configuration of breakwater's"));
+  }
+  toml::table root;
+  Complaints complaints(path);
+  try {
+    root = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    // The library has no other way here to say it.
+    complaints.Add(
+        error.source(), "",
+        absl::StrCat("this is not TOML: ", Escaped(error.description(), 300)));
+    return complaints.ToStatus();
+  }
+  Config config = DefaultConfig();
+  config.path = std::string(path);
+  const std::vector<ConfigKey> keys = KeysOf(config);
+  TableReader reader(keys, complaints);
+  reader.Read(root, "", "zone");
+  if (const toml::node* zones = root.get("zone")) {
+    ReadZones(*zones, config, complaints);
+  }
+  CheckTogether(config, reader, root, complaints);
+  if (!complaints.empty()) return complaints.ToStatus();
+  Warn(config, config.warnings);
+  return config;
+}
+
+absl::StatusOr<Config> LoadConfig(const std::string& path) {
+  struct stat about;
+  if (stat(path.c_str(), &about) != 0) {
+    return absl::NotFoundError(
+        absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
+  }
+  if (!S_ISREG(about.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is not a regular file"));
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kLargestFile + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  return ParseConfig(text, path);
+}
+
+std::vector<std::string> NeedRestart(const Config& now, const Config& next) {
+  Config a = now;
+  Config b = next;
+  const std::vector<ConfigKey> before = KeysOf(a);
+  const std::vector<ConfigKey> after = KeysOf(b);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (before[i].effect == Effect::kRestart &&
+        before[i].field.show() != after[i].field.show()) {
+      names.emplace_back(before[i].name);
+    }
+  }
+  return names;
+}
+
+Config KeepUntilRestart(const Config& now, Config next) {
+  Config a = now;
+  const std::vector<ConfigKey> before = KeysOf(a);
+  const std::vector<ConfigKey> after = KeysOf(next);
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (before[i].effect != Effect::kRestart) continue;
+    // What is shown is what the file would say.
+    const toml::table value =
+        toml::parse(absl::StrCat("value = ", before[i].field.show()));
+    Complaints none(now.path);
+    after[i].field.read(*value.get("value"), after[i].name, none);
+  }
+  return next;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,455 @@
+#include "daemon/config_fields.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "core/duration.h"
+#include "core/reply.h"
+#include "core/text.h"
+#include "daemon/config_values.h"
+
+namespace breakwater {
+namespace {
+
+std::string TypeName(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "a list";
+    case toml::node_type::string:
+      return "a text";
+    case toml::node_type::integer:
+      return "a number";
+    case toml::node_type::floating_point:
+      return "a number with a point";
+    case toml::node_type::boolean:
+      return "a truth value";
+    default:
+      return "a date or time";
+  }
+}
+
+absl::Status WrongType(const toml::node& node, const char* right) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("is ", TypeName(node), "; write ", right));
+}
+
+// As TOML wants it, so that what is shown can be read again.
+std::string Quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result.push_back('\\');
+    if (absl::ascii_iscntrl(c)) {
+      absl::StrAppendFormat(&result, "\\u%04x", c);
+    } else {
+      result.push_back(c);
+    }
+  }
+  return result + "\"";
+}
+
+// A parser takes a node and gives a T or says what is wrong with it.
+template <typename T>
+using Parser = std::function<absl::StatusOr<T>(const toml::node&)>;
+template <typename T>
+using Shower = std::function<std::string(const T&)>;
+
+// A slot of type Slot that one value of type T fills.
+template <typename Slot, typename T>
+Field Scalar(Slot& slot, Parser<T> parse, Shower<Slot> show) {
+  return Field{.read =
+                   [&slot, parse](const toml::node& node, std::string_view key,
+                                  Complaints& complaints) {
+                     const absl::StatusOr<T> value = parse(node);
+                     if (value.ok()) {
+                       slot = static_cast<Slot>(*value);
+                     } else {
+                       complaints.Add(node.source(), key, value.status());
+                     }
+                   },
+               .show = [&slot, show] { return show(slot); }};
+}
+
+// A list; each wrong element is told at its own place, and so is the second of
+// two that are equal.
+template <typename T>
+void ReadList(const toml::node& node, std::string_view key,
+              Complaints& complaints, const Parser<T>& parse, const char* right,
+              std::vector<T>& result) {
+  const toml::array* array = node.as_array();
+  if (array == nullptr) {
+    complaints.Add(node.source(), key, WrongType(node, right));
+    return;
+  }
+  result.clear();
+  for (const toml::node& element : *array) {
+    const absl::StatusOr<T> value = parse(element);
+    if (!value.ok()) {
+      complaints.Add(element.source(), key, value.status());
+    } else if (std::ranges::find(result, *value) != result.end()) {
+      complaints.Add(element.source(), key,
+                     "stands here twice; remove one of the two");
+    } else {
+      result.push_back(*value);
+    }
+  }
+}
+
+template <typename T>
+std::string ShowList(const std::vector<T>& list, const Shower<T>& show) {
+  return absl::StrCat(
+      "[",
+      absl::StrJoin(list, ", ",
+                    [&show](std::string* out, const T& element) {
+                      out->append(show(element));
+                    }),
+      "]");
+}
+
+template <typename T>
+Field List(std::vector<T>& slot, Parser<T> parse, const char* right,
+           Shower<T> show) {
+  return Field{
+      .read =
+          [&slot, parse, right](const toml::node& node, std::string_view key,
+                                Complaints& complaints) {
+            ReadList(node, key, complaints, parse, right, slot);
+          },
+      .show = [&slot, show] { return ShowList(slot, show); }};
+}
+
+absl::StatusOr<std::string> ParseText(const toml::node& node) {
+  const auto* text = node.as_string();
+  if (text == nullptr) return WrongType(node, "a text in double quotes");
+  return text->get();
+}
+
+Parser<std::string> CheckedText(TextCheck check) {
+  return [check](const toml::node& node) -> absl::StatusOr<std::string> {
+    absl::StatusOr<std::string> text = ParseText(node);
+    if (!text.ok()) return text;
+    if (const absl::Status status = check(*text); !status.ok()) return status;
+    return text;
+  };
+}
+
+// A parser of nodes from one of texts.
+template <typename T>
+Parser<T> FromText(absl::StatusOr<T> (*parse)(std::string_view)) {
+  return [parse](const toml::node& node) -> absl::StatusOr<T> {
+    const absl::StatusOr<std::string> text = ParseText(node);
+    if (!text.ok()) return text.status();
+    return parse(*text);
+  };
+}
+
+Parser<int64_t> Number(int64_t least, int64_t most) {
+  return [least, most](const toml::node& node) -> absl::StatusOr<int64_t> {
+    const auto* number = node.as_integer();
+    if (number == nullptr) return WrongType(node, "a whole number, unquoted");
+    if (number->get() < least || number->get() > most) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          number->get(), " is out of range; write ", least, " to ", most));
+    }
+    return number->get();
+  };
+}
+
+absl::StatusOr<uint16_t> ParsePort(const toml::node& node) {
+  const absl::StatusOr<int64_t> port = Number(1, 65'535)(node);
+  if (!port.ok()) return port.status();
+  return static_cast<uint16_t>(*port);
+}
+
+Parser<Duration> Length(Duration least, Duration most) {
+  return [least, most](const toml::node& node) -> absl::StatusOr<Duration> {
+    if (!node.is_string()) {
+      return WrongType(node, "a length of time with its unit, as in \"10m\"");
+    }
+    const absl::StatusOr<Duration> length = FromText(ParseDuration)(node);
+    if (!length.ok() || (*length >= least && *length <= most)) return length;
+    return absl::InvalidArgumentError(
+        absl::StrCat(FormatDuration(*length), " is out of range; write ",
+                     FormatDuration(least), " to ", FormatDuration(most)));
+  };
+}
+
+absl::StatusOr<bool> ParseFlag(const toml::node& node) {
+  const auto* flag = node.as_boolean();
+  if (flag == nullptr) return WrongType(node, "true or false, unquoted");
+  return flag->get();
+}
+
+absl::StatusOr<int64_t> ParseReplyCode(const toml::node& node) {
+  const auto* code = node.as_integer();
+  if (code == nullptr) return WrongType(node, "a reply code like 521");
+  const int64_t value = std::clamp<int64_t>(code->get(), -1, 1'000'000);
+  if (const absl::Status status = CheckReplyCode(static_cast<int>(value));
+      !status.ok()) {
+    return status;
+  }
+  return value;
+}
+
+template <typename Integer>
+Field NumberFieldOf(Integer& slot, int64_t least, int64_t most) {
+  return Scalar<Integer, int64_t>(
+      slot, Number(least, most),
+      [](const Integer& value) { return absl::StrCat(value); });
+}
+
+std::string ShowLength(const Duration& length) {
+  return Quoted(FormatDuration(length));
+}
+
+std::string ShowPort(const uint16_t& port) { return absl::StrCat(port); }
+
+// An optional slot shows nothing: what it stands for when left out is a matter
+// of other keys.
+template <typename T>
+std::string ShowNothing(const std::optional<T>&) {
+  return "";
+}
+
+}  // namespace
+
+void Complaints::Add(const toml::source_region& where, std::string_view key,
+                     std::string_view message) {
+  std::string text =
+      absl::StrCat(path_, ":", where.begin.line, ":", where.begin.column, ": ");
+  if (!key.empty()) text.append(key).append(": ");
+  text.append(message);
+  lines_.push_back(
+      {.line = where.begin.line, .column = where.begin.column, .text = text});
+}
+
+void Complaints::Add(const toml::source_region& where, std::string_view key,
+                     const absl::Status& status) {
+  const absl::string_view message = status.message();
+  Add(where, key, std::string_view(message.data(), message.size()));
+}
+
+absl::Status Complaints::ToStatus() const {
+  if (lines_.empty()) return absl::OkStatus();
+  std::vector<Line> sorted = lines_;
+  std::ranges::stable_sort(sorted, {}, [](const Line& line) {
+    return std::pair(line.line, line.column);
+  });
+  return absl::InvalidArgumentError(absl::StrJoin(
+      sorted, "\n",
+      [](std::string* out, const Line& line) { out->append(line.text); }));
+}
+
+Field TextField(std::string& slot, TextCheck check) {
+  return Scalar<std::string, std::string>(
+      slot, CheckedText(check),
+      [](const std::string& text) { return Quoted(text); });
+}
+
+Field TextsField(std::vector<std::string>& slot, TextCheck check) {
+  return List<std::string>(
+      slot, CheckedText(check), "a list of texts, as in [\"...\", \"...\"]",
+      [](const std::string& text) { return Quoted(text); });
+}
+
+Field ChoiceField(std::vector<std::string> words,
+                  std::function<void(size_t)> set,
+                  std::function<size_t()> get) {
+  const auto read = [words, set](const toml::node& node, std::string_view key,
+                                 Complaints& complaints) {
+    const std::string right =
+        absl::StrCat("\"", absl::StrJoin(words, "\" or \""), "\"");
+    const auto* text = node.as_string();
+    if (text == nullptr) {
+      complaints.Add(node.source(), key, WrongType(node, right.c_str()));
+      return;
+    }
+    const auto found = std::ranges::find(words, text->get());
+    if (found != words.end()) {
+      set(found - words.begin());
+      return;
+    }
+    complaints.Add(node.source(), key,
+                   absl::StrCat("\"", Escaped(text->get(), 60),
+                                "\" is not a choice; write ", right));
+  };
+  return Field{.read = read,
+               .show = [words, get] { return Quoted(words[get()]); }};
+}
+
+Field FlagField(bool& slot) {
+  return Scalar<bool, bool>(slot, ParseFlag, [](const bool& flag) {
+    return std::string(flag ? "true" : "false");
+  });
+}
+
+Field PermissionsField(uint32_t& slot) {
+  return Scalar<uint32_t, uint32_t>(
+      slot, FromText(ParsePermissions),
+      [](const uint32_t& mode) { return Quoted(FormatPermissions(mode)); });
+}
+
+Field LengthField(Duration& slot, Duration least, Duration most) {
+  return Scalar<Duration, Duration>(slot, Length(least, most), ShowLength);
+}
+
+Field LengthField(std::chrono::seconds& slot, Duration least, Duration most) {
+  const auto parse =
+      [inner = Length(least, most)](
+          const toml::node& node) -> absl::StatusOr<std::chrono::seconds> {
+    const absl::StatusOr<Duration> length = inner(node);
+    if (!length.ok()) return length.status();
+    return std::chrono::floor<std::chrono::seconds>(*length);
+  };
+  return Scalar<std::chrono::seconds, std::chrono::seconds>(
+      slot, parse,
+      [](const std::chrono::seconds& length) { return ShowLength(length); });
+}
+
+Field NumberField(int& slot, int64_t least, int64_t most) {
+  return NumberFieldOf(slot, least, most);
+}
+Field NumberField(uint32_t& slot, int64_t least, int64_t most) {
+  return NumberFieldOf(slot, least, most);
+}
+Field NumberField(size_t& slot, int64_t least, int64_t most) {
+  return NumberFieldOf(slot, least, most);
+}
+
+Field PortsField(std::vector<uint16_t>& slot) {
+  return List<uint16_t>(slot, ParsePort, "a list of ports, as in [465, 587]",
+                        ShowPort);
+}
+
+Field BanPortsField(BanPorts& slot) {
+  const auto read = [&slot](const toml::node& node, std::string_view key,
+                            Complaints& complaints) {
+    BanPorts ports{.all = false, .listed = {}};
+    if (const auto* text = node.as_string();
+        text != nullptr && text->get() == "all") {
+      slot = BanPorts{.all = true, .listed = {}};
+      return;
+    }
+    const Parser<uint16_t> parse =
+        [&ports](const toml::node& element) -> absl::StatusOr<uint16_t> {
+      // Zero is no port: it stands for "all" until the list is read.
+      if (const auto* text = element.as_string();
+          text != nullptr && text->get() == "all") {
+        ports.all = true;
+        return uint16_t{0};
+      }
+      return ParsePort(element);
+    };
+    ReadList(node, key, complaints, parse, "a list of ports, [25], or \"all\"",
+             ports.listed);
+    std::erase(ports.listed, 0);
+    if (!ports.all && ports.listed.empty() && node.as_array() != nullptr) {
+      complaints.Add(node.source(), key,
+                     "names no port, so no ban would hold; write [25]");
+      return;
+    }
+    slot = ports;
+  };
+  const auto show = [&slot] {
+    if (!slot.all) return ShowList<uint16_t>(slot.listed, ShowPort);
+    if (slot.listed.empty()) return std::string("\"all\"");
+    return absl::StrCat("[\"all\", ", absl::StrJoin(slot.listed, ", "), "]");
+  };
+  return Field{.read = read, .show = show};
+}
+
+Field DnsServersField(std::vector<DnsServer>& slot) {
+  Field field = List<DnsServer>(
+      slot, FromText(ParseDnsServer),
+      "a list of addresses, as in [\"127.0.0.1\"]",
+      [](const DnsServer& server) { return Quoted(FormatDnsServer(server)); });
+  field.read = [&slot, read = field.read](const toml::node& node,
+                                          std::string_view key,
+                                          Complaints& complaints) {
+    read(node, key, complaints);
+    if (node.as_array() != nullptr && node.as_array()->empty()) {
+      complaints.Add(node.source(), key,
+                     "names no server; write [\"127.0.0.1\"]");
+    }
+  };
+  return field;
+}
+
+Field NetworksField(NetworkSet& slot) {
+  const auto read = [&slot](const toml::node& node, std::string_view key,
+                            Complaints& complaints) {
+    std::vector<Network> networks;
+    ReadList<Network>(node, key, complaints, FromText(Network::Parse),
+                      "a list of networks, as in [\"192.0.2.0/24\"]", networks);
+    slot = NetworkSet(std::move(networks));
+  };
+  const auto show = [&slot] {
+    return ShowList<Network>(slot.networks(), [](const Network& network) {
+      return Quoted(network.ToString());
+    });
+  };
+  return Field{.read = read, .show = show};
+}
+
+Field ZoneNameField(std::string& slot) {
+  return Scalar<std::string, std::string>(
+      slot, FromText(ParseZoneName),
+      [](const std::string& text) { return Quoted(text); });
+}
+
+Field AnswersField(std::vector<AnswerRange>& slot) {
+  Field field = List<AnswerRange>(
+      slot, FromText(ParseAnswerRange),
+      "a list of answers, as in [\"127.0.0.2\"]", [](const AnswerRange& range) {
+        const auto text = [](uint32_t answer) {
+          return IpAddress::FromV4(answer).ToString();
+        };
+        return Quoted(
+            range.first == range.last
+                ? text(range.first)
+                : absl::StrCat(text(range.first), "-", text(range.last)));
+      });
+  field.read = [read = field.read](const toml::node& node, std::string_view key,
+                                   Complaints& complaints) {
+    read(node, key, complaints);
+    if (node.as_array() != nullptr && node.as_array()->empty()) {
+      complaints.Add(node.source(), key,
+                     "counts no answer at all; write [\"127.0.0.2\"] or leave "
+                     "the key out");
+    }
+  };
+  return field;
+}
+
+Field OptionalFlagField(std::optional<bool>& slot) {
+  return Scalar<std::optional<bool>, bool>(slot, ParseFlag, ShowNothing<bool>);
+}
+
+Field OptionalLengthField(std::optional<Duration>& slot, Duration least,
+                          Duration most) {
+  return Scalar<std::optional<Duration>, Duration>(slot, Length(least, most),
+                                                   ShowNothing<Duration>);
+}
+
+Field ReplyCodeField(std::optional<int>& slot) {
+  return Scalar<std::optional<int>, int64_t>(slot, ParseReplyCode,
+                                             ShowNothing<int>);
+}
+
+Field ReplyTemplateField(std::optional<std::string>& slot) {
+  return Scalar<std::optional<std::string>, std::string>(
+      slot, CheckedText(CheckReplyTemplate), ShowNothing<std::string>);
+}
+
+Field ReplyCodeField(int& slot) {
+  return Scalar<int, int64_t>(
+      slot, ParseReplyCode, [](const int& code) { return absl::StrCat(code); });
+}
+
+}  // namespace breakwater

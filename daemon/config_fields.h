@@ -1,0 +1,84 @@
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/address.h"
+#include "core/dns_options.h"
+#include "core/zone.h"
+#include "daemon/config.h"
+
+namespace breakwater {
+
+// What is wrong in a file, all of it: one line for each thing, in the order of
+// the file.
+class Complaints {
+ public:
+  explicit Complaints(std::string_view path) : path_(path) {}
+
+  // `message` says what is wrong and what would be right. Without a key the
+  // line is about the file as such.
+  void Add(const toml::source_region& where, std::string_view key,
+           std::string_view message);
+  void Add(const toml::source_region& where, std::string_view key,
+           const absl::Status& status);
+  bool empty() const { return lines_.empty(); }
+  // "FILE:LINE:COLUMN: key: message", the lines joined by newlines.
+  absl::Status ToStatus() const;
+
+ private:
+  struct Line {
+    uint32_t line;
+    uint32_t column;
+    std::string text;
+  };
+  std::string path_;
+  std::vector<Line> lines_;
+};
+
+// How one key's value gets into a Config and back into the file's notation.
+// Made by the functions below; each keeps a reference to the slot that it
+// fills, and leaves it alone when the value is wrong.
+struct Field {
+  std::function<void(const toml::node&, std::string_view key, Complaints&)>
+      read;
+  std::function<std::string()> show;
+};
+
+using TextCheck = absl::Status (*)(std::string_view);
+
+Field TextField(std::string& slot, TextCheck check);
+Field TextsField(std::vector<std::string>& slot, TextCheck check);
+// One of `words`; the slot gets its index.
+Field ChoiceField(std::vector<std::string> words,
+                  std::function<void(size_t)> set, std::function<size_t()> get);
+Field FlagField(bool& slot);
+Field PermissionsField(uint32_t& slot);
+Field LengthField(Duration& slot, Duration least, Duration most);
+Field LengthField(std::chrono::seconds& slot, Duration least, Duration most);
+Field NumberField(int& slot, int64_t least, int64_t most);
+Field NumberField(uint32_t& slot, int64_t least, int64_t most);
+Field NumberField(size_t& slot, int64_t least, int64_t most);
+Field PortsField(std::vector<uint16_t>& slot);
+Field BanPortsField(BanPorts& slot);
+Field DnsServersField(std::vector<DnsServer>& slot);
+Field NetworksField(NetworkSet& slot);
+
+// What a [[zone]] may leave out.
+Field ZoneNameField(std::string& slot);
+Field AnswersField(std::vector<AnswerRange>& slot);
+Field OptionalFlagField(std::optional<bool>& slot);
+Field OptionalLengthField(std::optional<Duration>& slot, Duration least,
+                          Duration most);
+Field ReplyCodeField(std::optional<int>& slot);
+Field ReplyTemplateField(std::optional<std::string>& slot);
+Field ReplyCodeField(int& slot);
+
+}  // namespace breakwater

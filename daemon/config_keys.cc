@@ -1,0 +1,212 @@
+#include "daemon/config_keys.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "core/record.h"
+#include "core/reply.h"
+#include "daemon/config_values.h"
+
+namespace breakwater {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kShortestBan = 1s;
+constexpr Duration kLongestBan = std::chrono::seconds(kLongestBanSeconds);
+constexpr int64_t kMillion = 1'000'000;
+
+// How many single-character changes lie between two texts.
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({change, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+std::string_view Leaf(std::string_view name) {
+  return name.substr(name.rfind('.') + 1);
+}
+
+void AddFronts(Config& c, std::vector<ConfigKey>& keys) {
+  using enum Effect;
+  keys.push_back({"milter.socket", kRestart,
+                  TextField(c.milter.socket, CheckMilterSocket)});
+  keys.push_back({"milter.group", kRestart,
+                  TextField(c.milter.access.group, CheckGroupName)});
+  keys.push_back(
+      {"milter.mode", kRestart, PermissionsField(c.milter.access.mode)});
+  keys.push_back({"milter.patience", kReload,
+                  LengthField(c.rules.patience, 100ms, 10min)});
+  keys.push_back({"policy.sockets", kRestart,
+                  TextsField(c.policy.sockets, CheckPolicySocket)});
+  keys.push_back({"policy.group", kRestart,
+                  TextField(c.policy.access.group, CheckGroupName)});
+  keys.push_back(
+      {"policy.mode", kRestart, PermissionsField(c.policy.access.mode)});
+  keys.push_back({"policy.max_connections", kRestart,
+                  NumberField(c.policy.most_connections, 1, 100'000)});
+  keys.push_back(
+      {"submission.ports", kReload, PortsField(c.rules.submission_ports)});
+}
+
+void AddDns(Config& c, std::vector<ConfigKey>& keys) {
+  using enum Effect;
+  keys.push_back(
+      {"dns.servers", kRestart, DnsServersField(c.resolver.servers)});
+  keys.push_back(
+      {"dns.deadline", kReload, LengthField(c.dnsbl.deadline, 10ms, 30s)});
+  keys.push_back({"dns.reason_deadline", kReload,
+                  LengthField(c.dnsbl.reason_deadline, 0ms, 10s)});
+  keys.push_back(
+      {"dns.timeout", kRestart, LengthField(c.resolver.timeout, 10ms, 30s)});
+  keys.push_back({"dns.tries", kRestart, NumberField(c.resolver.tries, 1, 10)});
+  keys.push_back({"dns.max_in_flight", kRestart,
+                  NumberField(c.resolver.most_in_flight, 1, 8191)});
+  keys.push_back(
+      {"dns.ttl_floor", kReload, LengthField(c.dnsbl.ttl_floor, 0s, 24h)});
+  keys.push_back(
+      {"dns.ttl_ceiling", kReload, LengthField(c.dnsbl.ttl_ceiling, 1s, 168h)});
+  keys.push_back({"dns.negative_ttl", kReload,
+                  LengthField(c.dnsbl.negative_ttl, 1s, 24h)});
+  keys.push_back({"dns.cache_clients", kReload,
+                  NumberField(c.dnsbl.cache_capacity, 100, 10 * kMillion)});
+}
+
+void AddBan(Config& c, std::vector<ConfigKey>& keys) {
+  using enum Effect;
+  keys.push_back(
+      {"ban.duration", kReload,
+       LengthField(c.rules.ban_duration, kShortestBan, kLongestBan)});
+  keys.push_back({"ban.ports", kRestart, BanPortsField(c.ban_ports)});
+  keys.push_back({"ban.extend", kRestart, FlagField(c.firewall.extend)});
+  keys.push_back(
+      {"ban.max", kRestart, NumberField(c.most_bans, 1, 10 * kMillion)});
+  keys.push_back({"reply.code", kReload, ReplyCodeField(c.rules.reply.code)});
+  keys.push_back({"reply.template", kReload,
+                  TextField(c.rules.reply.text_template, CheckReplyTemplate)});
+  keys.push_back(
+      {"protect.networks", kReload, NetworksField(c.rules.protected_networks)});
+}
+
+void AddKernel(Config& c, std::vector<ConfigKey>& keys) {
+  using enum Effect;
+  std::string& backend = c.firewall.backend;
+  keys.push_back(
+      {"firewall.backend", kRestart,
+       ChoiceField(
+           {"ipset", "none"},
+           [&backend](size_t choice) {
+             backend = choice == 0 ? "ipset" : "none";
+           },
+           [&backend] { return backend == "ipset" ? size_t{0} : 1; })});
+  keys.push_back({"firewall.set_prefix", kRestart,
+                  TextField(c.firewall.set_prefix, CheckSetPrefix)});
+  keys.push_back({"firewall.hashsize", kRestart,
+                  NumberField(c.firewall.hash_size, 64, 16 * kMillion)});
+  keys.push_back({"firewall.maxelem", kRestart,
+                  NumberField(c.firewall.most_entries, 1, 10 * kMillion)});
+  keys.push_back({"enforcer.socket", kRestart,
+                  TextField(c.enforcer.socket, CheckSocketPath)});
+  keys.push_back(
+      {"enforcer.user", kRestart, TextField(c.enforcer.user, CheckUserName)});
+  keys.push_back({"enforcer.bans_per_second", kRestart,
+                  NumberField(c.enforcer.bans_per_second, 1, kMillion)});
+  keys.push_back({"enforcer.ban_burst", kRestart,
+                  NumberField(c.enforcer.ban_burst, 1, 10 * kMillion)});
+}
+
+void AddPrograms(Config& c, std::vector<ConfigKey>& keys) {
+  using enum Effect;
+  keys.push_back({"control.socket", kRestart,
+                  TextField(c.control.socket, CheckSocketPath)});
+  keys.push_back(
+      {"control.users", kReload, TextsField(c.control.users, CheckUserName)});
+  LogTarget& target = c.log.target;
+  keys.push_back({"log.target", kRestart,
+                  ChoiceField(
+                      {"stderr", "syslog"},
+                      [&target](size_t choice) {
+                        target = static_cast<LogTarget>(choice);
+                      },
+                      [&target] { return static_cast<size_t>(target); })});
+  Severity& level = c.log.level;
+  keys.push_back(
+      {"log.level", kReload,
+       ChoiceField(
+           {"debug", "info", "warning", "error"},
+           [&level](size_t choice) { level = static_cast<Severity>(choice); },
+           [&level] { return static_cast<size_t>(level); })});
+}
+
+}  // namespace
+
+std::vector<ConfigKey> KeysOf(Config& config) {
+  std::vector<ConfigKey> keys;
+  bool& observe = config.rules.observe;
+  keys.push_back({"mode", Effect::kReload,
+                  ChoiceField(
+                      {"enforce", "observe"},
+                      [&observe](size_t choice) { observe = choice == 1; },
+                      [&observe] { return size_t{observe}; })});
+  keys.push_back(
+      {"user", Effect::kRestart, TextField(config.user, CheckUserName)});
+  AddFronts(config, keys);
+  AddDns(config, keys);
+  AddBan(config, keys);
+  AddKernel(config, keys);
+  AddPrograms(config, keys);
+  return keys;
+}
+
+std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone) {
+  using enum Effect;
+  std::vector<ConfigKey> keys;
+  keys.push_back({"zone.name", kReload, ZoneNameField(zone.name)});
+  keys.push_back({"zone.label", kReload, TextField(zone.label, CheckLabel)});
+  keys.push_back({"zone.answers", kReload, AnswersField(zone.answers)});
+  keys.push_back({"zone.ban", kReload, OptionalFlagField(zone.ban)});
+  keys.push_back(
+      {"zone.ban_duration", kReload,
+       OptionalLengthField(zone.ban_duration, kShortestBan, kLongestBan)});
+  keys.push_back({"zone.reply_code", kReload, ReplyCodeField(zone.reply_code)});
+  keys.push_back({"zone.reply_template", kReload,
+                  ReplyTemplateField(zone.reply_template)});
+  return keys;
+}
+
+std::optional<std::string> ClosestKey(std::string_view unknown) {
+  // Longer ones are noise, and the distance takes its time.
+  if (unknown.size() > 64) return std::nullopt;
+  Config config;
+  ZoneDraft zone;
+  std::vector<ConfigKey> keys = KeysOf(config);
+  for (ConfigKey& key : ZoneKeysOf(zone)) keys.push_back(std::move(key));
+
+  std::optional<std::string> closest;
+  size_t least = unknown.size() / 3 + 1;
+  for (const ConfigKey& key : keys) {
+    const size_t distance = EditDistance(unknown, key.name);
+    if (distance <= least && (!closest || distance < least)) {
+      least = distance;
+      closest = std::string(key.name);
+    }
+  }
+  if (closest) return closest;
+  // The right word in the wrong table.
+  for (const ConfigKey& key : keys) {
+    if (Leaf(key.name) == Leaf(unknown)) return std::string(key.name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace breakwater

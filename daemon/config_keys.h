@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/config.h"
+#include "daemon/config_fields.h"
+
+namespace breakwater {
+
+// When a changed value takes effect.
+enum class Effect : uint8_t { kReload, kRestart };
+
+// One key of breakwater.toml(5). The tables below are the only place where a
+// key is named: parsing, the check for unknown keys, what a reload cannot
+// change, and the test of sample file and manual all go by them.
+struct ConfigKey {
+  std::string_view name;  // "dns.deadline"
+  Effect effect;
+  Field field;
+};
+
+// A [[zone]] as written, before what it leaves out is filled in.
+struct ZoneDraft {
+  std::string name;
+  std::string label;
+  std::vector<AnswerRange> answers = {kDefaultAnswers};
+  std::optional<bool> ban;
+  std::optional<Duration> ban_duration;
+  std::optional<int> reply_code;
+  std::optional<std::string> reply_template;
+};
+
+// The tables, bound to what they fill: it must outlive them. In the order of
+// the sample file.
+std::vector<ConfigKey> KeysOf(Config& config);
+std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone);  // "zone.name" ...
+
+// The key that was probably meant by an unknown one, or nothing.
+std::optional<std::string> ClosestKey(std::string_view unknown);
+
+}  // namespace breakwater

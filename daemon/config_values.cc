@@ -1,0 +1,285 @@
+#include "daemon/config_values.h"
+
+#include <sys/un.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "core/address.h"
+#include "core/text.h"
+
+namespace breakwater {
+namespace {
+
+// Room for the 32 nibbles and dots that RFC 5782 section 2.4 puts in front.
+constexpr size_t kLongestZoneName = 253 - 64;
+constexpr size_t kLongestLabel = 63;  // of a domain name, RFC 1035
+constexpr size_t kLongestShown = 80;
+// ipset names have 31 bytes; ours end in things like "-v6-extend".
+constexpr size_t kLongestSetPrefix = 16;
+
+absl::Status Refusal(std::string_view text, std::string_view why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", Escaped(text, kLongestShown), "\" ",
+                   absl::string_view(why.data(), why.size())));
+}
+
+std::optional<uint16_t> ParsePort(std::string_view text) {
+  uint16_t port = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size() || port == 0) {
+    return std::nullopt;
+  }
+  return port;
+}
+
+struct Endpoint {
+  IpAddress address;
+  uint16_t port = 0;
+};
+
+// "ADDRESS:PORT" or "[ADDRESS]:PORT".
+std::optional<Endpoint> ParseEndpoint(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const std::optional<uint16_t> port = ParsePort(text.substr(colon + 1));
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const std::optional<IpAddress> address = IpAddress::Parse(host);
+  if (!port || !address || bracketed == address->IsV4()) return std::nullopt;
+  return Endpoint{.address = *address, .port = *port};
+}
+
+// libmilter's "PORT@ADDRESS".
+std::optional<Endpoint> ParseMilterEndpoint(std::string_view text) {
+  const size_t at = text.find('@');
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::optional<uint16_t> port = ParsePort(text.substr(0, at));
+  const std::optional<IpAddress> address =
+      IpAddress::Parse(text.substr(at + 1));
+  if (!port || !address) return std::nullopt;
+  return Endpoint{.address = *address, .port = *port};
+}
+
+// What follows "unix:", "inet:" or "inet6:", if that is how the text begins.
+std::optional<std::string_view> After(std::string_view prefix,
+                                      std::string_view text) {
+  if (!text.starts_with(prefix)) return std::nullopt;
+  return text.substr(prefix.size());
+}
+
+std::vector<std::string_view> Labels(std::string_view name) {
+  std::vector<std::string_view> labels;
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find('.', begin), name.size());
+    labels.push_back(name.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return labels;
+}
+
+bool IsDomainLabel(std::string_view label) {
+  return !label.empty() && label.size() <= kLongestLabel &&
+         label.front() != '-' && label.back() != '-' &&
+         std::ranges::all_of(label, [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '-' || c == '_';
+         });
+}
+
+bool IsDigits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, absl::ascii_isdigit);
+}
+
+// Lists of domain names. Asked about an address they answer with an error that
+// looks like a listing.
+bool IsDomainList(const std::vector<std::string_view>& labels) {
+  if (labels.front() == "dbl" || labels.front() == "zrd" ||
+      (labels.size() > 1 && (labels[1] == "dbl" || labels[1] == "zrd"))) {
+    return true;
+  }
+  const size_t n = labels.size();
+  return n > 2 && labels[n - 1] == (labels[n - 2] == "surbl" ? "org" : "com") &&
+         (labels[n - 2] == "surbl" || labels[n - 2] == "uribl");
+}
+
+}  // namespace
+
+absl::StatusOr<DnsServer> ParseDnsServer(std::string_view text) {
+  if (const auto address = IpAddress::Parse(text)) {
+    return DnsServer{.address = *address};
+  }
+  if (const auto endpoint = ParseEndpoint(text)) {
+    return DnsServer{.address = endpoint->address, .port = endpoint->port};
+  }
+  return Refusal(text,
+                 "is not the address of a DNS server; write 127.0.0.1, "
+                 "127.0.0.1:5353, ::1 or [::1]:5353");
+}
+
+std::string FormatDnsServer(const DnsServer& server) {
+  const std::string address = server.address.ToString();
+  if (server.port == 53) return address;
+  return server.address.IsV4() ? absl::StrCat(address, ":", server.port)
+                               : absl::StrCat("[", address, "]:", server.port);
+}
+
+absl::StatusOr<uint32_t> ParsePermissions(std::string_view text) {
+  uint32_t mode = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error != std::errc() || end != text.data() + text.size() ||
+      text.size() < 3 || mode > 0777) {
+    return Refusal(text,
+                   "is not a permission in octal; write \"0660\" for owner and "
+                   "group or \"0600\" for the owner alone");
+  }
+  return mode;
+}
+
+std::string FormatPermissions(uint32_t mode) {
+  return absl::StrFormat("%04o", mode);
+}
+
+absl::StatusOr<std::string> ParseZoneName(std::string_view text) {
+  // Errors go into logs: a paid key does not.
+  const std::string_view shown =
+      KeyInZoneName(text).empty() ? text : "(a name with a key)";
+  std::string name(text.ends_with('.') ? text.substr(0, text.size() - 1)
+                                       : text);
+  absl::AsciiStrToLower(&name);
+  const std::vector<std::string_view> labels = Labels(name);
+  if (labels.size() < 2 || !std::ranges::all_of(labels, IsDomainLabel)) {
+    return Refusal(shown,
+                   "is not a domain name; write the list's zone, as in "
+                   "\"zen.spamhaus.org\"");
+  }
+  if (IsDigits(labels.back())) {
+    return Refusal(shown,
+                   "is an address; write the list's zone, as in "
+                   "\"zen.spamhaus.org\"");
+  }
+  if (name.size() > kLongestZoneName) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the name has ", name.size(), " characters; at most ", kLongestZoneName,
+        " leave room for a reversed IPv6 address in front"));
+  }
+  if (IsDomainList(labels)) {
+    return absl::InvalidArgumentError(
+        "this is a list of domain names, which cannot be asked about a "
+        "client's address; name a list of addresses");
+  }
+  return name;
+}
+
+std::string_view KeyInZoneName(std::string_view name) {
+  for (const std::string_view label : Labels(name)) {
+    const auto digits = std::ranges::count_if(label, absl::ascii_isdigit);
+    const bool plain = std::ranges::all_of(label, absl::ascii_isalnum);
+    if (!plain) continue;
+    if (label.size() >= 24 || (label.size() >= 16 && digits >= 2)) return label;
+  }
+  return {};
+}
+
+absl::Status CheckSocketPath(std::string_view text) {
+  if (!text.starts_with('/') || text.ends_with('/') ||
+      text.find('\0') != std::string_view::npos) {
+    return Refusal(text, "is not an absolute path; write /run/breakwater/NAME");
+  }
+  if (text.size() >= sizeof(sockaddr_un::sun_path)) {
+    return Refusal(
+        text, absl::StrCat("is too long for a unix socket; at most ",
+                           sizeof(sockaddr_un::sun_path) - 1, " bytes fit"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckMilterSocket(std::string_view text) {
+  if (text.empty()) return absl::OkStatus();
+  if (const auto path = After("unix:", text)) return CheckSocketPath(*path);
+  const auto v4 = After("inet:", text);
+  const auto v6 = After("inet6:", text);
+  if (v4 || v6) {
+    const auto endpoint = ParseMilterEndpoint(v4 ? *v4 : *v6);
+    if (endpoint && endpoint->address.IsV4() == v4.has_value()) {
+      return absl::OkStatus();
+    }
+  }
+  return Refusal(text,
+                 "is not a milter's socket; write \"unix:/path\", "
+                 "\"inet:8890@127.0.0.1\" or \"inet6:8890@::1\"");
+}
+
+absl::Status CheckPolicySocket(std::string_view text) {
+  if (const auto path = After("unix:", text)) return CheckSocketPath(*path);
+  if (const auto inet = After("inet:", text); inet && ParseEndpoint(*inet)) {
+    return absl::OkStatus();
+  }
+  return Refusal(text,
+                 "is not a policy server's socket; write \"unix:/path\", "
+                 "\"inet:127.0.0.1:10025\" or \"inet:[::1]:10025\"");
+}
+
+bool IsReachableFromOutside(std::string_view socket) {
+  if (const auto v6 = After("inet6:", socket)) {
+    const auto endpoint = ParseMilterEndpoint(*v6);
+    return endpoint && !(endpoint->address == *IpAddress::Parse("::1"));
+  }
+  const auto inet = After("inet:", socket);
+  if (!inet) return false;
+  const auto endpoint = inet->find('@') != std::string_view::npos
+                            ? ParseMilterEndpoint(*inet)
+                            : ParseEndpoint(*inet);
+  if (!endpoint) return false;
+  return !(endpoint->address.IsV4()
+               ? endpoint->address.V4() >> 24 == 127
+               : endpoint->address == *IpAddress::Parse("::1"));
+}
+
+absl::Status CheckUserName(std::string_view text) {
+  // What useradd(8) allows, and plain numbers.
+  const bool sound =
+      !text.empty() && text.size() <= 32 && text.front() != '-' &&
+      std::ranges::all_of(text, [](unsigned char c) {
+        return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+      });
+  if (sound) return absl::OkStatus();
+  return Refusal(text, "is not a name in the user or group database");
+}
+
+absl::Status CheckGroupName(std::string_view text) {
+  return text.empty() ? absl::OkStatus() : CheckUserName(text);
+}
+
+absl::Status CheckSetPrefix(std::string_view text) {
+  const bool sound = !text.empty() && text.size() <= kLongestSetPrefix &&
+                     std::ranges::all_of(text, [](unsigned char c) {
+                       return absl::ascii_isalnum(c) || c == '_' || c == '-';
+                     });
+  if (sound) return absl::OkStatus();
+  return Refusal(text, absl::StrCat("is not the beginning of a set's name; "
+                                    "write 1 to ",
+                                    kLongestSetPrefix,
+                                    " letters, digits, \"-\" or \"_\""));
+}
+
+absl::Status CheckLabel(std::string_view text) {
+  const bool sound = !text.empty() && text.size() <= 100 &&
+                     SafeReplyText(text, text.size()) == text &&
+                     text.find_first_of("\"\\{}") == std::string_view::npos;
+  if (sound) return absl::OkStatus();
+  return Refusal(text,
+                 "is not a label; write up to 100 printable ASCII characters "
+                 "without quotes, backslashes or braces, as in "
+                 "\"zen.spamhaus.org\"");
+}
+
+}  // namespace breakwater
