@@ -1,0 +1,325 @@
+#include "daemon/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "daemon/check_config.h"
+#include "daemon/config_keys.h"
+
+namespace breakwater {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// The shape that people are shown first.
+constexpr char kWhole[] = R"(
+mode = "enforce"
+milter.socket   = "unix:/var/spool/postfix/breakwater/milter.sock"
+policy.sockets  = ["unix:/var/spool/postfix/breakwater/policy.sock"]
+dns.servers     = ["127.0.0.1", "[::1]:5353"]
+dns.deadline    = "1500ms"
+ban.duration    = "10m"
+ban.ports       = [25]
+protect.networks = ["192.0.2.0/24"]
+firewall.backend = "ipset"
+[[zone]]
+name    = "zen.spamhaus.org"
+answers = ["127.0.0.2-127.0.0.11"]
+)";
+
+std::string ErrorOf(std::string_view text) {
+  const absl::StatusOr<Config> config = ParseConfig(text, "f.toml");
+  return config.ok() ? "no error" : std::string(config.status().message());
+}
+
+Config Parsed(std::string_view text) {
+  const absl::StatusOr<Config> config = ParseConfig(text, "f.toml");
+  EXPECT_TRUE(config.ok()) << config.status();
+  return config.ok() ? *config : Config{};
+}
+
+TEST(Config, ReadsTheWholeShape) {
+  const Config config = Parsed(kWhole);
+  EXPECT_FALSE(config.rules.observe);
+  EXPECT_EQ(config.milter.socket,
+            "unix:/var/spool/postfix/breakwater/milter.sock");
+  EXPECT_THAT(config.policy.sockets, SizeIs(1));
+  ASSERT_THAT(config.resolver.servers, SizeIs(2));
+  EXPECT_EQ(config.resolver.servers[1].port, 5353);
+  EXPECT_EQ(config.dnsbl.deadline, std::chrono::milliseconds(1500));
+  EXPECT_EQ(config.rules.ban_duration, std::chrono::minutes(10));
+  EXPECT_TRUE(
+      config.rules.protected_networks.Find(*IpAddress::Parse("192.0.2.77")));
+  ASSERT_THAT(config.rules.zones, SizeIs(1));
+  EXPECT_EQ(config.rules.zones[0].label, "zen.spamhaus.org");
+  EXPECT_TRUE(config.rules.zones[0].Counts(0x7f00000b));
+  EXPECT_FALSE(config.rules.zones[0].Counts(0x7f00000c));
+  EXPECT_THAT(config.warnings, IsEmpty());
+}
+
+TEST(Config, TellsAllThatIsWrongInTheFilesOrder) {
+  EXPECT_EQ(ErrorOf("mode = \"enforced\"\n"
+                    "dns.deadlin = \"1s\"\n"
+                    "[ban]\n"
+                    "duration = 600\n"
+                    "ports = [25, 70000]\n"),
+            "f.toml:1:8: mode: \"enforced\" is not a choice; write \"enforce\" "
+            "or \"observe\"\n"
+            "f.toml:2:5: dns.deadlin: unknown key; did you mean dns.deadline?\n"
+            "f.toml:4:12: ban.duration: is a number; write a length of time "
+            "with its unit, as in \"10m\"\n"
+            "f.toml:5:14: ban.ports: 70000 is out of range; write 1 to 65535");
+}
+
+TEST(Config, SaysWhereTheFileStopsBeingToml) {
+  EXPECT_THAT(ErrorOf("mode = \"enforce\"\nban = = 3\n"),
+              HasSubstr("f.toml:2:"));
+  EXPECT_THAT(ErrorOf(std::string_view("a\0b", 3)), HasSubstr("not TOML"));
+}
+
+struct BadValue {
+  const char* text;
+  const char* error;
+};
+
+class ConfigRefuses : public ::testing::TestWithParam<BadValue> {};
+
+TEST_P(ConfigRefuses, AndSaysWhatWouldBeRight) {
+  EXPECT_THAT(ErrorOf(GetParam().text), HasSubstr(GetParam().error));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, ConfigRefuses,
+    ::testing::Values(
+        BadValue{"deadline = \"1s\"", "did you mean dns.deadline?"},
+        BadValue{"[bans]\nduration = \"1s\"", "bans: unknown key"},
+        BadValue{"xyzzy = 1", "breakwater.toml(5) lists the known ones"},
+        BadValue{"milter = \"unix:/a\"", "must be a table; write [milter]"},
+        BadValue{"milter.socket = \"/a\"", "is not a milter's socket"},
+        BadValue{"milter.socket = \"unix:a\"", "is not an absolute path"},
+        BadValue{"milter.socket = \"inet:8890@::1\"", "inet6:8890@::1"},
+        BadValue{"milter.mode = 660", "write a text in double quotes"},
+        BadValue{"milter.mode = \"0999\"", "permission in octal"},
+        BadValue{"policy.sockets = [\"inet:10025\"]", "inet:127.0.0.1:10025"},
+        BadValue{"policy.sockets = \"unix:/a\"", "is a text; write a list"},
+        BadValue{"policy.sockets = [\"unix:/a\", \"unix:/a\"]", "here twice"},
+        BadValue{"policy.max_connections = 0", "write 1 to 100000"},
+        BadValue{"dns.servers = []", "names no server"},
+        BadValue{"dns.servers = [\"localhost\"]", "is not the address of a"},
+        BadValue{"dns.servers = [\"127.0.0.1:0\"]", "is not the address of a"},
+        BadValue{"dns.servers = [\"::1:53x\"]", "is not the address of a"},
+        BadValue{"dns.deadline = \"1h\"", "write 10ms to 30s"},
+        BadValue{"dns.max_in_flight = 9000", "write 1 to 8191"},
+        BadValue{"dns.ttl_floor = \"2h\"", "is longer than dns.ttl_ceiling"},
+        BadValue{"ban.duration = \"999ms\"", "write 1s to 2147483s"},
+        BadValue{"ban.duration = \"25d\"", "write 1s to 2147483s"},
+        BadValue{"ban.duration = \"10\"", "a whole number and a unit"},
+        BadValue{"ban.ports = \"smtp\"", "a list of ports, [25], or \"all\""},
+        BadValue{"ban.ports = []", "names no port"},
+        BadValue{"ban.extend = 1", "write true or false"},
+        BadValue{"reply.code = 250", "is not a reply code that refuses"},
+        BadValue{"reply.template = \"{ip}\"", "has a brace"},
+        BadValue{"protect.networks = [\"192.0.2.1/24\"]", "192.0.2.0/24"},
+        BadValue{"firewall.backend = \"pf\"", "\"ipset\" or \"none\""},
+        BadValue{"firewall.set_prefix = \"a b\"", "beginning of a set's name"},
+        BadValue{"enforcer.socket = \"\"", "is not an absolute path"},
+        BadValue{"control.users = [\"a b\"]", "user or group database"},
+        BadValue{"control.socket = \"/run/breakwater/enforcer.sock\"",
+                 "is enforcer.socket too"},
+        BadValue{"log.level = \"loud\"", "\"debug\" or \"info\""},
+        BadValue{"zone = 3", "write [[zone]]"},
+        BadValue{"[zone]\nname = \"a.b\"", "write [[zone]]"},
+        BadValue{"zone = [1]", "write [[zone]] before its keys"},
+        BadValue{"[[zone]]\nlabel = \"a\"", "zone.name: is missing"},
+        BadValue{"[[zone]]\nname = \"a b.c\"", "is not a domain name"},
+        BadValue{"[[zone]]\nname = \"zen\"", "is not a domain name"},
+        BadValue{"[[zone]]\nname = \"127.0.0.2\"", "is an address"},
+        BadValue{"[[zone]]\nname = \"dbl.spamhaus.org\"",
+                 "a list of domain names"},
+        BadValue{"[[zone]]\nname = \"multi.surbl.org\"",
+                 "a list of domain names"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nanswers = [\"127.0.0.1\"]",
+                 "holds 127.0.0.1"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nanswers = []", "no answer at all"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nweight = 3",
+                 "zone.weight: unknown"},
+        BadValue{"[[zone]]\nname = \"a.b\"\n[[zone]]\nname = \"A.b.\"",
+                 "f.toml:4:8: zone.name: is that of an earlier zone"},
+        BadValue{"[[zone]]\nname = \"a.b\"\n[[zone]]\nname = \"c.d\"\n"
+                 "label = \"a.b\"",
+                 "f.toml:5:9: zone.label: is that of an earlier zone"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nreply_code = 220",
+                 "zone.reply_code: 220"}));
+
+TEST(Config, NeverShowsAPaidKey) {
+  constexpr char kName[] =
+      "[[zone]]\nname = \"abcd1234efgh5678ijkl9012mn.zen.dq.spamhaus.net\"\n";
+  EXPECT_THAT(ErrorOf(kName), HasSubstr("zone.label: is missing"));
+  EXPECT_THAT(ErrorOf(kName), Not(HasSubstr("abcd1234")));
+  const std::string shown =
+      std::string(kName) + "label = \"abcd1234efgh5678ijkl9012mn.zen\"";
+  EXPECT_THAT(ErrorOf(shown), HasSubstr("shows the key"));
+  EXPECT_THAT(ErrorOf("[[zone]]\nname = \"abcd1234efgh5678ijkl9012mn.a b\""),
+              Not(HasSubstr("abcd1234")));
+
+  const Config config = Parsed(std::string(kName) + "label = \"zen\"");
+  EXPECT_EQ(config.rules.zones.at(0).label, "zen");
+}
+
+TEST(Config, AZoneThatDefersDoesNotBanUnlessToldTo) {
+  const Config config = Parsed(
+      "reply.template = \"no {id}\"\n"
+      "[[zone]]\nname = \"a.test\"\nreply_code = 451\n"
+      "[[zone]]\nname = \"b.test\"\nreply_code = 451\nban = true\n"
+      "[[zone]]\nname = \"c.test\"\nban_duration = \"1d\"\n");
+  const std::vector<Zone>& zones = config.rules.zones;
+  EXPECT_FALSE(zones[0].ban);
+  EXPECT_EQ(zones[0].reply->text_template, "no {id}");
+  EXPECT_TRUE(zones[1].ban);
+  EXPECT_TRUE(zones[2].ban);
+  EXPECT_FALSE(zones[2].reply);
+  EXPECT_EQ(zones[2].ban_duration, std::chrono::hours(24));
+  EXPECT_THAT(config.warnings, testing::Contains(HasSubstr("b.test defers")));
+}
+
+TEST(Config, WarnsOfWhatIsUnwise) {
+  EXPECT_THAT(Parsed("").warnings,
+              ElementsAre(HasSubstr("no [[zone]]"), HasSubstr("neither")));
+  EXPECT_THAT(Parsed("dns.servers = [\"192.0.2.53\"]\n"
+                     "milter.socket = \"inet:8890@192.0.2.1\"\n"
+                     "ban.max = 2000000\n"
+                     "reply.template = \"Go away\"\n"
+                     "[[zone]]\nname = \"a.test\"\n")
+                  .warnings,
+              ElementsAre(HasSubstr("192.0.2.53 is not on loopback"),
+                          HasSubstr("can be reached from other hosts"),
+                          HasSubstr("ban.max is more than firewall.maxelem"),
+                          HasSubstr("has no {id}")));
+}
+
+TEST(Config, BanPortsCoverSubmissionOnlyWhenListed) {
+  const BanPorts usual = Parsed("").ban_ports;
+  EXPECT_TRUE(usual.Covers(25));
+  EXPECT_FALSE(usual.Covers(26));
+  const BanPorts all = Parsed("ban.ports = \"all\"").ban_ports;
+  EXPECT_TRUE(all.Covers(26));
+  EXPECT_FALSE(all.Covers(465));
+  EXPECT_FALSE(all.Covers(587));
+  const BanPorts more = Parsed("ban.ports = [\"all\", 587]").ban_ports;
+  EXPECT_TRUE(more.Covers(587));
+  EXPECT_FALSE(more.Covers(465));
+}
+
+TEST(Config, WhatIsShownReadsBackTheSame) {
+  Config config = Parsed(kWhole);
+  for (const ConfigKey& key : KeysOf(config)) {
+    const std::string line =
+        std::string(key.name) + " = " + key.field.show() + "\n";
+    Config again = Parsed(line);
+    for (const ConfigKey& other : KeysOf(again)) {
+      if (other.name != key.name) continue;
+      EXPECT_EQ(other.field.show(), key.field.show()) << line;
+    }
+  }
+}
+
+TEST(Config, AReloadKeepsWhatNeedsARestart) {
+  const Config now = Parsed("log.level = \"info\"\nuser = \"one\"");
+  const Config next = Parsed(
+      "log.level = \"debug\"\nuser = \"two\"\nban.ports = \"all\"\n"
+      "milter.socket = \"unix:/a \\\"b\\\"\"\n");
+  EXPECT_THAT(NeedRestart(now, next),
+              ElementsAre("user", "milter.socket", "ban.ports"));
+  const Config kept = KeepUntilRestart(now, next);
+  EXPECT_THAT(NeedRestart(now, kept), IsEmpty());
+  EXPECT_EQ(kept.user, "one");
+  EXPECT_EQ(kept.log.level, Severity::kDebug);
+  EXPECT_THAT(NeedRestart(next, KeepUntilRestart(next, now)), IsEmpty());
+}
+
+TEST(Config, AFileThatIsNotOneIsRefused) {
+  EXPECT_THAT(LoadConfig("/nonexistent/b.toml").status().ToString(),
+              HasSubstr("/nonexistent/b.toml: cannot be read: No such file"));
+  EXPECT_THAT(LoadConfig("/dev/zero").status().ToString(),
+              HasSubstr("is not a regular file"));
+  EXPECT_THAT(ErrorOf(std::string(2 << 20, ' ')), HasSubstr("is larger than"));
+}
+
+// The sample file with its commented defaults: a comment that is a setting has
+// no space behind the "#".
+std::string SampleFile() {
+  std::ifstream file(BREAKWATER_SOURCE_DIR "/etc/breakwater.toml");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(Config, TheSampleFileIsSound) {
+  const Config config = Parsed(SampleFile());
+  EXPECT_THAT(config.warnings, IsEmpty());
+  EXPECT_THAT(config.rules.zones, SizeIs(1));
+}
+
+TEST(Config, TheSampleFilesCommentsAreTheDefaults) {
+  std::istringstream lines(SampleFile());
+  std::string settings;
+  size_t count = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "[[zone]]") break;
+    if (line.size() < 2 || line[0] != '#' || line[1] == ' ') continue;
+    settings += line.substr(1) + "\n";
+    ++count;
+  }
+  EXPECT_GT(count, 25u);
+  Config sample = Parsed(settings);
+  Config usual = DefaultConfig();
+  const std::vector<ConfigKey> from_sample = KeysOf(sample);
+  const std::vector<ConfigKey> defaults = KeysOf(usual);
+  for (size_t i = 0; i < defaults.size(); ++i) {
+    EXPECT_EQ(from_sample[i].field.show(), defaults[i].field.show())
+        << defaults[i].name;
+  }
+}
+
+TEST(Config, TheSampleFilesZoneMayBeWrittenOut) {
+  std::istringstream lines(SampleFile());
+  std::string settings;
+  bool in_zone = false;
+  for (std::string line; std::getline(lines, line);) {
+    in_zone = in_zone || line == "[[zone]]";
+    if (!in_zone) continue;
+    const bool setting = line.size() > 1 && line[0] == '#' && line[1] != ' ';
+    settings += line.substr(setting ? 1 : 0) + "\n";
+  }
+  const std::vector<Zone> zones = Parsed(settings).rules.zones;
+  ASSERT_THAT(zones, SizeIs(1));
+  EXPECT_EQ(zones[0].label, zones[0].name);
+  EXPECT_TRUE(zones[0].ban);
+  EXPECT_EQ(zones[0].reply, DefaultConfig().rules.reply);
+}
+
+TEST(CheckConfig, SaysOkOrEverythingThatIsWrong) {
+  const std::string path = testing::TempDir() + "/check_config.toml";
+  std::ostringstream out;
+  std::ofstream(path) << "mode = \"observe\"\n";
+  EXPECT_EQ(CheckConfig(path, out), 0);
+  EXPECT_THAT(out.str(), HasSubstr(path + ": warning: no [[zone]]"));
+  EXPECT_THAT(out.str(), HasSubstr(path + ": ok\n"));
+
+  out.str("");
+  std::ofstream(path) << "mode = 1\nuser = 2\n";
+  EXPECT_EQ(CheckConfig(path, out), 1);
+  EXPECT_THAT(out.str(), HasSubstr(path + ":1:8: mode: is a number"));
+  EXPECT_THAT(out.str(), HasSubstr(path + ":2:8: user: is a number"));
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace breakwater
