@@ -16,8 +16,9 @@ enum class DnsType : uint8_t { kA, kTxt };
 // assurance that there are none, or an error; an error is never a listing.
 enum class DnsOutcome : uint8_t {
   kRecords,
-  kNone,     // NXDOMAIN or no data (RFC 2308)
-  kTimeout,  // silence, garbage, a wrong id or question
+  kNone,         // NXDOMAIN or no data (RFC 2308)
+  kTimeout,      // silence, an empty datagram, a wrong id or question
+  kUnreachable,  // the host says that nobody listens there
   kServerFailure,
   kRefused,
   kFormatError,
@@ -39,8 +40,13 @@ struct DnsAnswer {
   std::optional<std::chrono::seconds> ttl;
 };
 
+// No list says more than a few of either; what is beyond is not kept.
+inline constexpr size_t kMostDnsAddresses = 64;
+inline constexpr size_t kLongestDnsText = 1024;
+
 // Reads a whole DNS message, which may be anything, as the answer to a
-// question of that type. Addresses are kept up to a bound.
+// question of that type. Only records of the name that was asked, or of the
+// one that it is an alias of, count.
 DnsAnswer ParseDnsAnswer(absl::Span<const uint8_t> message, DnsType type);
 
 }  // namespace breakwater

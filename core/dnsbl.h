@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "asio/awaitable.hpp"
 #include "asio/io_context.hpp"
@@ -12,6 +13,8 @@
 #include "core/lists.h"
 #include "core/metrics.h"
 #include "core/resolver.h"
+#include "core/zone_answer.h"
+#include "core/zone_health.h"
 
 namespace breakwater {
 
@@ -20,6 +23,9 @@ namespace breakwater {
 std::string DnsblName(const IpAddress& client, std::string_view zone);
 
 // The DNS lists themselves. See lists.h for the contract. Loop thread only.
+//
+// Everything that the constructor takes must outlive it. It may itself go while
+// lookups wait: they then end at their deadline, or when the resolver goes.
 class Dnsbl : public Lists {
  public:
   Dnsbl(asio::io_context& loop, Resolver& resolver, Metrics& metrics,
@@ -36,28 +42,53 @@ class Dnsbl : public Lists {
                                           std::string zone_name) override;
 
   // Each zone's answer asked now, past the cache, for `breakwater explain`:
-  // one entry for each zone of the rules, in their order.
+  // one entry for each zone of the rules, in their order. Changes nothing but
+  // the zones' health. Takes the deadline, and the one for reasons, at most.
   struct ZoneReport {
     size_t zone = 0;
-    DnsOutcome outcome = DnsOutcome::kTimeout;
-    std::vector<uint32_t> addresses;
-    std::optional<uint32_t> counted;  // the answer that is a listing
-    std::string text;                 // TXT, when listed
+    ZoneAnswer answer{.outcome = ZoneOutcome::kTimeout};
+    std::vector<uint32_t> addresses;  // all that came, host order
+    std::string text;                 // TXT as received, when listed
     Duration took{};
   };
   asio::awaitable<std::vector<ZoneReport>> Ask(IpAddress client);
 
-  size_t cached_clients() const;
+  // How each zone of the rules has answered, in their order.
+  std::vector<ZoneHealth> Health() const;
+
+  size_t cached_clients() const { return cache_.size(); }
+  size_t cache_bytes() const { return cache_.bytes(); }
 
  private:
-  struct Round;  // one client's questions under way
+  struct Wait;       // for answers, until a deadline
+  struct Round;      // one client's questions under way
+  struct Report;     // the same for Ask
+  struct ZoneState;  // a zone's health and counters
+  using ZoneStates = std::vector<std::shared_ptr<ZoneState>>;
+
+  // Puts what is known into the answers and returns the zones to ask.
+  std::vector<size_t> FillFromCache(const IpAddress& client,
+                                    Answers& answers) const;
+  void CountHits(const std::vector<size_t>& missing);
+  // An answer came, in time or late.
+  void Take(const Round& round, size_t zone, const ZoneAnswer& read,
+            const DnsAnswer& answer);
+  void Count(ZoneState& state, DnsType type, ZoneOutcome outcome);
+  void AskZone(const IpAddress& client, size_t zone,
+               const std::shared_ptr<Report>& report);
 
   asio::io_context& loop_;
   Resolver& resolver_;
   Metrics& metrics_;
   DnsblOptions options_;
   std::shared_ptr<const Rules> rules_;
+  // By zone of the rules. Another vector whenever the zones change, so a round
+  // knows by it whether its zones are still those of the cache.
+  std::shared_ptr<const ZoneStates> states_;
   ListingCache cache_;
+  std::optional<Instant> overload_said_;
+  // Tells answers that come late that this is gone; owns nothing.
+  std::shared_ptr<Dnsbl> self_{this, [](Dnsbl*) {}};
 };
 
 }  // namespace breakwater

@@ -5,23 +5,33 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <array>
+#include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "core/client.h"
 #include "core/dns_answer.h"
 #include "core/verdict.h"
+#include "core/zone_answer.h"
 
 namespace breakwater {
 
 // What is counted, by the conventions of Prometheus: base units, `_total` on
 // counters, never an address as a label. Any thread may count.
+//
+// Finding a counter by its labels takes a lock and a map of strings. Verdicts
+// is cheap; who asks for one of the others often keeps the reference, which is
+// good as long as this lives.
 class Metrics {
  public:
   Metrics();
 
   prometheus::Counter& Verdicts(Front front, const Verdict& verdict);
-  prometheus::Counter& DnsQueries(const std::string& label, DnsOutcome outcome);
+  prometheus::Counter& DnsQueries(const std::string& label, DnsType type,
+                                  ZoneOutcome outcome);
   prometheus::Counter& CacheHits(const std::string& label);
   prometheus::Counter& Bans(const char* origin);
   prometheus::Counter& BadInput(const char* front);
@@ -35,6 +45,7 @@ class Metrics {
   prometheus::Gauge& sessions;  // open ones that the milter knows
   prometheus::Gauge& enforcer_up;
   // The enforcer's own counts, as it reports them: "added", "destroyed" ...
+  // They begin at zero again when it is restarted; the metric goes on.
   void SetEnforcerCount(const std::string& what, double value);
 
   // The text exposition format, version 0.0.4.
@@ -43,13 +54,25 @@ class Metrics {
  private:
   explicit Metrics(std::shared_ptr<prometheus::Registry> registry);
 
+  static constexpr size_t kFronts = static_cast<size_t>(Front::kOperator) + 1;
+  static constexpr size_t kActions = static_cast<size_t>(Action::kReject) + 1;
+  static constexpr size_t kReasons = static_cast<size_t>(Reason::kBanned) + 1;
+
   std::shared_ptr<prometheus::Registry> registry_;
   prometheus::Family<prometheus::Counter>& verdicts_;
   prometheus::Family<prometheus::Counter>& dns_queries_;
   prometheus::Family<prometheus::Counter>& cache_hits_;
   prometheus::Family<prometheus::Counter>& bans_;
   prometheus::Family<prometheus::Counter>& bad_input_;
-  prometheus::Family<prometheus::Gauge>& enforcer_counts_;
+  prometheus::Family<prometheus::Counter>& enforcer_events_;
+
+  // Filled as they are first asked for.
+  std::array<std::atomic<prometheus::Counter*>, kFronts * kActions * kReasons>
+      verdict_counters_{};
+
+  std::mutex mutex_;
+  // What the enforcer reported last; guarded by mutex_.
+  std::map<std::string, double> enforcer_counts_;
 };
 
 }  // namespace breakwater

@@ -13,10 +13,16 @@
 namespace breakwater {
 
 // Asks DNS servers, with c-ares on the loop. Loop thread only.
+//
+// With several servers a question that one of them leaves unanswered or cannot
+// answer goes to the next, and the one that answered last is asked first from
+// then on. (Health of servers that comes back by itself would go there, too. A
+// resolver on loopback is the supported way, and it does this better.)
 class Resolver {
  public:
   using Done = absl::AnyInvocable<void(DnsAnswer)>;
 
+  // Fails only for options that no server can be asked with.
   static absl::StatusOr<std::unique_ptr<Resolver>> Make(
       asio::io_context& loop, const ResolverOptions& options);
   // Questions in flight end with kCancelled.

@@ -1,0 +1,133 @@
+#include "core/metrics.h"
+
+#include <prometheus/text_serializer.h>
+
+#include <utility>
+
+namespace breakwater {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using prometheus::Registry;
+
+Family<Counter>& Counters(Registry& registry, const char* name,
+                          const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+
+Gauge& OneGauge(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(
+      {});
+}
+
+Histogram& OneHistogram(Registry& registry, const char* name, const char* help,
+                        const Histogram::BucketBoundaries& boundaries) {
+  return prometheus::BuildHistogram()
+      .Name(name)
+      .Help(help)
+      .Register(registry)
+      .Add({}, boundaries);
+}
+
+const char* TypeName(DnsType type) { return type == DnsType::kA ? "a" : "txt"; }
+
+}  // namespace
+
+Metrics::Metrics() : Metrics(std::make_shared<Registry>()) {}
+
+Metrics::Metrics(std::shared_ptr<Registry> registry)
+    : verdict_seconds(OneHistogram(
+          *registry, "breakwater_verdict_seconds",
+          "From a front's question to the verdict, where lists were asked.",
+          {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
+           1.5, 2.5})),
+      ban_applied_seconds(OneHistogram(
+          *registry, "breakwater_ban_applied_seconds",
+          "From the answer handed to the MTA to the address in the kernel.",
+          {0.0001, 0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01,
+           0.025, 0.1, 0.5, 2.5})),
+      bans_in_force(
+          OneGauge(*registry, "breakwater_bans", "Bans that are in force.")),
+      cached_clients(OneGauge(*registry, "breakwater_cached_clients",
+                              "Clients about whom answers of lists are kept.")),
+      dns_queries_in_flight(OneGauge(*registry,
+                                     "breakwater_dns_queries_in_flight",
+                                     "DNS questions not answered yet.")),
+      screenings_waiting(OneGauge(*registry, "breakwater_screenings_waiting",
+                                  "Clients whose verdict is awaited.")),
+      sessions(OneGauge(*registry, "breakwater_milter_sessions",
+                        "SMTP sessions that the milter knows to be open.")),
+      enforcer_up(OneGauge(*registry, "breakwater_enforcer_up",
+                           "Whether the enforcer is there: 1 or 0.")),
+      registry_(std::move(registry)),
+      verdicts_(Counters(*registry_, "breakwater_verdicts_total",
+                         "Verdicts given to a front.")),
+      dns_queries_(Counters(*registry_, "breakwater_dns_queries_total",
+                            "Questions to a DNS list, by what came of them.")),
+      cache_hits_(Counters(*registry_, "breakwater_dns_cache_hits_total",
+                           "Answers of a DNS list taken from the cache.")),
+      bans_(Counters(*registry_, "breakwater_bans_total", "Bans imposed.")),
+      bad_input_(Counters(*registry_, "breakwater_bad_input_total",
+                          "Input that no front could read.")),
+      enforcer_events_(Counters(*registry_, "breakwater_enforcer_events_total",
+                                "What the enforcer says that it has done.")) {
+  prometheus::BuildGauge()
+      .Name("breakwater_build_info")
+      .Help("Which program this is; always 1.")
+      .Register(*registry_)
+      .Add({{"version", BREAKWATER_VERSION}})
+      .Set(1);
+}
+
+Counter& Metrics::Verdicts(Front front, const Verdict& verdict) {
+  const size_t index = (static_cast<size_t>(front) * kActions +
+                        static_cast<size_t>(verdict.action)) *
+                           kReasons +
+                       static_cast<size_t>(verdict.reason);
+  std::atomic<Counter*>& place = verdict_counters_[index];
+  Counter* counter = place.load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    // Two threads that come here at once are given the same counter.
+    counter = &verdicts_.Add({{"front", FrontName(front)},
+                              {"action", ActionName(verdict.action)},
+                              {"reason", ReasonName(verdict.reason)}});
+    place.store(counter, std::memory_order_release);
+  }
+  return *counter;
+}
+
+Counter& Metrics::DnsQueries(const std::string& label, DnsType type,
+                             ZoneOutcome outcome) {
+  return dns_queries_.Add({{"zone", label},
+                           {"type", TypeName(type)},
+                           {"outcome", ZoneOutcomeName(outcome)}});
+}
+
+Counter& Metrics::CacheHits(const std::string& label) {
+  return cache_hits_.Add({{"zone", label}});
+}
+
+Counter& Metrics::Bans(const char* origin) {
+  return bans_.Add({{"origin", origin}});
+}
+
+Counter& Metrics::BadInput(const char* front) {
+  return bad_input_.Add({{"front", front}});
+}
+
+void Metrics::SetEnforcerCount(const std::string& what, double value) {
+  const std::lock_guard lock(mutex_);
+  double& last = enforcer_counts_[what];
+  const double more = value >= last ? value - last : value;
+  last = value;
+  enforcer_events_.Add({{"event", what}}).Increment(more);
+}
+
+std::string Metrics::Render() const {
+  return prometheus::TextSerializer().Serialize(registry_->Collect());
+}
+
+}  // namespace breakwater

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/clock.h"
+#include "core/zone_answer.h"
+
+namespace breakwater {
+
+// How a zone has answered since the start, for `breakwater status`.
+struct ZoneHealth {
+  std::string label;
+  std::array<uint64_t, kZoneOutcomes> counts{};  // by ZoneOutcome
+  ZoneOutcome last = ZoneOutcome::kNotListed;
+  // Since when each answer has been an error; nothing while it answers.
+  std::optional<Instant> failing_since;
+  uint64_t errors_in_a_row = 0;
+
+  uint64_t count(ZoneOutcome outcome) const {
+    return counts[static_cast<size_t>(outcome)];
+  }
+  uint64_t queries() const;
+  uint64_t errors() const;  // the zone's own faults
+};
+
+// Keeps a zone's health and says in the log when it changes:
+//
+//   event=zone-error zone=LABEL outcome=timeout in_a_row=3
+//   event=zone-odd-answer zone=LABEL answer=127.255.255.254 in_a_row=1
+//   event=zone-ok zone=LABEL errors=17
+//
+// A zone that fails says so once in a while only, not for each client. (A
+// breaker, which stops asking a zone that fails, would decide here.) Loop
+// thread only.
+class ZoneWatch {
+ public:
+  explicit ZoneWatch(std::string label) { health_.label = std::move(label); }
+
+  void Note(const ZoneAnswer& answer, Instant now);
+  const ZoneHealth& health() const { return health_; }
+
+ private:
+  void Complain(const ZoneAnswer& answer);
+
+  ZoneHealth health_;
+  std::optional<Instant> complained_;
+  bool owes_ok_ = false;  // the log's last word was a complaint
+};
+
+}  // namespace breakwater
