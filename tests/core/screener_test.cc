@@ -156,7 +156,7 @@ TEST_F(ScreenerTest, AsksOnceHoweverManySessionsWait) {
 
 TEST_F(ScreenerTest, NeverJudgesASubmissionPort) {
   lists_.List("198.51.100.7");
-  for (const uint16_t port : {465, 587}) {
+  for (const uint16_t port : {uint16_t{465}, uint16_t{587}}) {
     const Verdict verdict = Ask(ClientAt("198.51.100.7", 4711, port));
     EXPECT_EQ(verdict.reason, Reason::kSubmission);
   }
