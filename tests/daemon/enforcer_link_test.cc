@@ -1,0 +1,240 @@
+#include "daemon/enforcer_link.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <deque>
+
+#include "absl/strings/str_cat.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+Network Net(std::string_view text) { return *Network::Parse(text); }
+
+Connection SomeConnection(uint16_t port) {
+  return {.client = *IpAddress::Parse("198.51.100.7"),
+          .client_port = port,
+          .server = *IpAddress::Parse("192.0.2.25"),
+          .server_port = 25};
+}
+
+// The other end of the conversation, played by the test.
+class EnforcerLinkTest : public testing::Test {
+ protected:
+  EnforcerLinkTest()
+      : path_(absl::StrCat(testing::TempDir(), "/link.", getpid(), ".sock")) {
+    Listen();
+    link_.emplace(
+        loop_, metrics_,
+        EnforcerLink::Options{.socket = path_, .accepted = {geteuid()}});
+    link_->Start({
+        .bans = [this] { return bans_; },
+        .adopt =
+            [this](const Network& network, Duration left) {
+              adopted_.push_back(absl::StrCat(network.ToString(), " ",
+                                              left.count() / 1000, "s"));
+            },
+        .withdraw =
+            [this](const Network& network) {
+              withdrawn_.push_back(network.ToString());
+            },
+        .protect =
+            [this](const std::vector<EnforcerLink::Protection>& protections) {
+              protected_ = protections.size();
+            },
+    });
+  }
+  ~EnforcerLinkTest() override {
+    link_.reset();
+    Hang();
+    close(listening_);
+    unlink(path_.c_str());
+  }
+
+  void Listen() {
+    unlink(path_.c_str());
+    listening_ = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    sockaddr_un address{.sun_family = AF_UNIX};
+    std::strncpy(address.sun_path, path_.c_str(), sizeof address.sun_path - 1);
+    ASSERT_EQ(
+        bind(listening_, reinterpret_cast<sockaddr*>(&address), sizeof address),
+        0);
+    ASSERT_EQ(listen(listening_, 1), 0);
+  }
+  void Hang() {
+    if (peer_ >= 0) close(peer_);
+    peer_ = -1;
+    heard_.clear();
+  }
+
+  // Lets the loop run until the descriptor has something to read.
+  bool RunUntilReadable(int fd) {
+    const Instant limit = Clock::now() + seconds(5);
+    pollfd waiting{.fd = fd, .events = POLLIN};
+    while (Clock::now() < limit) {
+      loop_.restart();
+      loop_.run_for(milliseconds(2));
+      if (poll(&waiting, 1, 0) > 0) return true;
+    }
+    return false;
+  }
+  void Accept() {
+    ASSERT_TRUE(RunUntilReadable(listening_));
+    peer_ = accept(listening_, nullptr, nullptr);
+  }
+  Record Hear() {
+    if (heard_.empty() && RunUntilReadable(peer_)) {
+      std::vector<uint8_t> packet(kMostRecords * kRecordSize);
+      const ssize_t size = recv(peer_, packet.data(), packet.size(), 0);
+      for (ssize_t at = 0; at < size; at += kRecordSize) {
+        heard_.push_back(*DecodeRecord(
+            absl::MakeConstSpan(packet.data() + at, kRecordSize)));
+      }
+    }
+    if (heard_.empty()) return {};
+    const Record record = heard_.front();
+    heard_.pop_front();
+    return record;
+  }
+  void Say(const Record& record) {
+    const RecordBytes bytes = EncodeRecord(record);
+    ASSERT_EQ(send(peer_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+    loop_.restart();
+    loop_.run_for(milliseconds(5));
+  }
+  // The opening, after which the link serves.
+  void Open(const std::vector<Record>& entries = {}) {
+    Accept();
+    EXPECT_EQ(Hear().kind, RecordKind::kHello);
+    EXPECT_EQ(Hear().kind, RecordKind::kList);
+    Say({.kind = RecordKind::kHello, .number = kProtocolVersion});
+    Say({.kind = RecordKind::kProtectedEnd});
+    for (const Record& entry : entries) Say(entry);
+    Say({.kind = RecordKind::kEntriesEnd});
+  }
+
+  const std::string path_;
+  asio::io_context loop_;
+  Metrics metrics_;
+  std::optional<EnforcerLink> link_;
+  int listening_ = -1;
+  int peer_ = -1;
+  std::deque<Record> heard_;
+
+  std::vector<Ban> bans_;
+  std::vector<std::string> adopted_;
+  std::vector<std::string> withdrawn_;
+  size_t protected_ = 0;
+};
+
+TEST_F(EnforcerLinkTest, SaysABanAndWaitsForItsAnswer) {
+  Open();
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  const Record ban = Hear();
+  EXPECT_EQ(ban.kind, RecordKind::kBan);
+  EXPECT_EQ(ban.network, Net("198.51.100.7"));
+  EXPECT_EQ(ban.seconds, 600u);
+
+  // What comes meanwhile collects, and goes as one packet.
+  link_->Ban(Net("198.51.100.8"), minutes(10));
+  link_->EndAfterReply(SomeConnection(4711));
+  loop_.restart();
+  loop_.run_for(milliseconds(20));
+  pollfd silent{.fd = peer_, .events = POLLIN};
+  EXPECT_EQ(poll(&silent, 1, 0), 0);
+  Say({.kind = RecordKind::kApplied, .serial = ban.serial});
+  EXPECT_EQ(Hear().network, Net("198.51.100.8"));
+  ASSERT_EQ(heard_.size(), 1u);
+  EXPECT_EQ(Hear().connection, SomeConnection(4711));
+}
+
+TEST_F(EnforcerLinkTest, AdoptsWhatTheKernelHoldsAndTellsWhatItLacks) {
+  bans_ = {
+      {.network = Net("198.51.100.9"), .expires = Clock::now() + minutes(2)}};
+  Open({{.kind = RecordKind::kEntry,
+         .network = Net("198.51.100.7"),
+         .seconds = 77}});
+  EXPECT_THAT(adopted_, ElementsAre("198.51.100.7 77s"));
+  EXPECT_EQ(Hear().network, Net("198.51.100.9"));
+  EXPECT_TRUE(link_->connected());
+}
+
+TEST_F(EnforcerLinkTest, DoesNotRepeatWhatTheKernelHoldsLongEnough) {
+  bans_ = {
+      {.network = Net("198.51.100.7"), .expires = Clock::now() + seconds(77)}};
+  Open({{.kind = RecordKind::kEntry,
+         .network = Net("198.51.100.7"),
+         .seconds = 77}});
+  link_->Unban(Net("198.51.100.1"));
+  EXPECT_EQ(Hear().kind, RecordKind::kUnban);
+}
+
+TEST_F(EnforcerLinkTest, SaysAllBansAgainWhenTheSetsHadToBeMade) {
+  Open();
+  bans_ = {
+      {.network = Net("198.51.100.7"), .expires = Clock::now() + minutes(1)}};
+  Say({.kind = RecordKind::kSetsMade});
+  EXPECT_EQ(Hear().network, Net("198.51.100.7"));
+}
+
+TEST_F(EnforcerLinkTest, WithdrawsABanThatIsRefusedAsProtected) {
+  Open();
+  Say({.kind = RecordKind::kRefused,
+       .detail = static_cast<uint8_t>(Refusal::kProtected),
+       .network = Net("198.51.100.7")});
+  Say({.kind = RecordKind::kRefused,
+       .detail = static_cast<uint8_t>(Refusal::kTooFast),
+       .network = Net("198.51.100.8")});
+  EXPECT_THAT(withdrawn_, ElementsAre("198.51.100.7"));
+}
+
+TEST_F(EnforcerLinkTest, TellsAReturnedEnforcerOfLiftedBansAndSparedSessions) {
+  Open();
+  link_->Spare(SomeConnection(4711));
+  EXPECT_EQ(Hear().kind, RecordKind::kSpare);
+  Hang();
+  loop_.restart();
+  loop_.run_for(milliseconds(20));
+  EXPECT_FALSE(link_->connected());
+  EXPECT_THAT(link_->trouble(), HasSubstr("enforcer"));
+  link_->Unban(Net("198.51.100.7"));
+
+  Open({{.kind = RecordKind::kEntry,
+         .network = Net("198.51.100.7"),
+         .seconds = 300}});
+  EXPECT_THAT(adopted_, ElementsAre());
+  EXPECT_EQ(Hear().network, Net("198.51.100.7"));
+  EXPECT_EQ(Hear().connection, SomeConnection(4711));
+}
+
+TEST_F(EnforcerLinkTest, LeavesAnEnforcerOfAnotherVersion) {
+  Accept();
+  Say({.kind = RecordKind::kHello, .number = kProtocolVersion + 1});
+  EXPECT_FALSE(link_->connected());
+  EXPECT_THAT(link_->trouble(), HasSubstr("protocol"));
+}
+
+TEST_F(EnforcerLinkTest, LeavesAnEnforcerThatTalksGarbage) {
+  Open();
+  std::vector<uint8_t> garbage(kRecordSize, 0xff);
+  ASSERT_GT(send(peer_, garbage.data(), garbage.size(), MSG_NOSIGNAL), 0);
+  loop_.restart();
+  loop_.run_for(milliseconds(20));
+  EXPECT_THAT(link_->trouble(), HasSubstr("kind"));
+}
+
+}  // namespace
+}  // namespace breakwater
