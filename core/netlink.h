@@ -1,0 +1,72 @@
+#pragma once
+
+#include <libmnl/libmnl.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace breakwater {
+
+// A netlink socket for questions to the kernel: the host's addresses, its
+// sockets, its sets. It acts in the network namespace of the thread that
+// opened it. Blocking, but never for longer than two seconds: the kernel
+// answers within the call or not at all. One thread at a time.
+class NetlinkSocket {
+ public:
+  // `protocol` is NETLINK_ROUTE and the like; `groups` are the bits of the
+  // multicast groups whose messages Drain sees.
+  static absl::StatusOr<NetlinkSocket> Open(int protocol, uint32_t groups = 0);
+
+  NetlinkSocket(NetlinkSocket&& other) noexcept;
+  NetlinkSocket& operator=(NetlinkSocket&& other) noexcept;
+  ~NetlinkSocket();
+
+  // Sends the message and calls `each` for all that the kernel answers. An
+  // error of the kernel's comes back as absl::ErrnoToStatus makes it: ENOENT
+  // is NotFound, EPERM is PermissionDenied.
+  absl::Status Query(nlmsghdr* request,
+                     absl::FunctionRef<void(const nlmsghdr&)> each);
+
+  // Reads what the groups have sent, without waiting. Whether anything came,
+  // or was lost because too much of it did.
+  bool Drain();
+
+  int fd() const { return mnl_socket_get_fd(socket_); }
+
+ private:
+  explicit NetlinkSocket(mnl_socket* socket);
+
+  mnl_socket* socket_;
+  uint32_t sequence_ = 0;
+  std::vector<char> buffer_;
+};
+
+// Calls `each` for the attributes in a nest. (libmnl's macros for this are not
+// C++.)
+void ForEachNested(const nlattr& nest,
+                   absl::FunctionRef<void(const nlattr&)> each);
+
+// The attributes of one nest or message, by type; types that none of our
+// questions is about are left out.
+class NetlinkAttributes {
+ public:
+  // `header` is the size of what stands before the attributes.
+  NetlinkAttributes(const nlmsghdr& message, size_t header);
+  explicit NetlinkAttributes(const nlattr& nest);
+
+  // The attribute if it is there and has at least `size` bytes.
+  const nlattr* Find(uint16_t type, size_t size = 0) const;
+
+ private:
+  void Note(const nlattr& attribute);
+
+  std::array<const nlattr*, 48> attributes_{};
+};
+
+}  // namespace breakwater
