@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/netlink.h"
+#include "firewall/ban_sets.h"
+
+namespace breakwater {
+
+// What the kernel says of a set, without its elements.
+struct IpSetDescription {
+  std::string type;     // "hash:ip"
+  uint8_t family = 0;   // AF_INET or AF_INET6
+  uint8_t netmask = 0;  // 0: the elements are whole addresses
+  bool has_timeout = false;
+  uint32_t most_entries = 0;
+  uint32_t entries = 0;
+};
+
+// Questions about the kernel's ip sets, asked over netlink as
+// linux/netfilter/ipset/ip_set.h defines it: libipset answers them in text
+// only, and a list of a million elements as text takes five times as long. One
+// thread.
+class IpSetReader {
+ public:
+  static absl::StatusOr<IpSetReader> Open();
+
+  // Type and family, or nothing if there is no such set. A few microseconds.
+  absl::StatusOr<std::optional<IpSetDescription>> Header(
+      const std::string& name);
+  // All fields. The kernel walks the whole set to count it: not for every
+  // second. NotFound if there is no such set.
+  absl::StatusOr<IpSetDescription> Describe(const std::string& name);
+  // The elements with what is left of their time. NotFound likewise.
+  absl::StatusOr<std::vector<TimedNetwork>> Elements(const std::string& name);
+
+ private:
+  explicit IpSetReader(NetlinkSocket socket) : socket_(std::move(socket)) {}
+
+  NetlinkSocket socket_;
+};
+
+}  // namespace breakwater
