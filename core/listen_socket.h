@@ -1,0 +1,31 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace breakwater {
+
+// Sockets that the programs listen on, made before privileges are dropped.
+
+// Makes place for a unix socket: its directory if that is missing, and takes
+// away a socket that nobody answers on any more. An error if somebody does, or
+// if there is something other than a socket.
+absl::Status ClearSocketPath(const std::string& path);
+
+// The group (a name or a number; empty: as it is) and the permissions of a
+// socket file.
+absl::Status SetSocketAccess(const std::string& path, const std::string& group,
+                             mode_t mode);
+
+// A listening stream socket, non-blocking, that the caller owns. `spec` is
+// "unix:/path", "inet:192.0.2.1:10040" or "inet:[2001:db8::1]:10040"; group and
+// mode only count for unix sockets. A TCP port of 0 means any.
+absl::StatusOr<int> Listen(std::string_view spec, const std::string& group,
+                           mode_t mode);
+
+}  // namespace breakwater
