@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "asio/io_context.hpp"
+#include "core/clock.h"
+#include "core/metrics.h"
+#include "core/screener.h"
+
+namespace breakwater {
+
+struct PolicyServerOptions {
+  // Beyond it a connection is closed at once. An smtpd holds one for each
+  // check_policy_service line that differs from the others.
+  size_t most_connections = 4096;
+  // For the rest of a request, and for taking the answer to it.
+  Duration patience = std::chrono::seconds(30);
+};
+
+// The Postfix policy-delegation front: reads requests, answers actions. Each
+// connection is one coroutine, `Converse` in server.cc.
+//
+// Never closes first: Postfix waits a second before it tries again when a
+// server closed on it within a session. Only input that is no request ends a
+// connection, with a line in the log.
+//
+// Loop thread only. The loop, the screener and the metrics must outlive the
+// last run of the loop, for a conversation may be waiting for its verdict.
+class PolicyServer {
+ public:
+  PolicyServer(asio::io_context& loop, Screener& screener, Metrics& metrics,
+               PolicyServerOptions options);
+  ~PolicyServer();  // stops
+  PolicyServer(const PolicyServer&) = delete;
+  PolicyServer& operator=(const PolicyServer&) = delete;
+
+  // Takes over a listening stream socket, as Listen makes it. For each socket
+  // once.
+  void Serve(int listening);
+
+  // Closes everything. Requests whose verdict is awaited get no answer.
+  void Stop();
+
+  size_t connections() const;
+
+ private:
+  struct Shared;
+  struct Conversation;
+
+  // With the conversations, which end a moment after Stop.
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace breakwater
