@@ -1,0 +1,153 @@
+#include "daemon/control_request.h"
+
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "core/record.h"
+#include "core/text.h"
+
+namespace breakwater {
+namespace {
+
+constexpr size_t kLongestReason = 200;
+
+constexpr std::array kVerbs = {Verb::kStatus, Verb::kBans,    Verb::kBan,
+                               Verb::kUnban,  Verb::kExplain, Verb::kMetrics,
+                               Verb::kReload};
+
+std::string Shown(std::string_view word) {
+  return absl::StrCat("\"", Escaped(word, 60), "\"");
+}
+
+absl::Status Wrong(std::string_view field, std::string_view word,
+                   const char* why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), ": ",
+                   word.empty() ? "the word" : Shown(word), " ", why));
+}
+
+// Takes the first word off the line; empty at its end.
+std::string_view NextWord(std::string_view& line) {
+  const size_t space = line.find(' ');
+  const std::string_view word = line.substr(0, space);
+  line.remove_prefix(space == std::string_view::npos ? line.size() : space + 1);
+  return word;
+}
+
+std::optional<uint64_t> ParseNumber(std::string_view text, uint64_t least,
+                                    uint64_t most) {
+  uint64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  if (number < least || number > most) return std::nullopt;
+  return number;
+}
+
+bool TakesAddress(Verb verb) {
+  return verb == Verb::kBan || verb == Verb::kUnban || verb == Verb::kExplain;
+}
+
+absl::Status ReadBan(std::string_view& line, ControlRequest& request) {
+  const std::string_view word = NextWord(line);
+  const auto seconds = ParseNumber(word, 1, kLongestBanSeconds);
+  if (!seconds) {
+    return Wrong("seconds", word,
+                 "is not a length of 1 to 2147483 seconds; write 600");
+  }
+  request.length = std::chrono::seconds(*seconds);
+  request.reason = SafeReplyText(line, kLongestReason);
+  line = {};
+  return absl::OkStatus();
+}
+
+absl::Status ReadLimit(std::string_view& line, ControlRequest& request) {
+  if (line.empty()) return absl::OkStatus();
+  const std::string_view word = NextWord(line);
+  const auto limit = ParseNumber(word, 1, kMostBansShown);
+  if (!limit) {
+    return Wrong("limit", word, "is not a number of 1 to 10000; write 100");
+  }
+  request.limit = *limit;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const char* VerbName(Verb verb) {
+  switch (verb) {
+    case Verb::kStatus:
+      return "status";
+    case Verb::kBans:
+      return "bans";
+    case Verb::kBan:
+      return "ban";
+    case Verb::kUnban:
+      return "unban";
+    case Verb::kExplain:
+      return "explain";
+    case Verb::kMetrics:
+      return "metrics";
+    case Verb::kReload:
+      return "reload";
+  }
+  return "?";
+}
+
+absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
+  if (line.size() > kLongestControlLine) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("line: has ", line.size(), " bytes; at most ",
+                     kLongestControlLine, " are read"));
+  }
+  ControlRequest request;
+  const std::string_view verb = NextWord(line);
+  bool known = false;
+  for (const Verb candidate : kVerbs) {
+    if (verb != VerbName(candidate)) continue;
+    request.verb = candidate;
+    known = true;
+  }
+  if (!known) {
+    return Wrong("verb", verb,
+                 "is unknown; write status, bans, ban, unban, explain, metrics "
+                 "or reload");
+  }
+  if (TakesAddress(request.verb)) {
+    const std::string_view word = NextWord(line);
+    const std::optional<IpAddress> address = IpAddress::Parse(word);
+    if (!address) {
+      return Wrong("address", word,
+                   "is not an IP address; write 192.0.2.5 or 2001:db8::5");
+    }
+    request.address = *address;
+  }
+  absl::Status status = absl::OkStatus();
+  if (request.verb == Verb::kBan) status = ReadBan(line, request);
+  if (request.verb == Verb::kBans) status = ReadLimit(line, request);
+  if (!status.ok()) return status;
+  if (!line.empty()) {
+    return Wrong("line", line, "is too much; write nothing behind the rest");
+  }
+  return request;
+}
+
+std::string FormatControlRequest(const ControlRequest& request) {
+  std::string line = VerbName(request.verb);
+  if (request.verb == Verb::kBans) absl::StrAppend(&line, " ", request.limit);
+  if (TakesAddress(request.verb)) {
+    absl::StrAppend(&line, " ", request.address.ToString());
+  }
+  if (request.verb == Verb::kBan) {
+    absl::StrAppend(&line, " ", request.length.count());
+    if (!request.reason.empty()) absl::StrAppend(&line, " ", request.reason);
+  }
+  return line;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "core/address.h"
+
+namespace breakwater {
+
+// What breakwater(8) asks of the daemon: one line over the control socket,
+// words separated by single spaces.
+//
+//   status
+//   bans [LIMIT]
+//   ban ADDRESS SECONDS [REASON ...]
+//   unban ADDRESS
+//   explain ADDRESS
+//   metrics
+//   reload
+//
+// The answer is one line too, a JSON object: {"ok":true, ...} or
+// {"ok":false,"error":"..."}. Then the connection is closed.
+enum class Verb : uint8_t {
+  kStatus,
+  kBans,
+  kBan,
+  kUnban,
+  kExplain,
+  kMetrics,
+  kReload,
+};
+
+const char* VerbName(Verb verb);
+
+inline constexpr size_t kLongestControlLine = 4096;
+inline constexpr size_t kUsualBansShown = 1000;
+// Making the answer must not hold up the loop.
+inline constexpr size_t kMostBansShown = 10'000;
+
+struct ControlRequest {
+  Verb verb = Verb::kStatus;
+  IpAddress address;               // of ban, unban, explain
+  std::chrono::seconds length{};   // of ban
+  std::string reason;              // of ban: safe ASCII, may be empty
+  size_t limit = kUsualBansShown;  // of bans
+
+  bool operator==(const ControlRequest&) const = default;
+};
+
+// `line` may be anything; it has no newline any more. The error names the word
+// that is wrong and what would be right.
+absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line);
+
+// The line that ParseControlRequest reads back, without a newline.
+std::string FormatControlRequest(const ControlRequest& request);
+
+}  // namespace breakwater

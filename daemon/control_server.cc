@@ -1,0 +1,222 @@
+#include "daemon/control_server.h"
+
+#include <pwd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
+#include "asio/experimental/as_tuple.hpp"
+#include "asio/local/stream_protocol.hpp"
+#include "asio/read_until.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/use_awaitable.hpp"
+#include "asio/write.hpp"
+#include "core/listen_socket.h"
+#include "core/log.h"
+#include "core/text.h"
+
+namespace breakwater {
+namespace {
+
+using asio::local::stream_protocol;
+constexpr auto kAsTuple = asio::experimental::as_tuple(asio::use_awaitable);
+
+std::optional<uid_t> PeerOf(stream_protocol::socket& socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer,
+                 &size) != 0) {
+    return std::nullopt;
+  }
+  return peer.uid;
+}
+
+nlohmann::json Failure(absl::string_view message) {
+  return {{"ok", false}, {"error", std::string(message)}};
+}
+
+std::string OneLine(const nlohmann::json& answer) {
+  // What strangers sent may be in it, in any encoding.
+  return answer.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
+         "\n";
+}
+
+// Closes the socket when its time is over: whatever waits on it then ends.
+// Owned together with the socket, since an expired timer's handler may run
+// after the coroutine has ended.
+struct Peer {
+  explicit Peer(stream_protocol::socket s)
+      : socket(std::move(s)), timer(socket.get_executor()) {}
+
+  stream_protocol::socket socket;
+  asio::steady_timer timer;
+};
+
+void CloseAfter(const std::shared_ptr<Peer>& peer, Duration time) {
+  peer->timer.expires_after(time);
+  peer->timer.async_wait([peer](const asio::error_code& error) {
+    asio::error_code ignored;
+    if (!error) peer->socket.close(ignored);
+  });
+}
+
+}  // namespace
+
+struct ControlServer::State : std::enable_shared_from_this<State> {
+  State(asio::io_context& loop, int listener, Handler h, Options o)
+      : acceptor(loop, stream_protocol(), listener),
+        pause(loop),
+        handler(std::move(h)),
+        options(std::move(o)) {}
+
+  asio::awaitable<void> Accept();
+  asio::awaitable<void> Serve(std::shared_ptr<Peer> peer);
+  asio::awaitable<nlohmann::json> Answer(std::shared_ptr<Peer> peer, uid_t uid);
+  bool IsAllowed(uid_t uid) const;
+  void Close();
+
+  stream_protocol::acceptor acceptor;
+  asio::steady_timer pause;  // cancelled when a connection ends
+  Handler handler;
+  Options options;
+  std::vector<std::shared_ptr<Peer>> peers;
+};
+
+bool ControlServer::State::IsAllowed(uid_t uid) const {
+  return uid == 0 || uid == getuid() ||
+         std::ranges::find(options.users, uid) != options.users.end();
+}
+
+void ControlServer::State::Close() {
+  asio::error_code ignored;
+  acceptor.close(ignored);
+  pause.cancel();
+  for (const std::shared_ptr<Peer>& peer : peers) peer->socket.close(ignored);
+}
+
+asio::awaitable<void> ControlServer::State::Accept() {
+  const auto self = shared_from_this();
+  while (acceptor.is_open()) {
+    if (peers.size() >= options.most_connections) {
+      pause.expires_at(asio::steady_timer::time_point::max());
+      co_await pause.async_wait(kAsTuple);
+      continue;
+    }
+    auto [error, socket] = co_await acceptor.async_accept(kAsTuple);
+    if (!acceptor.is_open()) break;
+    if (error) {
+      // Out of descriptors, most likely; trying at once would spin.
+      Log(Severity::kWarning, "control-accept-failed")
+          .Add("error", error.message());
+      pause.expires_after(std::chrono::seconds(1));
+      co_await pause.async_wait(kAsTuple);
+      continue;
+    }
+    auto peer = std::make_shared<Peer>(std::move(socket));
+    peers.push_back(peer);
+    asio::co_spawn(acceptor.get_executor(), Serve(peer), asio::detached);
+  }
+}
+
+asio::awaitable<void> ControlServer::State::Serve(std::shared_ptr<Peer> peer) {
+  const auto self = shared_from_this();
+  CloseAfter(peer, options.request_deadline);
+  nlohmann::json answer;
+  const std::optional<uid_t> uid = PeerOf(peer->socket);
+  if (uid && IsAllowed(*uid)) {
+    answer = co_await Answer(peer, *uid);
+  } else {
+    Log(Severity::kWarning, "control-refused")
+        .Add("uid", uid ? std::to_string(*uid) : "unknown");
+    answer = Failure(
+        "you may not command the daemon; use sudo, or have your user added to "
+        "control.users");
+  }
+  // Nobody waits for an answer to nothing.
+  if (!answer.is_null()) {
+    CloseAfter(peer, options.answer_deadline);
+    const std::string line = OneLine(answer);
+    co_await asio::async_write(peer->socket, asio::buffer(line), kAsTuple);
+  }
+  peer->timer.cancel();
+  asio::error_code ignored;
+  peer->socket.close(ignored);
+  std::erase(peers, peer);
+  pause.cancel();
+}
+
+asio::awaitable<nlohmann::json> ControlServer::State::Answer(
+    std::shared_ptr<Peer> peer, uid_t uid) {
+  std::string line;
+  auto [error, length] = co_await asio::async_read_until(
+      peer->socket, asio::dynamic_buffer(line, kLongestControlLine + 1), '\n',
+      kAsTuple);
+  if (error == asio::error::not_found) {
+    co_return Failure("line: is longer than 4096 bytes");
+  }
+  if (error) co_return nullptr;
+  line.resize(length - 1);
+  // "\r\n" is what somebody types who tries it by hand.
+  if (line.ends_with('\r')) line.pop_back();
+
+  absl::StatusOr<ControlRequest> request = ParseControlRequest(line);
+  if (!request.ok()) {
+    Log(Severity::kWarning, "control-bad-request")
+        .Add("uid", uid)
+        .Add("line", line.substr(0, 100))
+        .Add("error", std::string(request.status().message()));
+    co_return Failure(request.status().message());
+  }
+  Log(Severity::kDebug, "control-request")
+      .Add("uid", uid)
+      .Add("verb", VerbName(request->verb));
+  peer->timer.cancel();
+  co_return co_await handler(*std::move(request), uid);
+}
+
+absl::StatusOr<int> ControlServer::Listen(const std::string& path) {
+  return breakwater::Listen(absl::StrCat("unix:", path), "", 0666);
+}
+
+ControlServer::ControlServer(asio::io_context& loop, int listener,
+                             Handler handler, Options options)
+    : state_(std::make_shared<State>(loop, listener, std::move(handler),
+                                     std::move(options))) {
+  asio::co_spawn(loop, state_->Accept(), asio::detached);
+}
+
+ControlServer::~ControlServer() { state_->Close(); }
+
+void ControlServer::SetUsers(std::vector<uid_t> users) {
+  state_->options.users = std::move(users);
+}
+
+absl::StatusOr<std::vector<uid_t>> FindUsers(
+    const std::vector<std::string>& names) {
+  std::vector<uid_t> users;
+  for (const std::string& name : names) {
+    uid_t uid = 0;
+    const char* end = name.data() + name.size();
+    const auto [rest, error] = std::from_chars(name.data(), end, uid);
+    if (error != std::errc() || rest != end) {
+      const passwd* entry = getpwnam(name.c_str());
+      if (entry == nullptr) {
+        return absl::NotFoundError(absl::StrCat(
+            "control.users: there is no user \"", Escaped(name, 60), "\""));
+      }
+      uid = entry->pw_uid;
+    }
+    users.push_back(uid);
+  }
+  return users;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "asio/awaitable.hpp"
+#include "asio/io_context.hpp"
+#include "core/clock.h"
+#include "daemon/control_request.h"
+
+namespace breakwater {
+
+// Serves breakwater(8) on a unix socket: one request, one answer for each
+// connection (control_request.h). The socket file is open to all; who may
+// command is decided by the uid that the kernel vouches for (SO_PEERCRED), and
+// everybody else is turned away before a byte of theirs is read.
+//
+// Loop thread only. Connections that are open when it goes are closed.
+class ControlServer {
+ public:
+  // Answers a request of that user. Runs on the loop.
+  using Handler =
+      std::function<asio::awaitable<nlohmann::json>(ControlRequest, uid_t)>;
+
+  struct Options {
+    // Besides root and the uid of this process.
+    std::vector<uid_t> users;
+    Duration request_deadline = std::chrono::seconds(5);
+    Duration answer_deadline = std::chrono::seconds(30);
+    size_t most_connections = 32;
+  };
+
+  // Makes the socket; an error if another daemon answers there. To be done
+  // before privileges are dropped. The descriptor is the caller's.
+  static absl::StatusOr<int> Listen(const std::string& path);
+
+  // Takes the descriptor, and serves from the loop's next run.
+  ControlServer(asio::io_context& loop, int listener, Handler handler,
+                Options options);
+  ~ControlServer();
+
+  // Who may command from now on; a reload changes it.
+  void SetUsers(std::vector<uid_t> users);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;  // shared with the connections' coroutines
+};
+
+// The uids of users given as names or numbers. May block: at start and at a
+// reload only. The error names the user that does not exist.
+absl::StatusOr<std::vector<uid_t>> FindUsers(
+    const std::vector<std::string>& names);
+
+}  // namespace breakwater

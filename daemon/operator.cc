@@ -1,0 +1,198 @@
+#include "daemon/operator.h"
+
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/duration.h"
+#include "core/log.h"
+#include "daemon/operator_report.h"
+
+namespace breakwater {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+
+json Failure(const absl::Status& status) {
+  return {{"ok", false}, {"error", std::string(status.message())}};
+}
+
+// "Banned until ..., and would ...": what would happen to a client, in words.
+std::string Summary(const json& answer, bool observe) {
+  if (answer["exempt"].is_object()) {
+    return absl::StrCat(
+        "is never judged: ", answer["exempt"]["network"].get<std::string>(),
+        " is ", answer["exempt"]["why"].get<std::string>());
+  }
+  const json& verdict = answer["verdict"];
+  const std::string action = verdict["action"];
+  std::string words;
+  if (answer["ban"].is_object()) {
+    words = absl::StrCat("is kept out until ",
+                         answer["ban"]["until"].get<std::string>(),
+                         "; without that ban it ");
+  }
+  if (action == "pass") return words + "would pass";
+  absl::StrAppend(&words, "would be ",
+                  action == "defer" ? "deferred" : "rejected", " for ",
+                  verdict["zone"].get<std::string>());
+  if (verdict["ban_seconds"].is_number()) {
+    absl::StrAppend(
+        &words, " and banned for ",
+        FormatDuration(seconds(verdict["ban_seconds"].get<int64_t>())));
+  } else {
+    words += " and not banned";
+  }
+  if (observe) words += ", were the mode not \"observe\"";
+  return words;
+}
+
+}  // namespace
+
+Operator::Operator(Parts parts) : parts_(std::move(parts)) {}
+
+asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
+  switch (request.verb) {
+    case Verb::kStatus:
+      co_return Status();
+    case Verb::kBans:
+      co_return Bans(request.limit);
+    case Verb::kBan:
+      co_return BanAddress(request, user);
+    case Verb::kUnban:
+      co_return Unban(request.address, user);
+    case Verb::kExplain:
+      co_return co_await Explain(request.address);
+    case Verb::kMetrics:
+      co_return MetricsText();
+    case Verb::kReload:
+      co_return Reload(user);
+  }
+  co_return Failure(absl::UnimplementedError("verb: is not done yet"));
+}
+
+json Operator::Status() const {
+  const Instant now = Clock::now();
+  const std::shared_ptr<const Config> config = parts_.config();
+  const Rules& rules = config->rules;
+  const EnforcerState enforcer = parts_.enforcer();
+  const std::vector<ZoneHealth> health = parts_.dnsbl.Health();
+  const size_t bans = parts_.bans.size();
+
+  json zones = json::array();
+  for (size_t i = 0; i < health.size() && i < rules.zones.size(); ++i) {
+    zones.push_back(DescribeZone(rules.zones[i], health[i], now));
+  }
+  return {
+      {"ok", true},
+      {"version", BREAKWATER_VERSION},
+      {"mode", rules.observe ? "observe" : "enforce"},
+      {"config", config->path},
+      {"started", WallTime(started_, now)},
+      {"uptime_seconds",
+       std::chrono::duration_cast<seconds>(now - started_).count()},
+      {"fronts",
+       {{"milter", config->milter.socket}, {"policy", config->policy.sockets}}},
+      {"zones", zones},
+      {"enforcer", DescribeEnforcer(enforcer, now)},
+      {"protected", DescribeProtections(*config, enforcer)},
+      {"bans", bans},
+      {"waiting", parts_.screener.waiting()},
+      {"sessions", parts_.screener.sessions()},
+      {"cached_clients", parts_.dnsbl.cached_clients()},
+      {"problems", Problems(*config, enforcer, health, bans, now)},
+      {"warnings", config->warnings}};
+}
+
+json Operator::Bans(size_t limit) const {
+  const Instant now = Clock::now();
+  json list = json::array();
+  for (const Ban& ban : parts_.bans.List(now, limit)) {
+    list.push_back(DescribeBan(ban, now));
+  }
+  return {{"ok", true}, {"total", parts_.bans.size()}, {"bans", list}};
+}
+
+json Operator::BanAddress(const ControlRequest& request, uid_t user) {
+  const std::string why =
+      request.reason.empty() ? "Banned by the operator" : request.reason;
+  const absl::StatusOr<Ban> ban =
+      parts_.screener.BanByOperator(request.address, request.length, why);
+  if (!ban.ok()) return Failure(ban.status());
+  Log(Severity::kInfo, "operator-ban")
+      .Add("network", ban->network.ToString())
+      .Add("seconds", request.length.count())
+      .Add("id", ban->id)
+      .Add("uid", user)
+      .Add("reason", why);
+  json answer = {{"ok", true}, {"ban", DescribeBan(*ban, Clock::now())}};
+  if (!parts_.enforcer().connected) {
+    answer["note"] =
+        "the enforcer is away: the kernel will hear of this ban when it is "
+        "back";
+  }
+  return answer;
+}
+
+json Operator::Unban(const IpAddress& address, uid_t user) {
+  const std::optional<Ban> ban = parts_.screener.Unban(address);
+  Log(Severity::kInfo, "operator-unban")
+      .Add("network", Network::OfClient(address).ToString())
+      .Add("was_banned", ban ? "yes" : "no")
+      .Add("uid", user);
+  if (!ban) {
+    return Failure(absl::NotFoundError(absl::StrCat(
+        Network::OfClient(address).ToString(),
+        " was not banned; the kernel was told to let it in all the same")));
+  }
+  return {{"ok", true}, {"was", DescribeBan(*ban, Clock::now())}};
+}
+
+asio::awaitable<json> Operator::Explain(IpAddress address) {
+  const std::shared_ptr<const Config> config = parts_.config();
+  const Rules& rules = config->rules;
+  const std::vector<Dnsbl::ZoneReport> reports =
+      co_await parts_.dnsbl.Ask(address);
+  // Everything else as it is now that the lists have answered.
+  const Instant now = Clock::now();
+  json answer = {{"ok", true},
+                 {"address", address.ToString()},
+                 {"network", Network::OfClient(address).ToString()},
+                 {"mode", rules.observe ? "observe" : "enforce"},
+                 {"exempt", nullptr},
+                 {"ban", nullptr},
+                 {"zones", json::array()}};
+  if (const auto protection =
+          FindProtection(address, *config, parts_.enforcer())) {
+    answer["exempt"] = {{"network", protection->network.ToString()},
+                        {"why", protection->why}};
+  }
+  if (const auto ban = parts_.bans.Find(address, now)) {
+    answer["ban"] = DescribeBan(*ban, now);
+  }
+  for (const Dnsbl::ZoneReport& report : reports) {
+    if (report.zone >= rules.zones.size()) continue;
+    answer["zones"].push_back(
+        DescribeZoneReport(rules.zones[report.zone], report));
+  }
+  answer["verdict"] = DescribeJudgement(rules, address, reports);
+  answer["summary"] = Summary(answer, rules.observe);
+  answer["not_judged_on_ports"] = rules.submission_ports;
+  co_return answer;
+}
+
+json Operator::MetricsText() const {
+  return {{"ok", true}, {"metrics", parts_.metrics.Render()}};
+}
+
+json Operator::Reload(uid_t user) {
+  const absl::StatusOr<std::vector<std::string>> notes = parts_.reload();
+  Log(notes.ok() ? Severity::kInfo : Severity::kWarning, "operator-reload")
+      .Add("uid", user)
+      .Add("ok", notes.ok() ? "yes" : "no");
+  if (!notes.ok()) return Failure(notes.status());
+  return {{"ok", true}, {"notes", *notes}};
+}
+
+}  // namespace breakwater

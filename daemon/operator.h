@@ -1,0 +1,73 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "asio/awaitable.hpp"
+#include "core/ban_table.h"
+#include "core/clock.h"
+#include "core/dnsbl.h"
+#include "core/metrics.h"
+#include "core/screener.h"
+#include "daemon/config.h"
+#include "daemon/control_request.h"
+
+namespace breakwater {
+
+// What the operator is told about the enforcer.
+struct EnforcerState {
+  bool connected = false;
+  Instant since;  // connected, or away
+  // What it refuses to ban, and why in a few words: "own address".
+  std::vector<std::pair<Network, std::string>> protections;
+  std::map<std::string, uint64_t> counters;
+  std::string trouble;  // why it is away
+};
+
+// Does what breakwater(8) asks for. The answers are an interface: `--json`
+// shows them as they are. Times are given twice, as the seconds that are left
+// or have passed and as wall time (ISO 8601, UTC).
+//
+// Loop thread only. What the parts refer to must outlive it.
+class Operator {
+ public:
+  struct Parts {
+    Screener& screener;
+    Dnsbl& dnsbl;
+    BanTable& bans;
+    Metrics& metrics;
+    std::function<std::shared_ptr<const Config>()> config;
+    std::function<EnforcerState()> enforcer;
+    // Loads the configuration. What is to be told besides success: warnings,
+    // and keys that wait for a restart. An error keeps the old one.
+    std::function<absl::StatusOr<std::vector<std::string>>()> reload;
+  };
+
+  explicit Operator(Parts parts);
+
+  asio::awaitable<nlohmann::json> Handle(ControlRequest request, uid_t user);
+
+ private:
+  nlohmann::json Status() const;
+  nlohmann::json Bans(size_t limit) const;
+  nlohmann::json BanAddress(const ControlRequest& request, uid_t user);
+  nlohmann::json Unban(const IpAddress& address, uid_t user);
+  asio::awaitable<nlohmann::json> Explain(IpAddress address);
+  nlohmann::json MetricsText() const;
+  nlohmann::json Reload(uid_t user);
+
+  Parts parts_;
+  const Instant started_ = Clock::now();
+};
+
+}  // namespace breakwater

@@ -1,0 +1,205 @@
+#include "daemon/operator_report.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "core/duration.h"
+#include "core/reply.h"
+#include "core/text.h"
+
+namespace breakwater {
+namespace {
+
+using nlohmann::json;
+using std::chrono::duration_cast;
+using std::chrono::seconds;
+
+constexpr size_t kLongestShown = 255;  // of a list's own words
+
+int64_t SecondsBetween(Instant from, Instant to) {
+  return duration_cast<seconds>(to - from).count();
+}
+
+// In whole seconds: nobody reads milliseconds of an hour.
+std::string Words(Instant from, Instant to) {
+  return FormatDuration(
+      seconds(std::max<int64_t>(SecondsBetween(from, to), 0)));
+}
+
+std::string AddressText(uint32_t address) {
+  return IpAddress::FromV4(address).ToString();
+}
+
+const ReplyForm& FormOf(const Rules& rules, const Zone& zone) {
+  return zone.reply ? *zone.reply : rules.reply;
+}
+
+}  // namespace
+
+std::string WallTime(Instant instant, Instant now) {
+  const auto wall =
+      std::chrono::system_clock::now() +
+      duration_cast<std::chrono::system_clock::duration>(instant - now);
+  const std::time_t time = std::chrono::system_clock::to_time_t(wall);
+  tm utc{};
+  gmtime_r(&time, &utc);
+  return absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02dZ", utc.tm_year + 1900,
+                         utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+                         utc.tm_sec);
+}
+
+json DescribeBan(const Ban& ban, Instant now) {
+  return {
+      {"network", ban.network.ToString()},
+      {"seconds_left", std::max<int64_t>(SecondsBetween(now, ban.expires), 0)},
+      {"until", WallTime(ban.expires, now)},
+      {"origin", OriginName(ban.origin)},
+      {"count", ban.count},
+      {"id", ban.id},
+      {"zone", ban.label},
+      {"reason", ban.text}};
+}
+
+json DescribeZone(const Zone& zone, const ZoneHealth& health, Instant now) {
+  json result = {{"label", zone.label},
+                 {"bans", zone.ban},
+                 {"queries", health.queries()},
+                 {"listed", health.count(ZoneOutcome::kListed)},
+                 {"errors", health.errors()},
+                 {"last", health.queries() == 0 ? "not asked yet"
+                                                : ZoneOutcomeName(health.last)},
+                 {"failing_seconds", nullptr}};
+  if (health.failing_since) {
+    result["failing_seconds"] = SecondsBetween(*health.failing_since, now);
+  }
+  return result;
+}
+
+json DescribeEnforcer(const EnforcerState& state, Instant now) {
+  return {{"connected", state.connected},
+          {"since", WallTime(state.since, now)},
+          {"seconds", SecondsBetween(state.since, now)},
+          {"trouble", state.trouble},
+          {"counters", state.counters}};
+}
+
+std::optional<Protection> FindProtection(const IpAddress& address,
+                                         const Config& config,
+                                         const EnforcerState& enforcer) {
+  if (const auto network = AlwaysProtected().Find(address)) {
+    return Protection{*network, "loopback or link-local"};
+  }
+  if (const auto network = config.rules.protected_networks.Find(address)) {
+    return Protection{*network, "protect.networks"};
+  }
+  for (const auto& [network, why] : enforcer.protections) {
+    if (network.Contains(address)) return Protection{network, why};
+  }
+  return std::nullopt;
+}
+
+json DescribeProtections(const Config& config, const EnforcerState& enforcer) {
+  json result = json::array();
+  const auto add = [&result](const Network& network, const std::string& why) {
+    result.push_back({{"network", network.ToString()}, {"why", why}});
+  };
+  for (const Network& network : AlwaysProtected().networks()) {
+    add(network, "loopback or link-local");
+  }
+  for (const Network& network : config.rules.protected_networks.networks()) {
+    add(network, "protect.networks");
+  }
+  for (const auto& [network, why] : enforcer.protections) add(network, why);
+  return result;
+}
+
+std::vector<std::string> Problems(const Config& config,
+                                  const EnforcerState& enforcer,
+                                  const std::vector<ZoneHealth>& zones,
+                                  size_t bans, Instant now) {
+  std::vector<std::string> problems;
+  if (!enforcer.connected && !config.rules.observe) {
+    problems.push_back(absl::StrCat(
+        "the enforcer has been away for ", Words(enforcer.since, now),
+        enforcer.trouble.empty() ? "" : " (", enforcer.trouble,
+        enforcer.trouble.empty() ? "" : ")",
+        ": listed clients are rejected, but nobody new is kept out"));
+  }
+  size_t failing = 0;
+  for (const ZoneHealth& zone : zones) {
+    if (!zone.failing_since) continue;
+    ++failing;
+    problems.push_back(absl::StrCat(
+        "zone ", zone.label, " has answered with errors for ",
+        Words(*zone.failing_since, now), ", ", zone.errors_in_a_row,
+        " in a row, the last: ", ZoneOutcomeName(zone.last)));
+  }
+  if (failing > 0 && failing == zones.size()) {
+    problems.push_back(
+        "no zone answers: all mail passes; is the resolver of dns.servers "
+        "running?");
+  }
+  if (config.rules.zones.empty()) {
+    problems.push_back("no zone is configured: all mail passes");
+  }
+  if (bans >= config.most_bans) {
+    problems.push_back(
+        "the table of bans is full: new ones push out those that would end "
+        "first; raise ban.max");
+  }
+  return problems;
+}
+
+json DescribeZoneReport(const Zone& zone, const Dnsbl::ZoneReport& report) {
+  json addresses = json::array();
+  for (const uint32_t address : report.addresses) {
+    addresses.push_back(AddressText(address));
+  }
+  const bool listed = report.answer.outcome == ZoneOutcome::kListed;
+  return {{"label", zone.label},
+          {"outcome", ZoneOutcomeName(report.answer.outcome)},
+          {"addresses", addresses},
+          {"counted",
+           listed ? json(AddressText(report.answer.address)) : json(nullptr)},
+          {"text", SafeReplyText(report.text, kLongestShown)},
+          {"ms", report.took.count()}};
+}
+
+json DescribeJudgement(const Rules& rules, const IpAddress& address,
+                       const std::vector<Dnsbl::ZoneReport>& reports) {
+  std::vector<Listing> listings;
+  for (const Dnsbl::ZoneReport& report : reports) {
+    if (report.answer.outcome != ZoneOutcome::kListed) continue;
+    listings.push_back({.zone = report.zone, .answer = report.answer.address});
+  }
+  const Judgement judgement = Judge(rules, listings);
+  json result = {{"action", ActionName(judgement.action)},
+                 {"zone", nullptr},
+                 {"reply", nullptr},
+                 {"ban_seconds", nullptr}};
+  if (!judgement.zone) return result;
+
+  const Zone& zone = rules.zones[*judgement.zone];
+  const ReplyForm& form = FormOf(rules, zone);
+  std::string reason;
+  for (const Dnsbl::ZoneReport& report : reports) {
+    if (report.zone == *judgement.zone) reason = report.text;
+  }
+  // The id is made when a client is really answered.
+  const std::string text = RenderReply(
+      form.text_template,
+      {.client = address, .list = zone.label, .reason = reason, .id = "...."});
+  const Verdict verdict{.code = form.code};
+  result["zone"] = zone.label;
+  result["reply"] =
+      absl::StrCat(form.code, " ", verdict.enhanced_code(), " ", text);
+  if (judgement.ban) {
+    result["ban_seconds"] = duration_cast<seconds>(*judgement.ban).count();
+  }
+  return result;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/ban.h"
+#include "core/clock.h"
+#include "core/dnsbl.h"
+#include "core/judge.h"
+#include "core/zone_health.h"
+#include "daemon/config.h"
+#include "daemon/operator.h"
+
+namespace breakwater {
+
+// How the answers of the operator's verbs are made up of what the parts say:
+// pure functions, so that each can be tested with a table of values.
+
+// "2026-11-21T09:40:00Z" for an instant of the clock that never jumps.
+std::string WallTime(Instant instant, Instant now);
+
+nlohmann::json DescribeBan(const Ban& ban, Instant now);
+nlohmann::json DescribeZone(const Zone& zone, const ZoneHealth& health,
+                            Instant now);
+nlohmann::json DescribeEnforcer(const EnforcerState& state, Instant now);
+
+// The network that protects the address, and why it does.
+struct Protection {
+  Network network;
+  std::string why;
+};
+std::optional<Protection> FindProtection(const IpAddress& address,
+                                         const Config& config,
+                                         const EnforcerState& enforcer);
+
+// All that is protected, why in words.
+nlohmann::json DescribeProtections(const Config& config,
+                                   const EnforcerState& enforcer);
+
+// What is wrong right now, in sentences; empty when all is well.
+std::vector<std::string> Problems(const Config& config,
+                                  const EnforcerState& enforcer,
+                                  const std::vector<ZoneHealth>& zones,
+                                  size_t bans, Instant now);
+
+// What the answers of the zones lead to for a client that nothing exempts.
+nlohmann::json DescribeJudgement(const Rules& rules, const IpAddress& address,
+                                 const std::vector<Dnsbl::ZoneReport>& reports);
+nlohmann::json DescribeZoneReport(const Zone& zone,
+                                  const Dnsbl::ZoneReport& report);
+
+}  // namespace breakwater

@@ -1,0 +1,103 @@
+#include "daemon/control_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ostream>
+
+namespace breakwater {
+
+void PrintTo(const ControlRequest& request, std::ostream* out) {
+  *out << FormatControlRequest(request);
+}
+
+namespace {
+
+using ::testing::HasSubstr;
+
+ControlRequest Parsed(std::string_view line) {
+  const absl::StatusOr<ControlRequest> request = ParseControlRequest(line);
+  EXPECT_TRUE(request.ok()) << request.status();
+  return request.value_or(ControlRequest{});
+}
+
+std::string ErrorOf(std::string_view line) {
+  const absl::StatusOr<ControlRequest> request = ParseControlRequest(line);
+  return request.ok() ? "no error" : std::string(request.status().message());
+}
+
+TEST(ControlRequest, ReadsEachVerb) {
+  EXPECT_EQ(Parsed("status"), ControlRequest{});
+  EXPECT_EQ(Parsed("bans").limit, kUsualBansShown);
+  EXPECT_EQ(Parsed("bans 7").limit, 7u);
+  EXPECT_EQ(Parsed("unban 2001:db8::5").address.ToString(), "2001:db8::5");
+  EXPECT_EQ(Parsed("explain 192.0.2.5").verb, Verb::kExplain);
+  EXPECT_EQ(Parsed("metrics").verb, Verb::kMetrics);
+  EXPECT_EQ(Parsed("reload").verb, Verb::kReload);
+}
+
+TEST(ControlRequest, ABanHasALengthAndAReasonOfManyWords) {
+  const ControlRequest request = Parsed("ban 192.0.2.5 3600 sends us viruses");
+  EXPECT_EQ(request.verb, Verb::kBan);
+  EXPECT_EQ(request.address.ToString(), "192.0.2.5");
+  EXPECT_EQ(request.length, std::chrono::hours(1));
+  EXPECT_EQ(request.reason, "sends us viruses");
+  EXPECT_EQ(Parsed("ban 192.0.2.5 1").reason, "");
+}
+
+TEST(ControlRequest, AReasonBecomesSafeAsciiOfBoundedLength) {
+  EXPECT_EQ(Parsed("ban 192.0.2.5 1 a\r\nevent=x \x1b[31m\xc3\xa4").reason,
+            "a event=x ?[31m??");
+  EXPECT_EQ(Parsed("ban 192.0.2.5 1 " + std::string(3000, 'x')).reason.size(),
+            200u);
+}
+
+TEST(ControlRequest, WhatIsFormattedReadsBackTheSame) {
+  for (const char* line :
+       {"status", "bans 10000", "ban 2001:db8::5 2147483 a b", "ban ::1 1",
+        "unban 192.0.2.5", "explain ::ffff:192.0.2.5", "metrics", "reload"}) {
+    const ControlRequest request = Parsed(line);
+    EXPECT_EQ(Parsed(FormatControlRequest(request)), request) << line;
+  }
+}
+
+struct BadLine {
+  std::string_view line;
+  const char* error;
+};
+
+class ControlRequestRefuses : public ::testing::TestWithParam<BadLine> {};
+
+TEST_P(ControlRequestRefuses, AndNamesTheField) {
+  EXPECT_THAT(ErrorOf(GetParam().line), HasSubstr(GetParam().error));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Lines, ControlRequestRefuses,
+    ::testing::Values(
+        BadLine{"", "verb: the word is unknown"},
+        BadLine{"Status", "verb: \"Status\" is unknown; write status, bans"},
+        BadLine{" status", "verb: the word is unknown"},
+        BadLine{std::string_view("status\0", 7), "verb: \"status\\x00\""},
+        BadLine{"status now", "line: \"now\" is too much"},
+        BadLine{"bans 0", "limit: \"0\""}, BadLine{"bans -1", "limit: \"-1\""},
+        BadLine{"bans 10001", "limit: \"10001\" is not a number of 1 to 10000"},
+        BadLine{"bans 1x", "limit: \"1x\""}, BadLine{"bans 1 2", "line: \"2\""},
+        BadLine{"ban", "address: the word is not an IP address"},
+        BadLine{"ban example.com 1", "address: \"example.com\""},
+        BadLine{"ban 192.0.2.0/24 1", "address: \"192.0.2.0/24\""},
+        BadLine{"ban 192.0.2.5", "seconds: the word is not a length"},
+        BadLine{"ban 192.0.2.5 0", "seconds: \"0\""},
+        BadLine{"ban 192.0.2.5 2147484", "seconds: \"2147484\""},
+        BadLine{"ban 192.0.2.5 99999999999999999999999", "seconds: "},
+        BadLine{"ban 192.0.2.5 1h", "seconds: \"1h\""},
+        BadLine{"unban  192.0.2.5", "address: the word"},
+        BadLine{"explain fe80::1%eth0", "address: \"fe80::1%eth0\""}));
+
+TEST(ControlRequest, ALineThatIsTooLongIsNotReadAtAll) {
+  EXPECT_THAT(ErrorOf("ban 192.0.2.5 1 " + std::string(5000, 'x')),
+              HasSubstr("line: has 5016 bytes; at most 4096"));
+}
+
+}  // namespace
+}  // namespace breakwater
