@@ -40,7 +40,23 @@ uint32_t ToSeconds(Duration length) {
       std::clamp<int64_t>(whole, 1, kLongestBanSeconds));
 }
 
-const char* CounterName(EnforcerCounter counter) {
+const char* RefusalName(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kProtected:
+      return "protected";
+    case Refusal::kTooFast:
+      return "too-fast";
+    case Refusal::kSetFull:
+      return "set-full";
+    case Refusal::kKernel:
+      return "kernel";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+const char* EnforcerCounterName(EnforcerCounter counter) {
   switch (counter) {
     case EnforcerCounter::kAdded:
       return "added";
@@ -59,22 +75,6 @@ const char* CounterName(EnforcerCounter counter) {
   }
   return "unknown";
 }
-
-const char* RefusalName(Refusal refusal) {
-  switch (refusal) {
-    case Refusal::kProtected:
-      return "protected";
-    case Refusal::kTooFast:
-      return "too-fast";
-    case Refusal::kSetFull:
-      return "set-full";
-    case Refusal::kKernel:
-      return "kernel";
-  }
-  return "unknown";
-}
-
-}  // namespace
 
 EnforcerLink::EnforcerLink(asio::io_context& loop, Metrics& metrics,
                            Options options)
@@ -316,7 +316,7 @@ absl::Status EnforcerLink::Handle(const Record& record) {
     case RecordKind::kCounter: {
       const auto counter = static_cast<EnforcerCounter>(record.detail);
       counters_[counter] = record.number;
-      metrics_.SetEnforcerCount(CounterName(counter),
+      metrics_.SetEnforcerCount(EnforcerCounterName(counter),
                                 static_cast<double>(record.number));
       return absl::OkStatus();
     }

@@ -1,0 +1,255 @@
+#include "daemon/daemon.h"
+
+#include <pwd.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
+#include "asio/experimental/as_tuple.hpp"
+#include "asio/use_awaitable.hpp"
+#include "core/listen_socket.h"
+#include "core/log.h"
+
+namespace breakwater {
+namespace {
+
+using asio::experimental::as_tuple;
+
+constexpr Duration kHousekeepingPeriod = std::chrono::seconds(1);
+// What a client's milter callback may wait beyond the lists' deadline: the
+// reason's own, and a loop that is busy.
+constexpr Duration kSlack = std::chrono::milliseconds(500);
+
+const char* SourceName(ProtectionSource source) {
+  switch (source) {
+    case ProtectionSource::kConfigured:
+      return "configured";
+    case ProtectionSource::kOwnAddress:
+      return "own address";
+    case ProtectionSource::kGateway:
+      return "gateway";
+  }
+  return "unknown";
+}
+
+// Who may speak for the kernel: root, the enforcer's user, and our own when
+// everything was started by one unprivileged user.
+std::vector<uid_t> EnforcerUids(const Config& config) {
+  std::vector<uid_t> uids = {0, geteuid()};
+  const absl::StatusOr<std::vector<uid_t>> user =
+      FindUsers({config.enforcer.user});
+  if (user.ok()) uids.push_back(user->front());
+  return uids;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Make(Config config) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config)));
+  if (absl::Status status = daemon->Open(); !status.ok()) return status;
+  return daemon;
+}
+
+Daemon::Daemon(Config config)
+    : config_(std::make_shared<const Config>(std::move(config))),
+      loop_(1),
+      signals_(loop_),
+      housekeeping_timer_(loop_),
+      bans_(config_->most_bans) {}
+
+absl::Status Daemon::Open() {
+  const Config& config = *config_;
+  absl::StatusOr<std::unique_ptr<Resolver>> resolver =
+      Resolver::Make(loop_, config.resolver);
+  if (!resolver.ok()) return resolver.status();
+  resolver_ = *std::move(resolver);
+  dnsbl_.emplace(loop_, *resolver_, metrics_, config.dnsbl);
+  enforcer_.emplace(loop_, metrics_,
+                    EnforcerLink::Options{.socket = config.enforcer.socket,
+                                          .accepted = EnforcerUids(config)});
+  screener_.emplace(loop_, *dnsbl_, bans_, *enforcer_, metrics_,
+                    CurrentRules());
+
+  for (const std::string& spec : config.policy.sockets) {
+    const absl::StatusOr<int> listening =
+        Listen(spec, config.policy.access.group, config.policy.access.mode);
+    if (!listening.ok()) return listening.status();
+    policy_sockets_.push_back(*listening);
+  }
+  if (!config.milter.socket.empty()) {
+    absl::StatusOr<std::unique_ptr<MilterFront>> milter = MilterFront::Open(
+        *screener_, metrics_,
+        {.socket = config.milter.socket,
+         .group = config.milter.access.group,
+         .mode = config.milter.access.mode,
+         .verdict_deadline =
+             config.dnsbl.deadline + config.dnsbl.reason_deadline + kSlack});
+    if (!milter.ok()) return milter.status();
+    milter_ = *std::move(milter);
+  }
+  const absl::StatusOr<int> control =
+      ControlServer::Listen(config.control.socket);
+  if (!control.ok()) return control.status();
+  control_socket_ = *control;
+  return absl::OkStatus();
+}
+
+void Daemon::Run() {
+  WatchSignals();
+  StartParts();
+  Log(Severity::kInfo, "ready")
+      .Add("version", BREAKWATER_VERSION)
+      .Add("mode", config_->rules.observe ? "observe" : "enforce")
+      .Add("zones", config_->rules.zones.size());
+  loop_.run();
+  // Nothing is taken down: libmilter's workers may be inside callbacks and
+  // nobody joins them, the kernel keeps the bans, and an MTA takes our going
+  // as it takes any filter's, by its default action.
+  Log(Severity::kInfo, "stopped");
+  _exit(0);
+}
+
+void Daemon::StartParts() {
+  const Config& config = *config_;
+  policy_.emplace(
+      loop_, *screener_, metrics_,
+      PolicyServerOptions{.most_connections = config.policy.most_connections});
+  for (const int socket : std::exchange(policy_sockets_, {})) {
+    policy_->Serve(socket);
+  }
+  enforcer_->Start({
+      .bans = [this] { return bans_.List(Clock::now(), bans_.size()); },
+      .adopt = [this](const Network& network,
+                      Duration left) { screener_->Adopt(network, left); },
+      .withdraw =
+          [this](const Network& network) { screener_->Withdraw(network); },
+      .protect =
+          [this](const std::vector<EnforcerLink::Protection>&) {
+            screener_->SetRules(CurrentRules());
+          },
+  });
+  operator_.emplace(Operator::Parts{
+      .screener = *screener_,
+      .dnsbl = *dnsbl_,
+      .bans = bans_,
+      .metrics = metrics_,
+      .config = [this] { return config_; },
+      .enforcer = [this] { return DescribeEnforcer(); },
+      .reload = [this] { return Reload(); },
+  });
+  const absl::StatusOr<std::vector<uid_t>> users =
+      FindUsers(config.control.users);
+  if (!users.ok()) {
+    Log(Severity::kWarning, "config-warning")
+        .Add("why", std::string(users.status().message()));
+  }
+  control_.emplace(
+      loop_, std::exchange(control_socket_, -1),
+      [this](ControlRequest request, uid_t user) {
+        return operator_->Handle(std::move(request), user);
+      },
+      ControlServer::Options{.users = users.value_or(std::vector<uid_t>())});
+  if (milter_) {
+    milter_->Start([this] {
+      Log(Severity::kError, "milter-ended");
+      loop_.stop();
+    });
+  }
+  asio::co_spawn(loop_, Housekeeping(), asio::detached);
+}
+
+// The kernel prefers the main thread for a signal that it does not block, so
+// libmilter's own signal thread, which would stop the filter at a SIGHUP, does
+// not get to see these.
+void Daemon::WatchSignals() {
+  asio::error_code ignored;
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    signals_.add(signal, ignored);
+  }
+  asio::co_spawn(
+      loop_,
+      [this]() -> asio::awaitable<void> {
+        for (;;) {
+          const auto [error, signal] =
+              co_await signals_.async_wait(as_tuple(asio::use_awaitable));
+          if (error) co_return;
+          if (signal != SIGHUP) break;
+          if (const auto notes = Reload(); !notes.ok()) {
+            Log(Severity::kError, "reload-failed")
+                .Add("why", std::string(notes.status().message()));
+          }
+        }
+        Log(Severity::kInfo, "stopping");
+        loop_.stop();
+      },
+      asio::detached);
+}
+
+asio::awaitable<void> Daemon::Housekeeping() {
+  for (;;) {
+    bans_.Expire(Clock::now());
+    metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+    metrics_.cached_clients.Set(static_cast<double>(dnsbl_->cached_clients()));
+    metrics_.dns_queries_in_flight.Set(
+        static_cast<double>(resolver_->in_flight()));
+    housekeeping_timer_.expires_after(kHousekeepingPeriod);
+    co_await housekeeping_timer_.async_wait(as_tuple(asio::use_awaitable));
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
+  absl::StatusOr<Config> next = LoadConfig(config_->path);
+  if (!next.ok()) return next.status();
+  const absl::StatusOr<std::vector<uid_t>> users =
+      FindUsers(next->control.users);
+  if (!users.ok()) return users.status();
+
+  std::vector<std::string> notes = next->warnings;
+  for (const std::string& key : NeedRestart(*config_, *next)) {
+    notes.push_back(absl::StrCat(key, " waits for a restart"));
+  }
+  Config merged = *config_;
+  merged.rules = std::move(next->rules);
+  merged.dnsbl = next->dnsbl;
+  merged.control.users = std::move(next->control.users);
+  merged.log.level = next->log.level;
+  merged.warnings = std::move(next->warnings);
+  config_ = std::make_shared<const Config>(std::move(merged));
+
+  SetLeastSeverity(config_->log.level);
+  dnsbl_->SetOptions(config_->dnsbl);
+  screener_->SetRules(CurrentRules());
+  control_->SetUsers(*users);
+  enforcer_->Reload();
+  Log(Severity::kInfo, "reloaded").Add("notes", notes.size());
+  return notes;
+}
+
+std::shared_ptr<const Rules> Daemon::CurrentRules() const {
+  auto rules = std::make_shared<Rules>(config_->rules);
+  for (const EnforcerLink::Protection& protection : enforcer_->protections()) {
+    rules->protected_networks.Add(protection.network);
+  }
+  return rules;
+}
+
+EnforcerState Daemon::DescribeEnforcer() const {
+  EnforcerState state{.connected = enforcer_->connected(),
+                      .since = enforcer_->since(),
+                      .trouble = enforcer_->trouble()};
+  for (const EnforcerLink::Protection& protection : enforcer_->protections()) {
+    state.protections.emplace_back(protection.network,
+                                   SourceName(protection.source));
+  }
+  for (const auto& [counter, value] : enforcer_->counters()) {
+    state.counters[EnforcerCounterName(counter)] = value;
+  }
+  return state;
+}
+
+}  // namespace breakwater

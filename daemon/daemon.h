@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "asio/io_context.hpp"
+#include "asio/signal_set.hpp"
+#include "asio/steady_timer.hpp"
+#include "core/ban_table.h"
+#include "core/dnsbl.h"
+#include "core/metrics.h"
+#include "core/resolver.h"
+#include "core/screener.h"
+#include "daemon/config.h"
+#include "daemon/control_server.h"
+#include "daemon/enforcer_link.h"
+#include "daemon/operator.h"
+#include "milter/milter_front.h"
+#include "policy/server.h"
+
+namespace breakwater {
+
+// breakwaterd's parts, and how they are put together. Made and run by the main
+// thread, which is the loop's.
+class Daemon {
+ public:
+  // Opens every socket; what that needs of privilege can be dropped afterwards.
+  static absl::StatusOr<std::unique_ptr<Daemon>> Make(Config config);
+
+  // Serves until SIGTERM or SIGINT. SIGHUP reloads.
+  void Run();
+
+ private:
+  explicit Daemon(Config config);
+  absl::Status Open();
+
+  void StartParts();
+  void WatchSignals();
+  asio::awaitable<void> Housekeeping();
+
+  absl::StatusOr<std::vector<std::string>> Reload();
+  // The configured rules with what the enforcer derived.
+  std::shared_ptr<const Rules> CurrentRules() const;
+  EnforcerState DescribeEnforcer() const;
+
+  std::shared_ptr<const Config> config_;
+  asio::io_context loop_;
+  asio::signal_set signals_;
+  asio::steady_timer housekeeping_timer_;
+  Metrics metrics_;
+  std::unique_ptr<Resolver> resolver_;
+  std::optional<Dnsbl> dnsbl_;
+  BanTable bans_;
+  std::optional<EnforcerLink> enforcer_;
+  std::optional<Screener> screener_;
+  std::optional<PolicyServer> policy_;
+  std::unique_ptr<MilterFront> milter_;
+  std::optional<Operator> operator_;
+  std::optional<ControlServer> control_;
+  std::vector<int> policy_sockets_;  // until policy_ takes them
+  int control_socket_ = -1;          // until control_ takes it
+};
+
+}  // namespace breakwater
