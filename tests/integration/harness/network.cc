@@ -152,14 +152,14 @@ absl::Status Network::Connect() {
 
   const std::string mta = absl::StrCat("-n ", mta_->name(), " ");
   const std::string world = absl::StrCat("-n ", world_->name(), " ");
-  return RunIp({
+  status = RunIp({
       mta + "link add wire type veth peer name wire netns " + world_->name(),
+      mta + "link set wire up",
+      world + "link set wire up",
       mta + "addr add 192.0.2.25/24 dev wire",
       mta + "addr add 2001:db8:25::25/64 dev wire nodad",
       world + "addr add 192.0.2.1/24 dev wire",
       world + "addr add 2001:db8:25::1/64 dev wire nodad",
-      mta + "link set wire up",
-      world + "link set wire up",
       mta + "route add default via 192.0.2.1",
       mta + "-6 route add default via 2001:db8:25::1",
       world + "route add local 198.18.0.0/15 dev lo",
@@ -167,6 +167,14 @@ absl::Status Network::Connect() {
       world + "route add local 203.0.113.0/24 dev lo",
       world + "-6 route add local 2001:db8:8000::/33 dev lo",
   });
+  if (!status.ok()) return status;
+  // The first packet may come before the new interface listens for the
+  // question who has the address. It is asked again after this, not a second.
+  for (Namespace* side : {mta_.get(), world_.get()}) {
+    status = side->SetSysctl("ipv6/neigh/wire/retrans_time_ms", "10");
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 void RemoveStaleNamespaces() {

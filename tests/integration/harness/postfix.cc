@@ -105,15 +105,8 @@ absl::StatusOr<std::unique_ptr<Postfix>> Postfix::Start(
 Postfix::~Postfix() { Stop(); }
 
 void Postfix::Stop() {
-  std::string text = ReadFile(QueueDirectory() + "/pid/master.pid");
-  std::vector<pid_t> ours = root_->Processes();
-  int pid = 0;
-  // The file survives its process, so the pid must still be one of ours.
-  if (absl::SimpleAtoi(text, &pid) &&
-      std::find(ours.begin(), ours.end(), pid) != ours.end()) {
-    // The master passes it on to all its children.
-    kill(pid, SIGTERM);
-  }
+  // The master passes it on to all its children.
+  if (pid_t master = MasterPid(); master != 0) kill(master, SIGTERM);
   root_->EndProcesses();
 }
 
@@ -121,8 +114,26 @@ absl::Status Postfix::Reload(const std::vector<std::string>& main_cf) {
   options_.main_cf = main_cf;
   absl::Status status = Configure();
   if (!status.ok()) return status;
-  return RunIn(where_, root_->Chroot({"/usr/sbin/postfix", "reload"}))
-      .ToStatus("reloading Postfix");
+  pid_t master = MasterPid();
+  if (master == 0) return absl::FailedPreconditionError("Postfix is stopped");
+  // `postfix reload` does this, and then sleeps.
+  size_t before = Log().size();
+  kill(master, SIGHUP);
+  bool done = WaitUntil([&] {
+    return Log().find(": reload -- version", before) != std::string::npos;
+  });
+  return done ? absl::OkStatus()
+              : absl::DeadlineExceededError("Postfix does not reload");
+}
+
+// The file survives its process, so the pid must still be one of ours.
+pid_t Postfix::MasterPid() const {
+  std::string text = ReadFile(QueueDirectory() + "/pid/master.pid");
+  std::vector<pid_t> ours = root_->Processes();
+  int pid = 0;
+  bool found = absl::SimpleAtoi(text, &pid) &&
+               std::find(ours.begin(), ours.end(), pid) != ours.end();
+  return found ? pid : 0;
 }
 
 absl::Status Postfix::Configure() const {

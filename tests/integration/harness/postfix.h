@@ -40,7 +40,7 @@ class Postfix {
   // Ends every process of it. The mail stays until the destructor.
   void Stop();
   // Replaces the options' main.cf lines and has Postfix read them, which lets
-  // each smtpd finish its session first.
+  // each smtpd finish its session first. Returns once the next one reads them.
   absl::Status Reload(const std::vector<std::string>& main_cf);
 
   // From outside, without a trailing slash.
@@ -75,6 +75,7 @@ class Postfix {
   absl::Status Configure() const;
   std::string MainCf() const;
   std::string MasterCf() const;
+  pid_t MasterPid() const;  // 0 when it does not run
 
   const Namespace& where_;
   std::unique_ptr<MtaRoot> root_;
