@@ -50,7 +50,8 @@ install_packages() {
   say "installing ${#missing[@]} packages: ${missing[*]}"
   update_package_lists || return
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends "${missing[@]}" >/dev/null ||
+    -o DPkg::Lock::Timeout=300 --no-install-recommends \
+    "${missing[@]}" >/dev/null ||
     die "apt-get could not install ${missing[*]}"
 }
 
@@ -125,7 +126,7 @@ make_root() {
     flock 9
     root_is_ready "$root" "$stamp" && exit 0
     say "making a root directory with $* (once; kept in $root)"
-    rm -rf "$root"
+    rm -rf --one-file-system "$root"
     build_root "$root" "$@" >"$root.log" 2>&1 || {
       tail -n 20 "$root.log" >&2
       die "making $root failed; the whole log is $root.log"
@@ -151,7 +152,8 @@ build_root() {
   [[ $mirror ]] || { die "apt has no source for Debian $codename"; return 1; }
 
   use_proxy_of_apt
-  debootstrap --variant=minbase "$codename" "$root" "$mirror" || return
+  contained debootstrap --variant=minbase "$codename" "$root" "$mirror" ||
+    return
   copy_apt_settings "$root" "$sources" || return
 
   # No service is started by a package: what runs in the root is for the
@@ -202,11 +204,14 @@ copy_apt_settings() {
 }
 
 # In a process and mount namespace of its own: what a package may start dies
-# with the command, and /proc is gone without an umount, also on Ctrl-C.
+# with the command, and what is mounted (/proc, /sys) is gone without an umount,
+# also on Ctrl-C. Else the next run would delete through it.
+contained() { unshare --fork --pid --kill-child --mount "$@"; }
+
 in_root() {
   local root=$1
   shift
-  unshare --fork --pid --kill-child --mount --mount-proc="$root/proc" \
+  contained --mount-proc="$root/proc" \
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C \
     DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"
 }
