@@ -39,17 +39,6 @@ Step Read(const nlmsghdr& message, bool single,
   return {single, {}};
 }
 
-void ForEachAttribute(const void* begin, size_t size,
-                      absl::FunctionRef<void(const nlattr&)> each) {
-  const auto* attribute = static_cast<const nlattr*>(begin);
-  int left = static_cast<int>(size);
-  while (mnl_attr_ok(attribute, left)) {
-    each(*attribute);
-    left -= static_cast<int>(MNL_ALIGN(attribute->nla_len));
-    attribute = mnl_attr_next(attribute);
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<NetlinkSocket> NetlinkSocket::Open(int protocol,
@@ -123,6 +112,17 @@ bool NetlinkSocket::Drain() {
     } else if (errno != EINTR) {
       return any;
     }
+  }
+}
+
+void ForEachAttribute(const void* begin, size_t size,
+                      absl::FunctionRef<void(const nlattr&)> each) {
+  const auto* attribute = static_cast<const nlattr*>(begin);
+  int left = static_cast<int>(size);
+  while (mnl_attr_ok(attribute, left)) {
+    each(*attribute);
+    left -= static_cast<int>(MNL_ALIGN(attribute->nla_len));
+    attribute = mnl_attr_next(attribute);
   }
 }
 

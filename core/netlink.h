@@ -47,8 +47,10 @@ class NetlinkSocket {
   std::vector<char> buffer_;
 };
 
-// Calls `each` for the attributes in a nest. (libmnl's macros for this are not
-// C++.)
+// Calls `each` for the attributes in these bytes, or in a nest, and ends at the
+// first that is not whole. (libmnl's macros for this are not C++.)
+void ForEachAttribute(const void* begin, size_t size,
+                      absl::FunctionRef<void(const nlattr&)> each);
 void ForEachNested(const nlattr& nest,
                    absl::FunctionRef<void(const nlattr&)> each);
 

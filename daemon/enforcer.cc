@@ -1,0 +1,133 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/log.h"
+#include "daemon/config.h"
+#include "daemon/enforcer_server.h"
+#include "daemon/enforcer_socket.h"
+#include "daemon/privileges.h"
+#include "firewall/ip_sets.h"
+#include "firewall/no_sets.h"
+
+// breakwater-enforcer(8): the only program of Breakwater that may change the
+// kernel. Read top to bottom.
+
+namespace breakwater {
+namespace {
+
+EnforcerServer* g_server = nullptr;
+
+extern "C" void OnStop(int) { g_server->Stop(); }
+extern "C" void OnReload(int) { g_server->Reload(); }
+
+void HandleSignals(EnforcerServer& server) {
+  g_server = &server;
+  struct sigaction action {};
+  action.sa_flags = SA_RESTART;
+  action.sa_handler = OnStop;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  action.sa_handler = OnReload;
+  sigaction(SIGHUP, &action, nullptr);
+}
+
+bool ChangesKernel(const Config& config) {
+  return config.firewall.backend != "none";
+}
+
+absl::StatusOr<std::unique_ptr<BanSets>> OpenSets(const Config& config) {
+  if (!ChangesKernel(config)) return std::make_unique<NoSets>();
+  const auto usual =
+      std::chrono::ceil<std::chrono::seconds>(config.rules.ban_duration);
+  return IpSets::Open({.prefix = config.firewall.set_prefix,
+                       .extend = config.firewall.extend,
+                       .usual_seconds = static_cast<uint32_t>(usual.count()),
+                       .hash_size = config.firewall.hash_size,
+                       .most_entries = config.firewall.most_entries});
+}
+
+absl::StatusOr<std::unique_ptr<Reaper>> OpenReaper(const Config& config) {
+  if (!ChangesKernel(config)) return nullptr;
+  return Reaper::Start(ReaperOptionsOf(config.ban_ports));
+}
+
+absl::StatusOr<std::unique_ptr<EnforcerServer>> MakeServer(
+    const std::string& config_file, const Config& config) {
+  const absl::StatusOr<UserIds> daemon = FindUser(config.user);
+  if (!daemon.ok()) return daemon.status();
+  absl::StatusOr<FileDescriptor> listener =
+      ListenForDaemon(config.enforcer.socket, *daemon);
+  if (!listener.ok()) return listener.status();
+
+  const absl::Status dropped =
+      DropPrivileges(config.enforcer.user, ChangesKernel(config));
+  if (!dropped.ok()) return dropped;
+
+  absl::StatusOr<std::unique_ptr<BanSets>> sets = OpenSets(config);
+  if (!sets.ok()) return sets.status();
+  absl::StatusOr<HostNetworks> hosts = HostNetworks::Open();
+  if (!hosts.ok()) return hosts.status();
+  absl::StatusOr<std::unique_ptr<Reaper>> reaper = OpenReaper(config);
+  if (!reaper.ok()) return reaper.status();
+
+  return EnforcerServer::Make(
+      {.listener = *std::move(listener),
+       .accepted = {daemon->user, geteuid()},
+       .sets = *std::move(sets),
+       .reaper = *std::move(reaper),
+       .hosts = *std::move(hosts),
+       .load = [config_file] { return LoadConfig(config_file); }},
+      config);
+}
+
+int Fail(const absl::Status& status) {
+  Log(Severity::kError, "enforcer-failed")
+      .Add("why", std::string(status.message()));
+  return 1;
+}
+
+int Main(const std::string& config_file) {
+  OpenLog(LogTarget::kStderr, "breakwater-enforcer");
+  const absl::StatusOr<Config> config = LoadConfig(config_file);
+  if (!config.ok()) return Fail(config.status());
+  OpenLog(config->log.target, "breakwater-enforcer");
+  SetLeastSeverity(config->log.level);
+
+  absl::StatusOr<std::unique_ptr<EnforcerServer>> server =
+      MakeServer(config_file, *config);
+  if (!server.ok()) return Fail(server.status());
+  HandleSignals(**server);
+  Log(Severity::kInfo, "enforcer-started")
+      .Add("socket", config->enforcer.socket)
+      .Add("backend", config->firewall.backend);
+  (*server)->Run();
+  // A second signal is too late to do anything.
+  std::signal(SIGTERM, SIG_IGN);
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
+  // Where we may not, the next enforcer will.
+  unlink(config->enforcer.socket.c_str());
+  Log(Severity::kInfo, "enforcer-ended");
+  return 0;
+}
+
+}  // namespace
+}  // namespace breakwater
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Puts Breakwater's bans into the kernel. See "
+      "breakwater-enforcer(8).");
+  std::string config_file = "/etc/breakwater/breakwater.toml";
+  app.add_option("-c,--config", config_file, "The configuration file")
+      ->capture_default_str();
+  app.set_version_flag("--version", "breakwater-enforcer " BREAKWATER_VERSION);
+  CLI11_PARSE(app, argc, argv);
+  return breakwater::Main(config_file);
+}

@@ -1,0 +1,498 @@
+#include "daemon/enforcer_server.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/log.h"
+#include "daemon/enforcer_socket.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::seconds;
+
+// How often the sets are looked for and the daemon is told what has changed.
+constexpr Duration kTick = seconds(1);
+// A daemon that has not said hello by then, or takes nothing for so long, is
+// as good as gone.
+constexpr Duration kPatience = seconds(10);
+// Records that may wait for the daemon before we stop to take its orders.
+constexpr size_t kMostUnsent = 16 * kMostRecords;
+// Packets that are read before others get their turn.
+constexpr int kPacketsAtOnce = 16;
+
+const char* RefusalName(Refusal why) {
+  switch (why) {
+    case Refusal::kProtected:
+      return "protected";
+    case Refusal::kTooFast:
+      return "too-fast";
+    case Refusal::kSetFull:
+      return "set-full";
+    case Refusal::kKernel:
+      return "kernel";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+ReaperOptions ReaperOptionsOf(const BanPorts& ports) {
+  const bool single = !ports.all && ports.listed.size() == 1;
+  return {.covers = [ports](uint16_t port) { return ports.Covers(port); },
+          .only_port = single ? ports.listed[0] : uint16_t{0}};
+}
+
+absl::StatusOr<std::unique_ptr<EnforcerServer>> EnforcerServer::Make(
+    Parts parts, const Config& config) {
+  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.is_open()) return absl::ErrnoToStatus(errno, "make an eventfd");
+  auto server = std::unique_ptr<EnforcerServer>(
+      new EnforcerServer(std::move(parts), config, std::move(wake)));
+  const absl::StatusOr<bool> read = server->parts_.hosts.Refresh(Clock::now());
+  if (!read.ok()) return read.status();
+  server->protection_.SetDerived(server->parts_.hosts.networks());
+  server->RemoveProtected();
+  return server;
+}
+
+EnforcerServer::EnforcerServer(Parts parts, const Config& config,
+                               FileDescriptor wake)
+    : parts_(std::move(parts)),
+      wake_(std::move(wake)),
+      bucket_(config.enforcer.bans_per_second, config.enforcer.ban_burst,
+              Clock::now()) {
+  protection_.SetConfigured(config.rules.protected_networks.networks());
+}
+
+// ---- The loop ---------------------------------------------------------------
+
+void EnforcerServer::Run() {
+  next_tick_ = Clock::now() + kTick;
+  while (!stop_) {
+    Wait(next_tick_);
+    if (reload_.exchange(false)) LoadAgain();
+    if (const Instant now = Clock::now(); now >= next_tick_) Tick(now);
+  }
+  // What was ordered is in the kernel, and stays there.
+  if (daemon_) CloseDaemon(Severity::kInfo, "the enforcer ends");
+}
+
+void EnforcerServer::Stop() noexcept {
+  stop_ = true;
+  eventfd_write(wake_.get(), 1);
+}
+
+void EnforcerServer::Reload() noexcept {
+  reload_ = true;
+  eventfd_write(wake_.get(), 1);
+}
+
+void EnforcerServer::Wait(Instant until) {
+  enum { kWake, kListener, kHosts, kDaemon, kCount };
+  pollfd waiting[kCount] = {{wake_.get(), POLLIN, 0},
+                            {parts_.listener.get(), POLLIN, 0},
+                            {parts_.hosts.fd(), POLLIN, 0},
+                            {-1, 0, 0}};
+  if (daemon_) {
+    const bool full = daemon_->unsent() > kMostUnsent || is_listing_;
+    waiting[kDaemon] = {
+        daemon_->fd(),
+        static_cast<short>((full ? 0 : POLLIN) |
+                           (daemon_->unsent() > 0 ? POLLOUT : 0)),
+        0};
+  }
+  const auto left = std::chrono::ceil<Duration>(until - Clock::now()).count();
+  poll(waiting, kCount, static_cast<int>(std::max<int64_t>(left, 0)));
+
+  eventfd_t ignored;
+  if (waiting[kWake].revents != 0) eventfd_read(wake_.get(), &ignored);
+  if (waiting[kHosts].revents != 0) RefreshHosts(Clock::now());
+  const short daemon = waiting[kDaemon].revents;
+  if ((daemon & (POLLIN | POLLHUP | POLLERR)) != 0) ReadPackets();
+  if (daemon_ && (daemon & POLLOUT) != 0) Send();
+  // Behind the daemon's turn, so that one that has gone makes room.
+  if (waiting[kListener].revents != 0) Accept();
+}
+
+void EnforcerServer::Tick(Instant now) {
+  next_tick_ = now + kTick;
+  RefreshHosts(now);
+  CheckSets();
+  if (!daemon_) return;
+  if (!greeted_ && now > connected_ + kPatience) {
+    return CloseDaemon(Severity::kWarning, "it says no hello");
+  }
+  const std::optional<Instant> blocked = daemon_->blocked_since();
+  if (blocked && now > *blocked + kPatience) {
+    return CloseDaemon(Severity::kWarning, "it does not read");
+  }
+  SayCounters(/*all=*/false);
+  Send();
+}
+
+void EnforcerServer::LoadAgain() {
+  const absl::StatusOr<Config> config = parts_.load();
+  if (!config.ok()) {
+    Log(Severity::kError, "reload-failed")
+        .Add("why", std::string(config.status().message()));
+    return;
+  }
+  TakeRules(*config);
+  Log(Severity::kInfo, "reload")
+      .Add("protected", config->rules.protected_networks.networks().size());
+}
+
+void EnforcerServer::TakeRules(const Config& config) {
+  protection_.SetConfigured(config.rules.protected_networks.networks());
+  bucket_ = TokenBucket(config.enforcer.bans_per_second,
+                        config.enforcer.ban_burst, Clock::now());
+  if (parts_.reaper != nullptr) {
+    ReaperOptions options = ReaperOptionsOf(config.ban_ports);
+    parts_.reaper->SetPorts(std::move(options.covers), options.only_port);
+  }
+  RemoveProtected();
+  SayProtected();
+  Send();
+}
+
+// ---- The daemon -------------------------------------------------------------
+
+void EnforcerServer::Accept() {
+  FileDescriptor socket(accept4(parts_.listener.get(), nullptr, nullptr,
+                                SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket.is_open()) return;
+  absl::Status status = CheckPeer(socket.get(), parts_.accepted);
+  if (status.ok() && daemon_ && DaemonIsAlive()) {
+    status = absl::AlreadyExistsError("a daemon is connected already");
+  }
+  if (!status.ok()) {
+    if (const auto held_back = strangers_.Admit()) {
+      Log(Severity::kWarning, "turned-away")
+          .Add("why", std::string(status.message()))
+          .Add("held_back", *held_back);
+    }
+    return;
+  }
+  if (daemon_) CloseDaemon(Severity::kInfo, "another takes its place");
+  daemon_.emplace(std::move(socket));
+  connected_ = Clock::now();
+  Log(Severity::kInfo, "daemon-connected");
+  Greet();
+}
+
+bool EnforcerServer::DaemonIsAlive() const {
+  pollfd peer{daemon_->fd(), 0, 0};
+  return poll(&peer, 1, 0) == 0;
+}
+
+void EnforcerServer::Greet() {
+  greeted_ = false;
+  daemon_->Queue({.kind = RecordKind::kHello, .number = kProtocolVersion});
+  SayProtected();
+  if (std::exchange(sets_made_, false)) {
+    daemon_->Queue({.kind = RecordKind::kSetsMade});
+  }
+  SayCounters(/*all=*/true);
+  Send();
+}
+
+void EnforcerServer::ReadPackets() {
+  for (int i = 0; i < kPacketsAtOnce && daemon_; ++i) {
+    if (daemon_->unsent() > kMostUnsent || is_listing_) return;
+    const absl::StatusOr<std::optional<std::vector<Record>>> packet =
+        daemon_->Receive();
+    absl::Status status = packet.status();
+    if (status.ok()) {
+      if (!packet->has_value()) return;
+      status = Handle(**packet);
+    }
+    if (absl::IsUnavailable(status)) {
+      CloseDaemon(Severity::kInfo, status.message());
+    } else if (!status.ok()) {
+      CloseDaemon(Severity::kError, status.message());
+    }
+  }
+}
+
+absl::Status EnforcerServer::Handle(const std::vector<Record>& records) {
+  OrderBatch batch;
+  bool has_orders = false;
+  list_wanted_ = reload_wanted_ = false;
+  for (const Record& record : records) {
+    has_orders |= record.kind != RecordKind::kHello;
+    if (absl::Status status = Sort(record, batch); !status.ok()) return status;
+  }
+  if (reload_wanted_) LoadAgain();
+  if (has_orders) Apply(batch, records.back().serial);
+  if (list_wanted_) StartListing();
+  Send();
+  return absl::OkStatus();
+}
+
+absl::Status EnforcerServer::Sort(const Record& record, OrderBatch& batch) {
+  if (!greeted_ && record.kind != RecordKind::kHello) {
+    return absl::InvalidArgumentError("an order comes before hello");
+  }
+  switch (record.kind) {
+    case RecordKind::kHello:
+      if (record.number != kProtocolVersion) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "it speaks version ", record.number, " of the protocol, we speak ",
+            kProtocolVersion, ": daemon and enforcer must be of one release"));
+      }
+      greeted_ = true;
+      return absl::OkStatus();
+    case RecordKind::kBan:
+      SortBan(record, batch);
+      return absl::OkStatus();
+    case RecordKind::kUnban:
+      batch.Unban(record.network);
+      return absl::OkStatus();
+    case RecordKind::kEndAfterReply:
+    case RecordKind::kDestroy:
+    case RecordKind::kSpare:
+    case RecordKind::kForget:
+      SortConnection(record, batch);
+      return absl::OkStatus();
+    case RecordKind::kList:
+      list_wanted_ = true;
+      return absl::OkStatus();
+    case RecordKind::kReload:
+      reload_wanted_ = true;
+      return absl::OkStatus();
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("a record of kind ", static_cast<int>(record.kind),
+                       " is not for a daemon to send"));
+  }
+}
+
+void EnforcerServer::Send() {
+  if (!daemon_) return;
+  absl::Status status = daemon_->Flush(Clock::now());
+  while (status.ok() && is_listing_ && daemon_->unsent() == 0) {
+    ContinueListing();
+    status = daemon_->Flush(Clock::now());
+  }
+  if (!status.ok()) CloseDaemon(Severity::kInfo, status.message());
+}
+
+void EnforcerServer::CloseDaemon(Severity severity, absl::string_view why) {
+  Log(severity, "daemon-left").Add("why", std::string(why));
+  daemon_.reset();
+  is_listing_ = false;
+  listing_.clear();
+}
+
+// ---- Orders -----------------------------------------------------------------
+
+void EnforcerServer::SortBan(const Record& record, OrderBatch& batch) {
+  if (protection_.Holds(record.network)) {
+    return Refuse(record.serial, record.network, Refusal::kProtected);
+  }
+  if (!bucket_.Take(Clock::now())) {
+    return Refuse(record.serial, record.network, Refusal::kTooFast);
+  }
+  batch.Ban(record.network, record.seconds);
+}
+
+void EnforcerServer::SortConnection(const Record& record, OrderBatch& batch) {
+  const bool ends = record.kind == RecordKind::kDestroy ||
+                    record.kind == RecordKind::kEndAfterReply;
+  if (ends && protection_.Holds(record.connection.client)) {
+    return Refuse(record.serial, {.address = record.connection.client},
+                  Refusal::kProtected);
+  }
+  batch.AddConnection(record);
+}
+
+void EnforcerServer::Apply(OrderBatch& batch, uint32_t serial) {
+  const std::vector<Network> removes = batch.Removes();
+  if (!removes.empty()) {
+    const std::vector<ElementFailure> failures = parts_.sets->Remove(removes);
+    Count(EnforcerCounter::kRemoved) += removes.size() - failures.size();
+    for (const ElementFailure& failure : failures) {
+      // What is in no set is out.
+      if (absl::IsNotFound(failure.status)) continue;
+      RefuseFailed(serial, removes[failure.index], failure.status);
+    }
+  }
+  const std::vector<TimedNetwork> adds = batch.Adds();
+  std::vector<bool> failed(adds.size());
+  for (const ElementFailure& failure : Add(adds)) {
+    failed[failure.index] = true;
+    RefuseFailed(serial, adds[failure.index].network, failure.status);
+  }
+  for (size_t i = 0; i < adds.size(); ++i) {
+    // A session of somebody who can come back at once is not worth a dump.
+    if (!failed[i]) batch.work().sweep.push_back(adds[i].network);
+  }
+  Count(EnforcerCounter::kAdded) += batch.work().sweep.size();
+  daemon_->Queue({.kind = RecordKind::kApplied, .serial = serial});
+  // Before the reaper, which is in no hurry.
+  Send();
+  if (parts_.reaper != nullptr) parts_.reaper->Add(batch.work());
+}
+
+std::vector<ElementFailure> EnforcerServer::Add(
+    const std::vector<TimedNetwork>& elements) {
+  if (elements.empty()) return {};
+  std::vector<ElementFailure> failures = parts_.sets->Add(elements);
+  const bool vanished =
+      std::ranges::any_of(failures, [](const ElementFailure& failure) {
+        return absl::IsNotFound(failure.status);
+      });
+  if (vanished && CheckSets()) failures = parts_.sets->Add(elements);
+  return failures;
+}
+
+void EnforcerServer::Refuse(uint32_t serial, const Network& network,
+                            Refusal why) {
+  ++Count(EnforcerCounter::kRefused);
+  if (daemon_) {
+    daemon_->Queue({.kind = RecordKind::kRefused,
+                    .detail = static_cast<uint8_t>(why),
+                    .serial = serial,
+                    .network = network});
+  }
+  if (const auto held_back = refusals_.Admit()) {
+    Log(Severity::kWarning, "refused")
+        .Add("network", network.ToString())
+        .Add("why", RefusalName(why))
+        .Add("held_back", *held_back);
+  }
+}
+
+void EnforcerServer::RefuseFailed(uint32_t serial, const Network& network,
+                                  const absl::Status& why) {
+  const bool full = absl::IsResourceExhausted(why);
+  ++Count(EnforcerCounter::kKernelErrors);
+  if (const auto held_back = kernel_errors_.Admit()) {
+    Log(Severity::kError, "kernel-error")
+        .Add("why", std::string(why.message()))
+        .Add("held_back", *held_back);
+  }
+  Refuse(serial, network, full ? Refusal::kSetFull : Refusal::kKernel);
+}
+
+// ---- What the daemon is told ------------------------------------------------
+
+// Makes what is missing; whether all sets are there.
+bool EnforcerServer::CheckSets() {
+  const absl::StatusOr<int> made = parts_.sets->MakeMissing();
+  if (!made.ok()) {
+    ++Count(EnforcerCounter::kKernelErrors);
+    if (const auto held_back = kernel_errors_.Admit()) {
+      Log(Severity::kError, "kernel-error")
+          .Add("why", std::string(made.status().message()))
+          .Add("held_back", *held_back);
+    }
+    return false;
+  }
+  if (*made == 0) return true;
+  ++Count(EnforcerCounter::kSetsMade);
+  Log(Severity::kWarning, "sets-made").Add("count", *made);
+  if (daemon_) {
+    daemon_->Queue({.kind = RecordKind::kSetsMade});
+  } else {
+    sets_made_ = true;
+  }
+  return true;
+}
+
+void EnforcerServer::StartListing() {
+  absl::StatusOr<std::vector<TimedNetwork>> elements = parts_.sets->List();
+  if (!elements.ok()) {
+    ++Count(EnforcerCounter::kKernelErrors);
+    Log(Severity::kError, "kernel-error")
+        .Add("why", std::string(elements.status().message()));
+    elements = std::vector<TimedNetwork>{};
+  }
+  listing_ = *std::move(elements);
+  is_listing_ = true;
+}
+
+void EnforcerServer::ContinueListing() {
+  for (size_t i = 0; i < kMostRecords && !listing_.empty(); ++i) {
+    daemon_->Queue({.kind = RecordKind::kEntry,
+                    .network = listing_.back().network,
+                    .seconds = listing_.back().seconds});
+    listing_.pop_back();
+  }
+  if (!listing_.empty()) return;
+  daemon_->Queue({.kind = RecordKind::kEntriesEnd});
+  is_listing_ = false;
+  listing_ = {};
+}
+
+void EnforcerServer::RefreshHosts(Instant now) {
+  const absl::StatusOr<bool> changed = parts_.hosts.Refresh(now);
+  if (!changed.ok()) {
+    ++Count(EnforcerCounter::kKernelErrors);
+    if (const auto held_back = kernel_errors_.Admit()) {
+      Log(Severity::kError, "kernel-error")
+          .Add("why", std::string(changed.status().message()))
+          .Add("held_back", *held_back);
+    }
+    return;
+  }
+  if (!*changed) return;
+  protection_.SetDerived(parts_.hosts.networks());
+  RemoveProtected();
+  SayProtected();
+  Send();
+}
+
+void EnforcerServer::SayProtected() {
+  if (!daemon_) return;
+  for (const auto& [network, source] : protection_.List()) {
+    daemon_->Queue({.kind = RecordKind::kProtected,
+                    .detail = static_cast<uint8_t>(source),
+                    .network = network});
+  }
+  daemon_->Queue({.kind = RecordKind::kProtectedEnd});
+}
+
+void EnforcerServer::SayCounters(bool all) {
+  std::array<uint64_t, kCounters> now = counts_;
+  if (parts_.reaper != nullptr) {
+    const Reaper::Counts& reaper = parts_.reaper->counts();
+    now[static_cast<size_t>(EnforcerCounter::kDestroyed)] = reaper.destroyed;
+    now[static_cast<size_t>(EnforcerCounter::kDumps)] = reaper.dumps;
+    now[static_cast<size_t>(EnforcerCounter::kKernelErrors)] += reaper.errors;
+  }
+  for (size_t i = 1; i < kCounters; ++i) {
+    if (!all && now[i] == said_[i]) continue;
+    daemon_->Queue({.kind = RecordKind::kCounter,
+                    .detail = static_cast<uint8_t>(i),
+                    .number = now[i]});
+  }
+  said_ = now;
+}
+
+// An address that has become protected does not stay in a set.
+void EnforcerServer::RemoveProtected() {
+  const absl::StatusOr<std::vector<TimedNetwork>> elements =
+      parts_.sets->List();
+  if (!elements.ok()) return;
+  std::vector<Network> removes;
+  for (const TimedNetwork& element : *elements) {
+    if (protection_.Holds(element.network)) removes.push_back(element.network);
+  }
+  if (removes.empty()) return;
+  for (const Network& network : removes) {
+    Log(Severity::kWarning, "unbanned-protected")
+        .Add("network", network.ToString());
+  }
+  parts_.sets->Remove(removes);
+}
+
+}  // namespace breakwater

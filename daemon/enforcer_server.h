@@ -1,0 +1,126 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/log_limit.h"
+#include "core/record.h"
+#include "daemon/config.h"
+#include "daemon/enforcer_channel.h"
+#include "daemon/file_descriptor.h"
+#include "daemon/host_networks.h"
+#include "daemon/order_batch.h"
+#include "daemon/protection.h"
+#include "daemon/token_bucket.h"
+#include "firewall/ban_sets.h"
+#include "reaper/reaper.h"
+
+namespace breakwater {
+
+// What the reaper needs to know of the ports on which a ban holds.
+ReaperOptions ReaperOptionsOf(const BanPorts& ports);
+
+// Carries out what the daemon orders, within what the root-owned configuration
+// allows. It trusts the daemon with nothing: a taken-over daemon can neither
+// ban a protected address nor flood the kernel, nor end sessions on ports
+// where no ban holds.
+//
+// One daemon at a time; another is turned away until the first has gone. Of
+// each packet of orders the kernel's sets get theirs first, as one batch, then
+// the daemon is told, then the reaper gets what is to be ended.
+//
+// One thread, that of Run; Stop and Reload may be called by any, and by signal
+// handlers.
+class EnforcerServer {
+ public:
+  struct Parts {
+    FileDescriptor listener;
+    std::vector<uid_t> accepted;  // users that the daemon may run as
+    std::unique_ptr<BanSets> sets;
+    std::unique_ptr<Reaper> reaper;  // null: sessions are left alone
+    HostNetworks hosts;
+    // Reads the configuration again.
+    std::function<absl::StatusOr<Config>()> load;
+  };
+
+  // FailedPrecondition if the kernel lacks something.
+  static absl::StatusOr<std::unique_ptr<EnforcerServer>> Make(
+      Parts parts, const Config& config);
+
+  // Serves until Stop. The sets stay as they are.
+  void Run();
+  void Stop() noexcept;
+  void Reload() noexcept;
+
+ private:
+  EnforcerServer(Parts parts, const Config& config, FileDescriptor wake);
+
+  // The loop.
+  void Wait(Instant until);
+  void Tick(Instant now);
+  void LoadAgain();
+  void TakeRules(const Config& config);
+
+  // The daemon.
+  void Accept();
+  void Greet();
+  void ReadPackets();
+  absl::Status Handle(const std::vector<Record>& records);
+  absl::Status Sort(const Record& record, OrderBatch& batch);
+  void Send();
+  void CloseDaemon(Severity severity, absl::string_view why);
+  bool DaemonIsAlive() const;
+
+  // Orders.
+  void SortBan(const Record& record, OrderBatch& batch);
+  void SortConnection(const Record& record, OrderBatch& batch);
+  void Apply(OrderBatch& batch, uint32_t serial);
+  std::vector<ElementFailure> Add(const std::vector<TimedNetwork>& elements);
+  void Refuse(uint32_t serial, const Network& network, Refusal why);
+  void RefuseFailed(uint32_t serial, const Network& network,
+                    const absl::Status& why);
+
+  // What the daemon is told.
+  bool CheckSets();
+  void StartListing();
+  void ContinueListing();
+  void RefreshHosts(Instant now);
+  void SayProtected();
+  void SayCounters(bool all);
+  uint64_t& Count(EnforcerCounter counter) {
+    return counts_[static_cast<size_t>(counter)];
+  }
+  void RemoveProtected();
+
+  Parts parts_;
+  FileDescriptor wake_;  // an eventfd, written by Stop and Reload
+  std::atomic<bool> stop_ = false;
+  std::atomic<bool> reload_ = false;
+
+  Protection protection_;
+  TokenBucket bucket_;
+
+  std::optional<EnforcerChannel> daemon_;
+  Instant connected_;
+  bool greeted_ = false;  // it has said hello
+  bool list_wanted_ = false;
+  bool reload_wanted_ = false;
+  bool sets_made_ = false;             // and no daemon has been told
+  std::vector<TimedNetwork> listing_;  // of which the end is still to be sent
+  bool is_listing_ = false;
+
+  static constexpr size_t kCounters =
+      static_cast<size_t>(EnforcerCounter::kLast) + 1;
+  std::array<uint64_t, kCounters> counts_{};
+  std::array<uint64_t, kCounters> said_{};
+  Instant next_tick_;
+  LogLimit refusals_{10, std::chrono::seconds(10)};
+  LogLimit kernel_errors_{10, std::chrono::seconds(10)};
+  LogLimit strangers_{10, std::chrono::seconds(10)};
+};
+
+}  // namespace breakwater

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <vector>
+
+#include "core/address.h"
+#include "daemon/host_networks.h"
+
+namespace breakwater {
+
+// What the enforcer never bans, whoever asks for it: AlwaysProtected(), what
+// the root-owned configuration names, and what this host is.
+class Protection {
+ public:
+  void SetConfigured(std::vector<Network> networks) {
+    configured_ = std::move(networks);
+    Rebuild();
+  }
+  void SetDerived(std::vector<ProtectedNetwork> networks) {
+    derived_ = std::move(networks);
+    Rebuild();
+  }
+
+  // Whether a ban of this network would hit something protected.
+  bool Holds(const Network& network) const {
+    return AlwaysProtected().FindOverlap(network) || all_.FindOverlap(network);
+  }
+  bool Holds(const IpAddress& address) const {
+    return AlwaysProtected().Find(address) || all_.Find(address);
+  }
+
+  // All of it but AlwaysProtected(), for the daemon.
+  std::vector<ProtectedNetwork> List() const {
+    std::vector<ProtectedNetwork> list;
+    for (const Network& network : configured_) {
+      list.push_back({network, ProtectionSource::kConfigured});
+    }
+    list.insert(list.end(), derived_.begin(), derived_.end());
+    return list;
+  }
+
+ private:
+  void Rebuild() {
+    std::vector<Network> networks = configured_;
+    for (const ProtectedNetwork& derived : derived_) {
+      networks.push_back(derived.network);
+    }
+    all_ = NetworkSet(std::move(networks));
+  }
+
+  std::vector<Network> configured_;
+  std::vector<ProtectedNetwork> derived_;
+  NetworkSet all_;
+};
+
+}  // namespace breakwater
