@@ -23,7 +23,7 @@ std::string Summary(const json& answer, bool observe) {
   if (answer["exempt"].is_object()) {
     return absl::StrCat(
         "is never judged: ", answer["exempt"]["network"].get<std::string>(),
-        " is ", answer["exempt"]["why"].get<std::string>());
+        " is protected (", answer["exempt"]["why"].get<std::string>(), ")");
   }
   const json& verdict = answer["verdict"];
   const std::string action = verdict["action"];

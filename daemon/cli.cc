@@ -1,0 +1,169 @@
+// breakwater(8): the operator's command.
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "core/duration.h"
+#include "core/record.h"
+#include "core/text.h"
+#include "daemon/cli_tables.h"
+#include "daemon/config.h"
+#include "daemon/control_client.h"
+#include "daemon/control_request.h"
+
+namespace breakwater {
+namespace {
+
+// As breakwater(8) documents them.
+constexpr int kOk = 0;
+constexpr int kRefused = 1;
+constexpr int kUsage = 2;
+constexpr int kUnreachable = 3;
+
+constexpr char kUsualConfig[] = "/etc/breakwater/breakwater.toml";
+// An explanation waits for the lists; more than this it never takes.
+constexpr Duration kPatience = std::chrono::seconds(40);
+
+struct Options {
+  std::string config;
+  std::string socket;
+  bool json = false;
+  std::string address;
+  std::string length;
+  std::string reason;
+  size_t limit = kUsualBansShown;
+};
+
+int Fail(int code, std::string_view message) {
+  std::cerr << "breakwater: " << Printable(message) << "\n";
+  return code;
+}
+
+void AddCommands(CLI::App& app, Options& options) {
+  const auto command = [&app](const char* name, const char* about) {
+    // So that --json may stand behind the verb too.
+    return app.add_subcommand(name, about)->fallthrough();
+  };
+  const auto address = [&options](CLI::App* verb) {
+    verb->add_option("ADDRESS", options.address, "An IPv4 or IPv6 address")
+        ->required();
+  };
+  command("status", "Show what runs, and what is wrong");
+  CLI::App* bans = command("bans", "List who is kept out, and why");
+  bans->add_option("--limit", options.limit, "Show at most that many")
+      ->check(CLI::Range(size_t{1}, kMostBansShown))
+      ->capture_default_str();
+  CLI::App* ban = command("ban", "Keep an address out");
+  address(ban);
+  ban->add_option("--for", options.length,
+                  "How long: 30s, 10m, 12h, 7d; else ban.duration of the "
+                  "configuration")
+      ->type_name("TIME");
+  ban->add_option("--reason", options.reason,
+                  "Why; the client is told if it still has a session");
+  address(command("unban", "Let an address in again"));
+  address(command("explain",
+                  "Ask the lists about an address, and say what would happen"));
+  command("metrics", "Print the metrics in Prometheus' text format");
+  command("reload", "Load the configuration, or say why it cannot be");
+}
+
+// The verb's words as a request; the error is one of usage.
+absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
+                                           const Options& options,
+                                           Duration usual_ban) {
+  std::string line = verb;
+  if (!options.address.empty()) absl::StrAppend(&line, " ", options.address);
+  if (verb == "bans") absl::StrAppend(&line, " ", options.limit);
+  if (verb == "ban") {
+    Duration length = usual_ban;
+    if (!options.length.empty()) {
+      const absl::StatusOr<Duration> given = ParseDuration(options.length);
+      if (!given.ok()) return given.status();
+      length = *given;
+    }
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(length);
+    absl::StrAppend(&line, " ", seconds.count(), " ", options.reason);
+  }
+  return ParseControlRequest(line);
+}
+
+int Show(const Options& options, const ControlRequest& request,
+         const std::string& line) {
+  const nlohmann::json answer = nlohmann::json::parse(line, nullptr, false);
+  if (!answer.is_object()) {
+    return Fail(kUnreachable, "what answers is not breakwaterd");
+  }
+  const bool ok = answer.value("ok", nlohmann::json()) == true;
+  if (options.json) {
+    std::cout << line << "\n";
+  } else if (ok) {
+    std::cout << ShowAnswer(request, answer);
+  } else {
+    const nlohmann::json error = answer.value("error", nlohmann::json());
+    return Fail(kRefused, error.is_string() ? error.get<std::string>()
+                                            : "refused, without a reason");
+  }
+  std::cout.flush();
+  if (!std::cout.good()) return Fail(kRefused, "the output cannot be written");
+  return ok ? kOk : kRefused;
+}
+
+int Run(const std::string& verb, const Options& options) {
+  // Only its control.socket and ban.duration are needed here. One that cannot
+  // be read is no reason to give up: the daemon may still run on an older one,
+  // and "reload" says what is wrong.
+  const bool config_given = !options.config.empty();
+  const absl::StatusOr<Config> loaded =
+      LoadConfig(config_given ? options.config : kUsualConfig);
+  if (!loaded.ok() && config_given && options.socket.empty()) {
+    return Fail(kUsage, std::string(loaded.status().message()));
+  }
+  const Config config = loaded.ok() ? *loaded : DefaultConfig();
+
+  const absl::StatusOr<ControlRequest> request =
+      MakeRequest(verb, options, config.rules.ban_duration);
+  if (!request.ok()) {
+    return Fail(kUsage, std::string(request.status().message()));
+  }
+  const absl::StatusOr<std::string> line =
+      AskDaemon(options.socket.empty() ? config.control.socket : options.socket,
+                FormatControlRequest(*request), kPatience);
+  if (!line.ok()) {
+    return Fail(kUnreachable, std::string(line.status().message()));
+  }
+  return Show(options, *request, *line);
+}
+
+}  // namespace
+}  // namespace breakwater
+
+int main(int argc, char** argv) {
+  breakwater::Options options;
+  CLI::App app("Shows and changes what breakwaterd does", "breakwater");
+  app.footer(
+      "Exit code: 0 done, 1 refused, 2 wrong usage, 3 no daemon.\n"
+      "See breakwater(8).");
+  app.set_version_flag("--version", "breakwater " BREAKWATER_VERSION);
+  app.set_help_all_flag("--help-all", "Help of all commands");
+  app.require_subcommand(1);
+  app.add_option("--config", options.config,
+                 "The daemon's configuration, for its control.socket; else "
+                 "/etc/breakwater/breakwater.toml")
+      ->type_name("FILE");
+  app.add_option("--socket", options.socket, "The daemon's control socket")
+      ->type_name("PATH");
+  app.add_flag("--json", options.json, "Print the daemon's answer as it is");
+  breakwater::AddCommands(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? breakwater::kOk : breakwater::kUsage;
+  }
+  return breakwater::Run(app.get_subcommands().front()->get_name(), options);
+}

@@ -1,0 +1,286 @@
+#include "daemon/cli_tables.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/text.h"
+
+namespace breakwater {
+namespace {
+
+using nlohmann::json;
+
+const json& Member(const json& object, const char* key) {
+  static const json nothing;
+  if (!object.is_object()) return nothing;
+  const auto found = object.find(key);
+  return found == object.end() ? nothing : *found;
+}
+
+std::string Text(const json& value) {
+  if (value.is_string()) return Printable(value.get<std::string>());
+  return value.is_null() ? "" : value.dump();
+}
+
+std::string Text(const json& object, const char* key) {
+  return Text(Member(object, key));
+}
+
+int64_t Number(const json& object, const char* key) {
+  const json& value = Member(object, key);
+  return value.is_number() ? value.get<int64_t>() : 0;
+}
+
+bool IsTrue(const json& object, const char* key) {
+  return Member(object, key) == json(true);
+}
+
+// "Heading" and its lines, indented.
+void Section(std::string& out, const std::string& heading,
+             const std::string& lines) {
+  if (lines.empty()) return;
+  absl::StrAppend(&out, "\n", heading, "\n");
+  size_t begin = 0;
+  while (begin < lines.size()) {
+    const size_t end = std::min(lines.find('\n', begin), lines.size());
+    absl::StrAppend(&out, "  ", lines.substr(begin, end - begin), "\n");
+    begin = end + 1;
+  }
+}
+
+std::string Lines(const json& list) {
+  std::string lines;
+  for (const json& line : list) absl::StrAppend(&lines, Text(line), "\n");
+  return lines;
+}
+
+std::string ZoneTable(const json& zones) {
+  std::vector<std::vector<std::string>> rows;
+  for (const json& zone : zones) {
+    std::string last = Text(zone, "last");
+    if (Member(zone, "failing_seconds").is_number()) {
+      absl::StrAppend(&last, ", failing for ",
+                      RoughTime(Number(zone, "failing_seconds")));
+    }
+    rows.push_back({Text(zone, "label"), IsTrue(zone, "bans") ? "yes" : "no",
+                    Text(zone, "queries"), Text(zone, "listed"),
+                    Text(zone, "errors"), last});
+  }
+  return Table({"zone", "bans", "queries>", "listed>", "errors>", "last"},
+               rows);
+}
+
+std::string EnforcerLine(const json& enforcer) {
+  std::string line = IsTrue(enforcer, "connected") ? "connected" : "AWAY";
+  absl::StrAppend(&line, " for ", RoughTime(Number(enforcer, "seconds")),
+                  ", since ", Text(enforcer, "since"));
+  for (const auto& [name, count] : Member(enforcer, "counters").items()) {
+    absl::StrAppend(&line, name == "" ? "" : ", ", Printable(name), " ",
+                    Text(count));
+  }
+  const std::string trouble = Text(enforcer, "trouble");
+  if (!trouble.empty()) absl::StrAppend(&line, "\n", trouble);
+  return line + "\n";
+}
+
+std::string DoorLines(const json& fronts) {
+  std::string lines;
+  const std::string milter = Text(fronts, "milter");
+  absl::StrAppend(&lines, "milter  ", milter.empty() ? "off" : milter, "\n");
+  for (const json& socket : Member(fronts, "policy")) {
+    absl::StrAppend(&lines, "policy  ", Text(socket), "\n");
+  }
+  return lines;
+}
+
+std::string ShowStatus(const json& answer) {
+  std::string out = absl::StrCat(
+      "Breakwater ", Text(answer, "version"), ", mode ", Text(answer, "mode"),
+      ", up ", RoughTime(Number(answer, "uptime_seconds")), " (since ",
+      Text(answer, "started"), ")\n", Text(answer, "bans"), " bans, ",
+      Text(answer, "sessions"), " sessions, ", Text(answer, "waiting"),
+      " waiting for a verdict, ", Text(answer, "cached_clients"),
+      " clients cached\n");
+  const std::string problems = Lines(Member(answer, "problems"));
+  Section(out, "Problems", problems.empty() ? "none\n" : problems);
+  Section(out, "Warnings", Lines(Member(answer, "warnings")));
+  Section(out, "Doors", DoorLines(Member(answer, "fronts")));
+  Section(out, "Lists", ZoneTable(Member(answer, "zones")));
+  Section(out, "Enforcer", EnforcerLine(Member(answer, "enforcer")));
+  std::vector<std::vector<std::string>> rows;
+  for (const json& network : Member(answer, "protected")) {
+    rows.push_back({Text(network, "network"), Text(network, "why")});
+  }
+  Section(out, "Never judged, never banned", Table({"network", "why"}, rows));
+  return out;
+}
+
+std::vector<std::string> BanRow(const json& ban) {
+  return {Text(ban, "network"), RoughTime(Number(ban, "seconds_left")),
+          Text(ban, "until"),   Text(ban, "origin"),
+          Text(ban, "count"),   Text(ban, "id"),
+          Text(ban, "reason")};
+}
+
+std::string BanTable(std::vector<std::vector<std::string>> rows) {
+  return Table(
+      {"network", "left>", "until", "origin", "times>", "id", "reason"}, rows);
+}
+
+std::string ShowBans(const json& answer) {
+  std::vector<std::vector<std::string>> rows;
+  for (const json& ban : Member(answer, "bans")) rows.push_back(BanRow(ban));
+  if (rows.empty()) return "nobody is banned\n";
+  const size_t shown = rows.size();
+  std::string out = BanTable(std::move(rows));
+  if (Number(answer, "total") > static_cast<int64_t>(shown)) {
+    absl::StrAppend(&out, shown, " of ", Text(answer, "total"),
+                    " bans, those that end soonest; --limit shows more\n");
+  }
+  return out;
+}
+
+std::string ShowBan(const json& answer) {
+  const json& ban = Member(answer, "ban");
+  std::string out =
+      absl::StrCat(Text(ban, "network"), " is kept out until ",
+                   Text(ban, "until"), " [id ", Text(ban, "id"), "]\n");
+  const std::string note = Text(answer, "note");
+  if (!note.empty()) absl::StrAppend(&out, note, "\n");
+  return out;
+}
+
+std::string ShowUnban(const json& answer) {
+  const json& was = Member(answer, "was");
+  return absl::StrCat(Text(was, "network"), " may come in again; it was banned",
+                      " by ", Text(was, "origin"), ": ", Text(was, "reason"),
+                      " [id ", Text(was, "id"), "]\n");
+}
+
+std::string ShowExplain(const json& answer) {
+  std::string out =
+      absl::StrCat(Text(answer, "address"), " ", Text(answer, "summary"), "\n");
+  const json& verdict = Member(answer, "verdict");
+  if (const std::string reply = Text(verdict, "reply"); !reply.empty()) {
+    Section(out, "The reply", reply + "\n");
+  }
+  if (const json& ban = Member(answer, "ban"); ban.is_object()) {
+    Section(out, "The ban in force", BanTable({BanRow(ban)}));
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const json& zone : Member(answer, "zones")) {
+    std::vector<std::string> addresses;
+    for (const json& address : Member(zone, "addresses")) {
+      addresses.push_back(Text(address));
+    }
+    rows.push_back({Text(zone, "label"), Text(zone, "outcome"),
+                    absl::StrJoin(addresses, " "), Text(zone, "counted"),
+                    Text(zone, "ms"), Text(zone, "text")});
+  }
+  Section(out, "The lists, asked just now",
+          Table({"zone", "outcome", "answers", "counted", "ms>", "its words"},
+                rows));
+  absl::StrAppend(&out, "\nA ban would cover ", Text(answer, "network"),
+                  "; nobody is judged on ports ",
+                  absl::StrJoin(Member(answer, "not_judged_on_ports"), ", ",
+                                [](std::string* text, const json& port) {
+                                  text->append(Text(port));
+                                }),
+                  ".\n");
+  return out;
+}
+
+std::string ShowReload(const json& answer) {
+  return absl::StrCat("the configuration was loaded\n",
+                      Lines(Member(answer, "notes")));
+}
+
+}  // namespace
+
+std::string Printable(std::string_view text) {
+  std::string result;
+  while (true) {
+    const size_t end = text.find('\n');
+    result += SafeReplyText(text.substr(0, end), std::string::npos);
+    if (end == std::string_view::npos) return result;
+    result += '\n';
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::string RoughTime(int64_t seconds) {
+  constexpr std::array<std::pair<int64_t, const char*>, 4> kUnits = {
+      {{86'400, "d"}, {3'600, "h"}, {60, "m"}, {1, "s"}}};
+  std::string result;
+  size_t shown = 0;
+  for (const auto& [length, name] : kUnits) {
+    if (shown == 0 && seconds < length && length > 1) continue;
+    if (shown == 2) break;
+    const int64_t count = std::max<int64_t>(seconds, 0) / length;
+    seconds -= count * length;
+    if (shown == 1 && count == 0) break;
+    absl::StrAppend(&result, shown == 0 ? "" : " ", count, name);
+    ++shown;
+  }
+  return result;
+}
+
+std::string Table(const std::vector<std::string>& headings,
+                  const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) return "";
+  std::vector<std::string> first;
+  std::vector<bool> right;
+  for (const std::string& heading : headings) {
+    right.push_back(heading.ends_with('>'));
+    first.push_back(heading.substr(0, heading.size() - right.back()));
+  }
+  std::vector<const std::vector<std::string>*> all = {&first};
+  for (const auto& row : rows) all.push_back(&row);
+  std::vector<size_t> widths(headings.size());
+  for (const auto* row : all) {
+    for (size_t i = 0; i < row->size() && i < widths.size(); ++i) {
+      widths[i] = std::max(widths[i], (*row)[i].size());
+    }
+  }
+  std::string out;
+  for (const auto* row : all) {
+    std::string line;
+    for (size_t i = 0; i < row->size() && i < widths.size(); ++i) {
+      const std::string& cell = (*row)[i];
+      const std::string padding(widths[i] - cell.size(), ' ');
+      absl::StrAppend(&line, i == 0 ? "" : "  ",
+                      right[i] ? padding + cell : cell + padding);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    absl::StrAppend(&out, line, "\n");
+  }
+  return out;
+}
+
+std::string ShowAnswer(const ControlRequest& request, const json& answer) {
+  switch (request.verb) {
+    case Verb::kStatus:
+      return ShowStatus(answer);
+    case Verb::kBans:
+      return ShowBans(answer);
+    case Verb::kBan:
+      return ShowBan(answer);
+    case Verb::kUnban:
+      return ShowUnban(answer);
+    case Verb::kExplain:
+      return ShowExplain(answer);
+    case Verb::kMetrics: {
+      // Exactly as it came: labels are the configuration's own.
+      const json& text = Member(answer, "metrics");
+      return text.is_string() ? text.get<std::string>() : "";
+    }
+    case Verb::kReload:
+      return ShowReload(answer);
+  }
+  return "";
+}
+
+}  // namespace breakwater

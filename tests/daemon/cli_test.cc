@@ -1,0 +1,253 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "asio/executor_work_guard.hpp"
+#include "asio/io_context.hpp"
+#include "asio/post.hpp"
+#include "daemon/cli_tables.h"
+#include "daemon/control_client.h"
+#include "daemon/control_server.h"
+
+namespace breakwater {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+std::string Shown(Verb verb, const json& answer) {
+  return ShowAnswer({.verb = verb}, answer);
+}
+
+TEST(RoughTime, ShowsTheTwoLargestUnits) {
+  EXPECT_EQ(RoughTime(0), "0s");
+  EXPECT_EQ(RoughTime(-3), "0s");
+  EXPECT_EQ(RoughTime(59), "59s");
+  EXPECT_EQ(RoughTime(60), "1m");
+  EXPECT_EQ(RoughTime(725), "12m 5s");
+  EXPECT_EQ(RoughTime(3600), "1h");
+  EXPECT_EQ(RoughTime(3605), "1h");
+  EXPECT_EQ(RoughTime(100'000), "1d 3h");
+}
+
+TEST(Table, AlignsItsColumns) {
+  EXPECT_EQ(
+      Table({"name", "count>", "why"}, {{"a", "7", "x"}, {"bcdef", "10"}}),
+      "name   count  why\n"
+      "a          7  x\n"
+      "bcdef     10\n");
+  EXPECT_EQ(Table({"name"}, {}), "");
+}
+
+TEST(Printable, LeavesNoControlCharacterToATerminal) {
+  EXPECT_EQ(Printable("a\x1b[31mb\tc\r\nd\xff"), "a?[31mb c\nd?");
+}
+
+TEST(ShowAnswer, Bans) {
+  EXPECT_EQ(Shown(Verb::kBans, {{"bans", json::array()}}),
+            "nobody is banned\n");
+  const json ban = {{"network", "192.0.2.5"},
+                    {"seconds_left", 61},
+                    {"until", "2026-11-21T10:00:00Z"},
+                    {"origin", "list"},
+                    {"count", 2},
+                    {"id", "7f3a"},
+                    {"reason", "Client \x1b[2J is listed"}};
+  EXPECT_EQ(Shown(Verb::kBans, {{"total", 9}, {"bans", {ban}}}),
+            "network     left  until                 origin  times  id    "
+            "reason\n"
+            "192.0.2.5  1m 1s  2026-11-21T10:00:00Z  list        2  7f3a  "
+            "Client ?[2J is listed\n"
+            "1 of 9 bans, those that end soonest; --limit shows more\n");
+}
+
+TEST(ShowAnswer, StatusPutsWhatIsWrongFirst) {
+  const json answer = {
+      {"version", "0.1.0"},
+      {"mode", "enforce"},
+      {"uptime_seconds", 90},
+      {"problems", {"zone a.test has answered with errors"}},
+      {"fronts", {{"milter", ""}, {"policy", {"unix:/p.sock"}}}},
+      {"enforcer", {{"connected", false}, {"trouble", "no such file"}}}};
+  const std::string text = Shown(Verb::kStatus, answer);
+  EXPECT_THAT(text, StartsWith("Breakwater 0.1.0, mode enforce, up 1m 30s"));
+  EXPECT_THAT(text, HasSubstr("\nProblems\n  zone a.test has answered"));
+  EXPECT_THAT(text, HasSubstr("  milter  off\n  policy  unix:/p.sock\n"));
+  EXPECT_THAT(text, HasSubstr("  AWAY for 0s"));
+  EXPECT_THAT(text, Not(HasSubstr("Warnings")));
+}
+
+TEST(ShowAnswer, ExplainShowsTheReplyAndEachList) {
+  const json answer = {
+      {"address", "192.0.2.5"},
+      {"network", "192.0.2.5"},
+      {"summary", "would be rejected for a.test and banned for 10m"},
+      {"verdict", {{"reply", "521 5.7.1 Client 192.0.2.5 is listed"}}},
+      {"zones",
+       {{{"label", "a.test"},
+         {"outcome", "listed"},
+         {"addresses", {"127.0.0.2", "127.0.0.4"}},
+         {"counted", "127.0.0.2"},
+         {"ms", 12},
+         {"text", "see https://a.test"}}}},
+      {"not_judged_on_ports", {465, 587}}};
+  const std::string text = Shown(Verb::kExplain, answer);
+  EXPECT_THAT(text, StartsWith("192.0.2.5 would be rejected for a.test"));
+  EXPECT_THAT(text, HasSubstr("  521 5.7.1 Client 192.0.2.5 is listed\n"));
+  EXPECT_THAT(text, HasSubstr("127.0.0.2 127.0.0.4  127.0.0.2  12  see"));
+  EXPECT_THAT(text, HasSubstr("nobody is judged on ports 465, 587."));
+}
+
+// A daemon of another version may leave out anything, or say it otherwise.
+TEST(ShowAnswer, TakesWhateverComes) {
+  for (const json& answer :
+       {json::object(), json(nullptr), json(3), json::array({1, "a"}),
+        json{{"bans", 3}, {"zones", {1, 2}}, {"problems", "x"}, {"ban", {1}}},
+        json{{"zones", {{{"addresses", "x"}}}},
+             {"uptime_seconds", "soon"},
+             {"enforcer", {{"counters", 4}}},
+             {"metrics", 5}}}) {
+    for (const Verb verb :
+         {Verb::kStatus, Verb::kBans, Verb::kBan, Verb::kUnban, Verb::kExplain,
+          Verb::kMetrics, Verb::kReload}) {
+      const std::string text = Shown(verb, answer);
+      EXPECT_TRUE(text.empty() || text.ends_with('\n')) << text;
+    }
+  }
+}
+
+// The program itself, against a daemon that answers what it is told to.
+class CliTest : public ::testing::Test {
+ protected:
+  CliTest() {
+    directory_ = std::filesystem::path(testing::TempDir()) /
+                 ("cli." + std::to_string(getpid()));
+    std::filesystem::create_directory(directory_);
+    socket_ = directory_ / "control.sock";
+    config_ = directory_ / "b.toml";
+    std::ofstream(config_) << "control.socket = \"" << socket_.string()
+                           << "\"\nban.duration = \"2m\"\n";
+  }
+  ~CliTest() override {
+    if (thread_.joinable()) {
+      asio::post(loop_, [this] {
+        server_.reset();
+        guard_.reset();
+      });
+      thread_.join();
+    }
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Serve(json answer) {
+    answer_ = std::move(answer);
+    server_ = std::make_unique<ControlServer>(
+        loop_, ControlServer::Listen(socket_).value(),
+        [this](ControlRequest request, uid_t) -> asio::awaitable<json> {
+          seen_ = FormatControlRequest(request);
+          co_return answer_;
+        },
+        ControlServer::Options{});
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  // Runs the program and leaves what it printed in output_.
+  int Run(const std::string& arguments) {
+    const std::string command = std::string(BREAKWATER_PROGRAM) + " --config " +
+                                config_.string() + " " + arguments + " 2>&1";
+    output_.clear();
+    FILE* pipe = popen(command.c_str(), "r");
+    char buffer[4096];
+    for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
+      output_.append(buffer, n);
+    }
+    const int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  std::filesystem::path directory_;
+  std::filesystem::path socket_;
+  std::filesystem::path config_;
+  std::string output_;
+  json answer_;
+  std::string seen_;  // read once the program has its answer
+  asio::io_context loop_;
+  asio::executor_work_guard<asio::io_context::executor_type> guard_{
+      loop_.get_executor()};
+  std::unique_ptr<ControlServer> server_;
+  std::thread thread_;
+};
+
+TEST_F(CliTest, AsksAndShows) {
+  Serve({{"ok", true}, {"ban", {{"network", "192.0.2.5"}, {"id", "7f3a"}}}});
+  EXPECT_EQ(Run("ban 192.0.2.5"), 0);
+  EXPECT_EQ(seen_, "ban 192.0.2.5 120");
+  EXPECT_THAT(output_, StartsWith("192.0.2.5 is kept out until"));
+  EXPECT_EQ(Run("ban 2001:db8::5 --for 1h --reason 'sends viruses'"), 0);
+  EXPECT_EQ(seen_, "ban 2001:db8::5 3600 sends viruses");
+  EXPECT_EQ(Run("bans --limit 5"), 0);
+  EXPECT_EQ(seen_, "bans 5");
+}
+
+TEST_F(CliTest, PrintsTheAnswerAsItIsWhenAskedTo) {
+  Serve({{"ok", false}, {"error", "no"}});
+  EXPECT_EQ(Run("status --json"), 1);
+  EXPECT_EQ(json::parse(output_), answer_);
+  EXPECT_EQ(Run("--json status"), 1);
+  EXPECT_EQ(json::parse(output_), answer_);
+}
+
+TEST_F(CliTest, ARefusalIsOne) {
+  Serve({{"ok", false}, {"error", "b.toml:1:1: mode: bad\nb.toml:2:1: worse"}});
+  EXPECT_EQ(Run("reload"), 1);
+  EXPECT_EQ(output_, "breakwater: b.toml:1:1: mode: bad\nb.toml:2:1: worse\n");
+}
+
+TEST_F(CliTest, AMissingDaemonIsThree) {
+  EXPECT_EQ(Run("status"), 3);
+  EXPECT_THAT(output_, HasSubstr("no daemon answers at " + socket_.string()));
+}
+
+TEST_F(CliTest, WrongUsageIsTwo) {
+  for (const char* arguments :
+       {"", "dance", "ban", "ban you", "ban 192.0.2.5 --for 10",
+        "ban 192.0.2.5 --for 25d", "bans --limit 0", "status now", "--socket",
+        "unban 192.0.2.5 192.0.2.6"}) {
+    EXPECT_EQ(Run(arguments), 2) << arguments << "\n" << output_;
+    EXPECT_THAT(output_, Not(testing::IsEmpty()));
+  }
+  std::ofstream(config_) << "mode = 3\n";
+  EXPECT_EQ(Run("status"), 2);
+  EXPECT_THAT(output_, HasSubstr("b.toml:1:8: mode: is a number"));
+}
+
+TEST_F(CliTest, HelpAndVersionAreNoFailures) {
+  EXPECT_EQ(Run("--help"), 0);
+  EXPECT_THAT(output_, HasSubstr("3 no daemon"));
+  EXPECT_EQ(Run("ban --help"), 0);
+  EXPECT_THAT(output_, HasSubstr("--for"));
+  EXPECT_EQ(Run("--version"), 0);
+  EXPECT_EQ(output_, "breakwater " BREAKWATER_VERSION "\n");
+}
+
+TEST(AskDaemon, WaitsForAnAnswerOnlySoLong) {
+  const std::string path =
+      testing::TempDir() + "/silent." + std::to_string(getpid());
+  const int listener = ControlServer::Listen(path).value();
+  const absl::StatusOr<std::string> answer = AskDaemon(path, "status", 50ms);
+  EXPECT_THAT(answer.status().ToString(), HasSubstr("waiting for an answer"));
+  close(listener);
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace breakwater

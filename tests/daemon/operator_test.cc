@@ -1,0 +1,257 @@
+#include "daemon/operator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "asio/post.hpp"
+#include "daemon/operator_report.h"
+#include "tests/core/loop.h"
+#include "tests/fakes/fake_enforcer.h"
+
+namespace breakwater {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Knows the answers that the test gave it; everything else does not exist.
+class ScriptedResolver : public Resolver {
+ public:
+  explicit ScriptedResolver(asio::io_context& loop) : loop_(loop) {}
+
+  void On(const std::string& name, DnsAnswer answer) {
+    answers_[{name, DnsType::kA}] = std::move(answer);
+  }
+  void OnText(const std::string& name, std::string text) {
+    answers_[{name, DnsType::kTxt}] = {.outcome = DnsOutcome::kRecords,
+                                       .text = std::move(text)};
+  }
+
+  void Query(const std::string& name, DnsType type, Done done) override {
+    const auto found = answers_.find({name, type});
+    const DnsAnswer answer = found != answers_.end()
+                                 ? found->second
+                                 : DnsAnswer{.outcome = DnsOutcome::kNone};
+    asio::post(loop_,
+               [answer, done = std::move(done)]() mutable { done(answer); });
+  }
+  size_t in_flight() const override { return 0; }
+
+ private:
+  asio::io_context& loop_;
+  std::map<std::pair<std::string, DnsType>, DnsAnswer> answers_;
+};
+
+DnsAnswer Records(std::vector<uint32_t> addresses) {
+  return {.outcome = DnsOutcome::kRecords, .addresses = std::move(addresses)};
+}
+
+constexpr char kConfig[] = R"(
+milter.socket = "unix:/run/m.sock"
+protect.networks = ["198.51.100.0/24"]
+[[zone]]
+name = "bad.test"
+[[zone]]
+name = "dyn.test"
+reply_code = 451
+)";
+
+class OperatorTest : public ::testing::Test {
+ protected:
+  OperatorTest() { Configure(kConfig); }
+
+  void Configure(std::string_view text) {
+    config_ = std::make_shared<const Config>(
+        ParseConfig(text, "/etc/b.toml").value());
+    const std::shared_ptr<const Rules> rules(config_, &config_->rules);
+    dnsbl_.SetRules(rules);
+    screener_.SetRules(rules);
+  }
+
+  json Ask(std::string_view line) {
+    return Await(loop_, operator_.Handle(ParseControlRequest(line).value(), 0));
+  }
+
+  asio::io_context loop_;
+  ScriptedResolver resolver_{loop_};
+  Metrics metrics_;
+  Dnsbl dnsbl_{loop_, resolver_, metrics_, DnsblOptions{}};
+  BanTable bans_{1000};
+  FakeEnforcer enforcer_;
+  Screener screener_{loop_,     dnsbl_,   bans_,
+                     enforcer_, metrics_, std::make_shared<const Rules>()};
+  std::shared_ptr<const Config> config_;
+  EnforcerState enforcer_state_{
+      .connected = true,
+      .since = Clock::now() - 90s,
+      .protections = {{*Network::Parse("203.0.113.1"), "gateway"}}};
+  absl::StatusOr<std::vector<std::string>> reload_ =
+      std::vector<std::string>{"user: needs a restart"};
+  Operator operator_{{.screener = screener_,
+                      .dnsbl = dnsbl_,
+                      .bans = bans_,
+                      .metrics = metrics_,
+                      .config = [this] { return config_; },
+                      .enforcer = [this] { return enforcer_state_; },
+                      .reload = [this] { return reload_; }}};
+};
+
+TEST_F(OperatorTest, StatusTellsWhatRunsAndWhatIsProtected) {
+  const json status = Ask("status");
+  EXPECT_EQ(status["ok"], true);
+  EXPECT_EQ(status["mode"], "enforce");
+  EXPECT_EQ(status["config"], "/etc/b.toml");
+  EXPECT_EQ(status["fronts"]["milter"], "unix:/run/m.sock");
+  EXPECT_THAT(status["zones"], SizeIs(2));
+  EXPECT_EQ(status["zones"][0]["last"], "not asked yet");
+  EXPECT_EQ(status["enforcer"]["seconds"], 90);
+  EXPECT_THAT(status["protected"].dump(),
+              HasSubstr(R"({"network":"203.0.113.1","why":"gateway"})"));
+  EXPECT_THAT(status["protected"].dump(), HasSubstr("127.0.0.0/8"));
+  EXPECT_THAT(status["problems"], IsEmpty()) << status["problems"];
+}
+
+TEST_F(OperatorTest, StatusSaysWhatIsWrong) {
+  enforcer_state_.connected = false;
+  enforcer_state_.trouble = "connecting: No such file or directory";
+  resolver_.On("5.2.0.192.bad.test", {.outcome = DnsOutcome::kTimeout});
+  resolver_.On("5.2.0.192.dyn.test", {.outcome = DnsOutcome::kServerFailure});
+  Ask("explain 192.0.2.5");
+  const std::string problems = Ask("status")["problems"].dump();
+  EXPECT_THAT(problems,
+              HasSubstr("the enforcer has been away for 90s (connecting: No"));
+  EXPECT_THAT(problems, HasSubstr("zone bad.test has answered with errors"));
+  EXPECT_THAT(problems, HasSubstr("the last: timeout"));
+  EXPECT_THAT(problems, HasSubstr("no zone answers: all mail passes"));
+}
+
+TEST_F(OperatorTest, ABanTakesEffectAndIsListed) {
+  const json ban = Ask("ban 192.0.2.5 600 sends viruses");
+  ASSERT_EQ(ban["ok"], true) << ban;
+  EXPECT_FALSE(ban.contains("note"));
+  EXPECT_THAT(enforcer_.orders(), testing::Contains("ban 192.0.2.5 600s"));
+
+  const json bans = Ask("bans");
+  EXPECT_EQ(bans["total"], 1);
+  const json& first = bans["bans"][0];
+  EXPECT_EQ(first["network"], "192.0.2.5");
+  EXPECT_EQ(first["origin"], "operator");
+  EXPECT_THAT(first["reason"].get<std::string>(), HasSubstr("sends viruses"));
+  EXPECT_GE(first["seconds_left"], 598);
+  EXPECT_EQ(first["until"].get<std::string>().size(),
+            std::string("2026-11-21T09:40:00Z").size());
+}
+
+TEST_F(OperatorTest, ABanWithoutTheEnforcerSaysSo) {
+  enforcer_state_.connected = false;
+  EXPECT_THAT(Ask("ban 192.0.2.5 600")["note"].get<std::string>(),
+              HasSubstr("the enforcer is away"));
+}
+
+TEST_F(OperatorTest, AProtectedAddressIsNotBanned) {
+  const json answer = Ask("ban 198.51.100.7 600");
+  EXPECT_EQ(answer["ok"], false);
+  EXPECT_THAT(answer["error"].get<std::string>(),
+              HasSubstr("198.51.100.0/24 is protected"));
+}
+
+TEST_F(OperatorTest, AnUnbanTellsTheKernelEvenOfAnUnknownBan) {
+  Ask("ban 192.0.2.5 600");
+  EXPECT_EQ(Ask("unban 192.0.2.5")["was"]["network"], "192.0.2.5");
+  enforcer_.Take();
+  const json again = Ask("unban 192.0.2.5");
+  EXPECT_EQ(again["ok"], false);
+  EXPECT_THAT(again["error"].get<std::string>(), HasSubstr("was not banned"));
+  EXPECT_THAT(enforcer_.orders(), ElementsAre("unban 192.0.2.5"));
+}
+
+TEST_F(OperatorTest, ExplainShowsEachZoneAndTheReplyThatWouldBeGiven) {
+  resolver_.On("5.2.0.192.bad.test", Records({0x7f000004}));
+  resolver_.OnText("5.2.0.192.bad.test", "see\r\nhttps://bad.test/");
+  const json answer = Ask("explain 192.0.2.5");
+  EXPECT_EQ(answer["zones"][0]["outcome"], "listed");
+  EXPECT_EQ(answer["zones"][0]["counted"], "127.0.0.4");
+  EXPECT_EQ(answer["zones"][0]["text"], "see https://bad.test/");
+  EXPECT_EQ(answer["zones"][1]["outcome"], "not-listed");
+  EXPECT_EQ(answer["verdict"]["action"], "reject");
+  EXPECT_EQ(answer["verdict"]["ban_seconds"], 600);
+  EXPECT_EQ(answer["verdict"]["reply"],
+            "521 5.7.1 Client 192.0.2.5 is listed by bad.test (see "
+            "https://bad.test/) [id ....]");
+  EXPECT_EQ(answer["summary"],
+            "would be rejected for bad.test and banned for 10m");
+  EXPECT_THAT(enforcer_.orders(), IsEmpty());
+  EXPECT_EQ(bans_.size(), 0u);
+}
+
+TEST_F(OperatorTest, ExplainTellsADeferralAndAClientThatPasses) {
+  EXPECT_EQ(Ask("explain 192.0.2.5")["summary"], "would pass");
+  resolver_.On("5.2.0.192.dyn.test", Records({0x7f000002}));
+  const json answer = Ask("explain 192.0.2.5");
+  EXPECT_EQ(answer["summary"], "would be deferred for dyn.test and not banned");
+  EXPECT_THAT(answer["verdict"]["reply"].get<std::string>(),
+              HasSubstr("451 4.7.1 Client"));
+}
+
+TEST_F(OperatorTest, ExplainTellsWhatExemptsAClient) {
+  EXPECT_EQ(Ask("explain 198.51.100.7")["summary"],
+            "is never judged: 198.51.100.0/24 is protected (protect.networks)");
+  EXPECT_EQ(Ask("explain 203.0.113.1")["exempt"]["why"], "gateway");
+  EXPECT_EQ(Ask("explain ::1")["exempt"]["why"], "loopback or link-local");
+}
+
+TEST_F(OperatorTest, ExplainTellsOfTheBanInForce) {
+  Ask("ban 2001:db8::5 600 rude");
+  const json answer = Ask("explain 2001:db8::77");
+  EXPECT_EQ(answer["network"], "2001:db8::/64");
+  EXPECT_EQ(answer["ban"]["network"], "2001:db8::/64");
+  EXPECT_THAT(answer["summary"].get<std::string>(),
+              HasSubstr("without that ban it would pass"));
+}
+
+TEST_F(OperatorTest, AnErrorOfAListIsNeverAListing) {
+  resolver_.On("5.2.0.192.bad.test", Records({0x7ffffffe}));
+  const json answer = Ask("explain 192.0.2.5");
+  EXPECT_EQ(answer["zones"][0]["counted"], nullptr);
+  EXPECT_THAT(answer["zones"][0]["addresses"], ElementsAre("127.255.255.254"));
+  EXPECT_EQ(answer["summary"], "would pass");
+}
+
+TEST_F(OperatorTest, InObserveModeExplainSaysThatNothingIsTouched) {
+  Configure(std::string("mode = \"observe\"\n") + kConfig);
+  resolver_.On("5.2.0.192.bad.test", Records({0x7f000004}));
+  EXPECT_THAT(Ask("explain 192.0.2.5")["summary"].get<std::string>(),
+              HasSubstr("were the mode not \"observe\""));
+  EXPECT_EQ(Ask("ban 192.0.2.5 600")["ok"], false);
+}
+
+TEST_F(OperatorTest, MetricsAreTheTextFormat) {
+  EXPECT_THAT(Ask("metrics")["metrics"].get<std::string>(),
+              HasSubstr("# TYPE breakwater_bans gauge"));
+}
+
+TEST_F(OperatorTest, AReloadTellsItsNotesOrWhyItKeptTheOld) {
+  EXPECT_THAT(Ask("reload")["notes"], ElementsAre("user: needs a restart"));
+  reload_ = absl::InvalidArgumentError("f.toml:1:1: mode: is wrong");
+  const json answer = Ask("reload");
+  EXPECT_EQ(answer["ok"], false);
+  EXPECT_EQ(answer["error"], "f.toml:1:1: mode: is wrong");
+}
+
+TEST(WallTime, IsIso8601OfTheTimeThatIsMeant) {
+  const Instant now = Clock::now();
+  const std::string text = WallTime(now + 3600s, now);
+  tm parsed{};
+  ASSERT_NE(strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parsed), nullptr);
+  EXPECT_NEAR(static_cast<double>(timegm(&parsed)),
+              static_cast<double>(time(nullptr) + 3600), 2.0);
+}
+
+}  // namespace
+}  // namespace breakwater
