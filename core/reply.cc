@@ -104,4 +104,15 @@ absl::Status CheckReplyCode(int code) {
                    "550, or 451 to defer"));
 }
 
+SmtpReply SafeReply(const Verdict& verdict) {
+  SmtpReply reply;
+  reply.code = CheckReplyCode(verdict.code).ok()  ? verdict.code
+               : verdict.action == Action::kDefer ? 451
+                                                  : 521;
+  reply.enhanced_code = reply.code < 500 ? "4.7.1" : "5.7.1";
+  reply.text = SafeReplyText(verdict.text, kLongestReplyText);
+  if (reply.text.empty()) reply.text = "Service refused";
+  return reply;
+}
+
 }  // namespace breakwater

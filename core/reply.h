@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "core/address.h"
+#include "core/verdict.h"
 #include "core/zone.h"
 
 namespace breakwater {
@@ -33,5 +34,16 @@ absl::Status CheckReplyTemplate(std::string_view text_template);
 
 // Refuses codes that are neither 4xx nor 5xx as an MTA may say them.
 absl::Status CheckReplyCode(int code);
+
+// What an MTA is given to say.
+struct SmtpReply {
+  int code = 521;
+  std::string enhanced_code;  // RFC 3463
+  std::string text;           // never empty
+};
+
+// The reply of a verdict that is not kPass. Valid, safe and of bounded length
+// whatever the verdict holds.
+SmtpReply SafeReply(const Verdict& verdict);
 
 }  // namespace breakwater

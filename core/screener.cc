@@ -225,6 +225,13 @@ void Screener::AnsweredFrom(std::shared_ptr<Screening> screening) {
   });
 }
 
+void Screener::PassedOverdue(std::shared_ptr<Screening> screening) {
+  asio::post(loop_, [this, screening] {
+    if (Session* session = FindSession(*screening)) session->answered = true;
+    Report(screening->client(), Pass(Reason::kOverdue));
+  });
+}
+
 void Screener::AnsweredLater(const Client& client, const Verdict& verdict) {
   asio::post(loop_, [this, client, verdict] { Answered(client, verdict); });
 }

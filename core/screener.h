@@ -57,6 +57,8 @@ class Screener {
   // Begins, and remembers the session until Closed.
   std::shared_ptr<Screening> Start(Client client);
   void AnsweredFrom(std::shared_ptr<Screening> screening);
+  // The verdict did not come in time: the client was told to go on.
+  void PassedOverdue(std::shared_ptr<Screening> screening);
   // The MTA says that a user has logged in: the session is spared and whatever
   // its verdict was, it is not answered with it.
   void Authenticated(std::shared_ptr<Screening> screening);
