@@ -1,0 +1,282 @@
+#include "milter/milter_front.h"
+
+#include <libmilter/mfapi.h>
+#include <signal.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "core/listen_socket.h"
+#include "core/log.h"
+#include "core/log_limit.h"
+#include "core/reply.h"
+#include "core/text.h"
+#include "milter/session.h"
+
+namespace breakwater {
+namespace {
+
+// What a session of libmilter's may be silent. In the middle of a message the
+// MTA has nothing to ask us, however slow the client is: longer than any MTA
+// keeps a client. (libmilter's own default.)
+constexpr int kSilenceSeconds = 7210;
+
+// Lets callbacks in until it is closed, and knows when the last has left.
+class Gate {
+ public:
+  bool Enter() {
+    const std::lock_guard lock(mutex_);
+    if (!closed_) ++inside_;
+    return !closed_;
+  }
+  void Leave() {
+    const std::lock_guard lock(mutex_);
+    if (--inside_ == 0) left_.notify_all();
+  }
+  void Close() {
+    std::unique_lock lock(mutex_);
+    closed_ = true;
+    left_.wait(lock, [this] { return inside_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable left_;
+  bool closed_ = false;  // guarded by mutex_
+  int inside_ = 0;       // guarded by mutex_
+};
+
+// What the callbacks use. libmilter hands them nothing of ours, and its
+// workers are never joined: it is made once and stays.
+struct Engine {
+  Screener& screener;
+  Metrics& metrics;
+  const Duration verdict_deadline;
+  Gate gate;
+  LogLimit bad_input_lines{100, std::chrono::seconds(10)};
+};
+std::atomic<Engine*> g_engine = nullptr;
+
+// Runs `work` with the engine, unless the front has been stopped.
+template <typename Work>
+sfsistat WithEngine(Work work) noexcept {
+  Engine& engine = *g_engine;
+  if (!engine.gate.Enter()) return SMFIS_CONTINUE;
+  const sfsistat result = work(engine);
+  engine.gate.Leave();
+  return result;
+}
+
+Session* SessionOf(SMFICTX* context) {
+  return static_cast<Session*>(smfi_getpriv(context));
+}
+
+const char* Macro(SMFICTX* context, const char* name) {
+  return smfi_getsymval(context, const_cast<char*>(name));
+}
+
+bool HasMacro(SMFICTX* context, const char* name) {
+  const char* value = Macro(context, name);
+  return value != nullptr && *value != '\0';
+}
+
+sfsistat Answer(SMFICTX* context, const std::optional<Verdict>& refusal) {
+  if (!refusal) return SMFIS_CONTINUE;
+  SmtpReply reply = SafeReply(*refusal);
+  std::string code = absl::StrCat(reply.code);
+  // The MTA takes the text as a format.
+  std::string text;
+  for (const char c : reply.text) text.append(c == '%' ? 2 : 1, c);
+  if (smfi_setreply(context, code.data(), reply.enhanced_code.data(),
+                    text.data()) != MI_SUCCESS) {
+    // The client is refused with the MTA's own words.
+    Log(Severity::kError, "milter-reply").Add("text", text);
+  }
+  return reply.code >= 500 ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
+// ---- The callbacks
+// ----------------------------------------------------------
+
+sfsistat OnNegotiate(SMFICTX* context, unsigned long actions,
+                     unsigned long protocol, unsigned long, unsigned long,
+                     unsigned long* wanted_actions,
+                     unsigned long* wanted_protocol, unsigned long* wanted_2,
+                     unsigned long* wanted_3) noexcept {
+  // Whatever is offered of: not to be told what we do not listen to. A reply
+  // to connect is always given: Postfix holds a connect that needs none back
+  // until MAIL, and the lists would be asked only then.
+  *wanted_protocol = protocol & (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NOHDRS |
+                                 SMFIP_NOEOH | SMFIP_NOBODY);
+  *wanted_actions = actions & SMFIF_SETSYMLIST;
+  *wanted_2 = *wanted_3 = 0;
+  if (*wanted_actions != 0) {
+    std::string connect = "{daemon_addr} {daemon_port} {if_addr}";
+    std::string mail = "{auth_authen} {auth_type}";
+    smfi_setsymlist(context, SMFIM_CONNECT, connect.data());
+    smfi_setsymlist(context, SMFIM_ENVFROM, mail.data());
+  }
+  return WithEngine([&](Engine& engine) -> sfsistat {
+    if (SessionOf(context) == nullptr) {
+      smfi_setpriv(context,
+                   new Session(engine.screener, engine.verdict_deadline));
+    }
+    return SMFIS_CONTINUE;
+  });
+}
+
+sfsistat OnConnect(SMFICTX* context, char*, sockaddr* address) noexcept {
+  return WithEngine([&](Engine& engine) -> sfsistat {
+    // An MTA may use one milter connection for several clients (QUIT_NC).
+    if (SessionOf(context) == nullptr) {
+      smfi_setpriv(context,
+                   new Session(engine.screener, engine.verdict_deadline));
+    }
+    SessionOf(context)->Connect(
+        ClientOf(address, {.daemon_addr = Macro(context, "{daemon_addr}"),
+                           .daemon_port = Macro(context, "{daemon_port}"),
+                           .if_addr = Macro(context, "{if_addr}")}));
+    return SMFIS_CONTINUE;
+  });
+}
+
+sfsistat OnMail(SMFICTX* context, char**) noexcept {
+  return WithEngine([&](Engine&) -> sfsistat {
+    Session* session = SessionOf(context);
+    if (session == nullptr) return SMFIS_CONTINUE;
+    return Answer(context, session->Mail(HasMacro(context, "{auth_authen}") ||
+                                         HasMacro(context, "{auth_type}")));
+  });
+}
+
+sfsistat OnLater(SMFICTX* context) noexcept {
+  return WithEngine([&](Engine&) -> sfsistat {
+    Session* session = SessionOf(context);
+    if (session == nullptr) return SMFIS_CONTINUE;
+    return Answer(context, session->Later());
+  });
+}
+
+sfsistat OnRecipient(SMFICTX* context, char**) noexcept {
+  return OnLater(context);
+}
+
+// Called for everybody who connects to our socket, whatever they sent.
+sfsistat OnClose(SMFICTX* context) noexcept {
+  // Once the front has stopped, what is left of a session is left alone.
+  return WithEngine([&](Engine& engine) -> sfsistat {
+    const std::unique_ptr<Session> session(SessionOf(context));
+    smfi_setpriv(context, nullptr);
+    if (session) return SMFIS_CONTINUE;
+    engine.metrics.BadInput("milter").Increment();
+    if (const auto held_back = engine.bad_input_lines.Admit()) {
+      Log(Severity::kWarning, "bad-input")
+          .Add("front", "milter")
+          .Add("error", "the peer left before it had negotiated")
+          .Add("held_back", *held_back);
+    }
+    return SMFIS_CONTINUE;
+  });
+}
+
+bool Register() {
+  static char name[] = "breakwater";
+  smfiDesc description{};
+  description.xxfi_name = name;
+  description.xxfi_version = SMFI_VERSION;
+  description.xxfi_connect = OnConnect;
+  description.xxfi_envfrom = OnMail;
+  description.xxfi_envrcpt = OnRecipient;
+  description.xxfi_data = OnLater;
+  description.xxfi_eom = OnLater;
+  description.xxfi_close = OnClose;
+  description.xxfi_negotiate = OnNegotiate;
+  return smfi_register(description) == MI_SUCCESS;
+}
+
+// "inet:PORT@ADDRESS" in libmilter's words. The brackets keep it from asking
+// the resolver.
+std::optional<std::string> InetSpec(const std::string& spec) {
+  if (!absl::StartsWith(spec, "inet:")) return std::nullopt;
+  const size_t at = spec.find('@');
+  uint32_t port = 0;
+  if (at == spec.npos || !absl::SimpleAtoi(spec.substr(5, at - 5), &port) ||
+      port == 0 || port > 65535) {
+    return std::nullopt;
+  }
+  const std::optional<IpAddress> address =
+      IpAddress::Parse(spec.substr(at + 1));
+  if (!address) return std::nullopt;
+  return absl::StrCat(address->IsV4() ? "inet:" : "inet6:", port, "@[",
+                      address->ToString(), "]");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
+    Screener& screener, Metrics& metrics, const MilterOptions& options) {
+  if (g_engine != nullptr) {
+    return absl::FailedPreconditionError(
+        "libmilter can serve one socket in a process");
+  }
+  const bool is_unix = absl::StartsWith(options.socket, "unix:");
+  const std::string path = is_unix ? options.socket.substr(5) : "";
+  std::optional<std::string> spec =
+      is_unix ? options.socket : InetSpec(options.socket);
+  if (!spec) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Escaped(options.socket),
+                     "\" is not a milter's socket; write \"unix:/path\" or "
+                     "\"inet:PORT@ADDRESS\""));
+  }
+  if (is_unix) {
+    const absl::Status cleared = ClearSocketPath(path);
+    if (!cleared.ok()) return cleared;
+  }
+  if (!Register() || smfi_setconn(spec->data()) != MI_SUCCESS ||
+      smfi_settimeout(kSilenceSeconds) != MI_SUCCESS ||
+      smfi_opensocket(false) != MI_SUCCESS) {
+    // libmilter tells the errno only to syslog.
+    return absl::UnavailableError(
+        absl::StrCat("libmilter cannot listen on ", options.socket));
+  }
+  if (is_unix) {
+    const absl::Status set = SetSocketAccess(path, options.group, options.mode);
+    if (!set.ok()) return set;
+  }
+  g_engine = new Engine{.screener = screener,
+                        .metrics = metrics,
+                        .verdict_deadline = options.verdict_deadline};
+  return std::unique_ptr<MilterFront>(new MilterFront());
+}
+
+MilterFront::~MilterFront() { Stop(); }
+
+void MilterFront::Start(std::function<void()> ended) {
+  thread_ = std::thread([ended = std::move(ended)] {
+    // All of libmilter's threads inherit this: signals are the main thread's.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    smfi_main();
+    Engine& engine = *g_engine;
+    if (!engine.gate.Enter()) return;  // by Stop
+    engine.gate.Leave();
+    ended();
+  });
+}
+
+void MilterFront::Stop() {
+  if (!thread_.joinable()) return;
+  g_engine.load()->gate.Close();
+  smfi_stop();
+  thread_.join();
+}
+
+}  // namespace breakwater

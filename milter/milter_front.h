@@ -1,0 +1,64 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "core/clock.h"
+#include "core/metrics.h"
+#include "core/screener.h"
+
+namespace breakwater {
+
+struct MilterOptions {
+  std::string socket;  // "unix:/path" or "inet:PORT@ADDRESS"
+  std::string group;   // of a unix socket; empty: as created
+  mode_t mode = 0660;  // of a unix socket
+  // How long MAIL waits for the verdict: the lists' deadline and a little more.
+  Duration verdict_deadline = std::chrono::seconds(2);
+};
+
+// The milter front: sessions of Postfix and Sendmail, by way of libmilter.
+//
+// libmilter keeps everything in globals, so there can be one front in a
+// process, and it can be started once. It has threads of its own: a listener,
+// one that waits for signals, and a pool of workers that call back; a callback
+// that waits for a verdict holds its worker.
+//
+// Signals: libmilter waits for SIGHUP, SIGTERM and SIGINT, and takes each as an
+// order to stop. The kernel gives a signal to the main thread where that does
+// not block it; the program's own handling of these belongs there.
+class MilterFront {
+ public:
+  // Makes the socket; before privileges are dropped. A unix socket that nobody
+  // answers on any more is replaced. The screener and the metrics must outlive
+  // the front.
+  static absl::StatusOr<std::unique_ptr<MilterFront>> Open(
+      Screener& screener, Metrics& metrics, const MilterOptions& options);
+
+  ~MilterFront();  // stops
+  MilterFront(const MilterFront&) = delete;
+  MilterFront& operator=(const MilterFront&) = delete;
+
+  // Begins to serve. `ended` is called, on a thread of the front's, if
+  // libmilter gives up of its own accord or by a signal; it must not stop the
+  // front itself.
+  void Start(std::function<void()> ended);
+
+  // From now on every callback is told to continue. Returns when none uses the
+  // screener any more and libmilter has stopped listening, for which it takes
+  // up to five seconds. libmilter does not join its workers: leave the process
+  // by _exit. A program that is going to end anyway need not stop it first.
+  void Stop();
+
+ private:
+  MilterFront() = default;
+
+  std::thread thread_;
+};
+
+}  // namespace breakwater
