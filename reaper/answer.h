@@ -39,7 +39,7 @@ class AnswerWatch {
   }
 
  private:
-  static constexpr Duration kLongestWrite = std::chrono::milliseconds(250);
+  static constexpr Duration kLongestWrite = std::chrono::milliseconds(500);
   static constexpr Duration kTick = std::chrono::milliseconds(10);
 
   std::optional<uint64_t> first_sent_;
