@@ -151,11 +151,8 @@ absl::StatusOr<PolicyRequest> ParsePolicyRequest(std::string_view block) {
 
 std::string PolicyAction(const Verdict& verdict) {
   if (verdict.action == Action::kPass) return "DUNNO";
-  const int fallback = verdict.action == Action::kDefer ? 451 : 521;
-  const int code = CheckReplyCode(verdict.code).ok() ? verdict.code : fallback;
-  std::string text = SafeReplyText(verdict.text, kLongestReplyText);
-  if (text.empty()) text = "Service refused";
-  return absl::StrCat(code, code < 500 ? " 4.7.1 " : " 5.7.1 ", text);
+  const SmtpReply reply = SafeReply(verdict);
+  return absl::StrCat(reply.code, " ", reply.enhanced_code, " ", reply.text);
 }
 
 }  // namespace breakwater
