@@ -1,0 +1,155 @@
+#include "core/ban_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+namespace breakwater {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::SizeIs;
+
+class BanTableTest : public testing::Test {
+ protected:
+  Ban BanOf(uint32_t number, Duration length, std::string id = "id") {
+    return {.network = Network::OfClient(IpAddress::FromV4(number)),
+            .expires = now_ + length,
+            .id = std::move(id)};
+  }
+  std::optional<Ban> Find(uint32_t number) {
+    return table_.Find(IpAddress::FromV4(number), now_);
+  }
+
+  Instant now_ = Clock::now();
+  BanTable table_{100};
+};
+
+TEST_F(BanTableTest, KeepsABanUntilItEnds) {
+  EXPECT_FALSE(Find(1).has_value());
+  table_.Add(BanOf(1, seconds(10)), now_);
+  EXPECT_TRUE(Find(1).has_value());
+  EXPECT_FALSE(Find(2).has_value());
+  now_ += seconds(10);
+  EXPECT_FALSE(Find(1).has_value());
+}
+
+TEST_F(BanTableTest, AnIpv6BanCoversItsNetwork) {
+  table_.Add({.network = Network::OfClient(*IpAddress::Parse("2001:db8::5")),
+              .expires = now_ + minutes(1)},
+             now_);
+  EXPECT_TRUE(table_.Find(*IpAddress::Parse("2001:db8::77:6"), now_));
+  EXPECT_FALSE(table_.Find(*IpAddress::Parse("2001:db8:0:1::5"), now_));
+}
+
+TEST_F(BanTableTest, ASecondBanProlongsAndNeverShortens) {
+  table_.Add(BanOf(1, minutes(10)), now_);
+  EXPECT_EQ(table_.Add(BanOf(1, minutes(60)), now_).expires,
+            now_ + minutes(60));
+  EXPECT_EQ(table_.Add(BanOf(1, minutes(5)), now_).expires, now_ + minutes(60));
+  EXPECT_EQ(Find(1)->count, 3u);
+  EXPECT_EQ(table_.size(), 1u);
+}
+
+TEST_F(BanTableTest, TheFirstIdStaysWhileItIsInForce) {
+  table_.Add(BanOf(1, minutes(10), "first"), now_);
+  EXPECT_EQ(table_.Add(BanOf(1, minutes(20), "second"), now_).id, "first");
+  now_ += minutes(20);
+  const Ban anew = table_.Add(BanOf(1, minutes(10), "third"), now_);
+  EXPECT_EQ(anew.id, "third");
+  EXPECT_EQ(anew.count, 1u);
+}
+
+TEST_F(BanTableTest, RemovingTellsWhatWasInForce) {
+  table_.Add(BanOf(1, minutes(10), "one"), now_);
+  EXPECT_EQ(table_.Remove(BanOf(1, {}).network)->id, "one");
+  EXPECT_FALSE(Find(1).has_value());
+  EXPECT_FALSE(table_.Remove(BanOf(1, {}).network).has_value());
+}
+
+TEST_F(BanTableTest, ExpiringDropsWhatHasEnded) {
+  for (uint32_t i = 1; i <= 10; ++i) table_.Add(BanOf(i, seconds(i)), now_);
+  now_ += seconds(4);
+  table_.Expire(now_);
+  EXPECT_EQ(table_.size(), 6u);
+}
+
+TEST_F(BanTableTest, AnOldEndDoesNotDropAProlongedBan) {
+  table_.Add(BanOf(1, seconds(10)), now_);
+  table_.Add(BanOf(1, seconds(60)), now_);
+  now_ += seconds(10);
+  table_.Expire(now_);
+  EXPECT_TRUE(Find(1).has_value());
+  now_ += seconds(50);
+  table_.Expire(now_);
+  EXPECT_EQ(table_.size(), 0u);
+}
+
+TEST_F(BanTableTest, AnOldEndDoesNotDropABanImposedAgain) {
+  table_.Add(BanOf(1, seconds(10)), now_);
+  table_.Remove(BanOf(1, {}).network);
+  table_.Add(BanOf(1, seconds(60)), now_);
+  now_ += seconds(10);
+  table_.Expire(now_);
+  EXPECT_TRUE(Find(1).has_value());
+}
+
+TEST_F(BanTableTest, TheOneThatEndsSoonestMakesRoom) {
+  BanTable table(3);
+  table.Add(BanOf(1, seconds(30)), now_);
+  table.Add(BanOf(2, seconds(10)), now_);
+  table.Add(BanOf(3, seconds(20)), now_);
+  table.Add(BanOf(2, seconds(60)), now_);  // no longer the soonest
+  table.Add(BanOf(4, seconds(40)), now_);
+  EXPECT_EQ(table.size(), 3u);
+  EXPECT_FALSE(table.Find(IpAddress::FromV4(3), now_).has_value());
+  for (const uint32_t kept : {1, 2, 4}) {
+    EXPECT_TRUE(table.Find(IpAddress::FromV4(kept), now_).has_value()) << kept;
+  }
+}
+
+TEST_F(BanTableTest, StaysBoundedHoweverOftenBansAreProlonged) {
+  for (int round = 0; round < 50; ++round) {
+    for (uint32_t i = 0; i < 150; ++i) {
+      table_.Add(BanOf(i, minutes(1 + round)), now_);
+    }
+  }
+  EXPECT_EQ(table_.size(), 100u);
+  now_ += minutes(60);
+  table_.Expire(now_);
+  EXPECT_EQ(table_.size(), 0u);
+}
+
+TEST_F(BanTableTest, ListsTheSoonestFirstAndNoMoreThanAsked) {
+  for (uint32_t i = 1; i <= 10; ++i) {
+    table_.Add(BanOf(i, seconds(100 - i)), now_);
+  }
+  table_.Add(BanOf(99, seconds(0)), now_);  // has ended
+  const std::vector<Ban> three = table_.List(now_, 3);
+  ASSERT_THAT(three, SizeIs(3));
+  EXPECT_EQ(three[0].network.address, IpAddress::FromV4(10));
+  EXPECT_EQ(three[2].network.address, IpAddress::FromV4(8));
+  EXPECT_THAT(table_.List(now_, 1000), SizeIs(10));
+}
+
+TEST_F(BanTableTest, OtherThreadsMayAskMeanwhile) {
+  std::atomic<bool> stop = false;
+  std::thread asker([&] {
+    while (!stop) {
+      table_.Find(IpAddress::FromV4(7), now_);
+      table_.List(now_, 10);
+    }
+  });
+  for (uint32_t i = 0; i < 20'000; ++i) {
+    table_.Add(BanOf(i % 200, minutes(1)), now_);
+  }
+  stop = true;
+  asker.join();
+  EXPECT_EQ(table_.size(), 100u);
+}
+
+}  // namespace
+}  // namespace breakwater

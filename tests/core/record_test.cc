@@ -1,0 +1,129 @@
+#include "core/record.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace breakwater {
+namespace {
+
+using testing::HasSubstr;
+
+Record Ban() {
+  return {.kind = RecordKind::kBan,
+          .network = *Network::Parse("192.0.2.5"),
+          .seconds = 600};
+}
+
+const Connection kConnection = {.client = *IpAddress::Parse("192.0.2.5"),
+                                .client_port = 4711,
+                                .server = *IpAddress::Parse("2001:db8::25"),
+                                .server_port = 25};
+
+// The error of a record whose bytes were changed at one place.
+std::string ErrorOf(const Record& record, size_t at, uint8_t value) {
+  RecordBytes bytes = EncodeRecord(record);
+  bytes[at] = value;
+  return std::string(DecodeRecord(bytes).status().message());
+}
+
+TEST(RecordTest, EveryKindMakesTheRoundTrip) {
+  const Network network = *Network::Parse("2001:db8:1:2::/64");
+  const Record kTable[] = {
+      {.kind = RecordKind::kHello, .number = kProtocolVersion},
+      {.kind = RecordKind::kBan,
+       .serial = 7,
+       .network = network,
+       .seconds = kLongestBanSeconds},
+      {.kind = RecordKind::kUnban, .network = network},
+      {.kind = RecordKind::kEndAfterReply, .connection = kConnection},
+      {.kind = RecordKind::kDestroy, .connection = kConnection},
+      {.kind = RecordKind::kSpare, .connection = kConnection},
+      {.kind = RecordKind::kForget, .connection = kConnection},
+      {.kind = RecordKind::kList},
+      {.kind = RecordKind::kReload},
+      {.kind = RecordKind::kProtected,
+       .detail = static_cast<uint8_t>(ProtectionSource::kGateway),
+       .network = network},
+      {.kind = RecordKind::kProtectedEnd},
+      {.kind = RecordKind::kApplied, .serial = 0xffffffff},
+      {.kind = RecordKind::kRefused,
+       .detail = static_cast<uint8_t>(Refusal::kTooFast),
+       .serial = 9,
+       .network = network},
+      {.kind = RecordKind::kEntry, .network = network, .seconds = 1},
+      {.kind = RecordKind::kEntriesEnd},
+      {.kind = RecordKind::kSetsMade},
+      {.kind = RecordKind::kCounter,
+       .detail = static_cast<uint8_t>(EnforcerCounter::kLast),
+       .number = 0xffffffffffffffff},
+  };
+  for (const Record& record : kTable) {
+    const absl::StatusOr<Record> decoded = DecodeRecord(EncodeRecord(record));
+    ASSERT_TRUE(decoded.ok())
+        << static_cast<int>(record.kind) << ": " << decoded.status();
+    EXPECT_EQ(*decoded, record);
+  }
+}
+
+TEST(RecordTest, HasExactlyItsSize) {
+  const RecordBytes bytes = EncodeRecord(Ban());
+  const std::vector<uint8_t> longer(kRecordSize + 1);
+  for (size_t size = 0; size < kRecordSize; ++size) {
+    EXPECT_FALSE(DecodeRecord(absl::MakeSpan(bytes.data(), size)).ok());
+  }
+  EXPECT_FALSE(DecodeRecord(longer).ok());
+}
+
+TEST(RecordTest, OnlyKnownKindsAreRead) {
+  for (int kind = 0; kind < 256; ++kind) {
+    const bool known =
+        kind == 1 || (kind >= 16 && kind <= 23) || (kind >= 32 && kind <= 39);
+    const std::string error = ErrorOf(Ban(), 0, static_cast<uint8_t>(kind));
+    EXPECT_EQ(error.find("record: kind is") != std::string::npos, !known)
+        << kind;
+  }
+}
+
+TEST(RecordTest, EachBadFieldIsNamed) {
+  EXPECT_THAT(ErrorOf(Ban(), 1, 1), HasSubstr("detail is 1"));
+  EXPECT_THAT(ErrorOf(Ban(), 2, 129), HasSubstr("prefix length is 129"));
+  EXPECT_THAT(ErrorOf(Ban(), 2, 120), HasSubstr("bits set behind its prefix"));
+  EXPECT_THAT(ErrorOf(Ban(), 3, 1), HasSubstr("padding is 1"));
+  EXPECT_THAT(ErrorOf(Ban(), 63, 0xff), HasSubstr("seconds is"));
+  for (size_t at = 72; at < kRecordSize; ++at) {
+    EXPECT_THAT(ErrorOf(Ban(), at, 1), HasSubstr("reserved is"));
+  }
+}
+
+TEST(RecordTest, ABanWithoutAnEndIsRefused) {
+  Record ban = Ban();
+  ban.seconds = 0;
+  EXPECT_FALSE(DecodeRecord(EncodeRecord(ban)).ok());
+  ban.seconds = kLongestBanSeconds + 1;
+  EXPECT_FALSE(DecodeRecord(EncodeRecord(ban)).ok());
+}
+
+TEST(RecordTest, ADetailFitsItsKind) {
+  Record refused{.kind = RecordKind::kRefused, .network = Ban().network};
+  EXPECT_FALSE(DecodeRecord(EncodeRecord(refused)).ok()) << "none";
+  refused.detail = static_cast<uint8_t>(Refusal::kKernel) + 1;
+  EXPECT_FALSE(DecodeRecord(EncodeRecord(refused)).ok()) << "too large";
+}
+
+TEST(RecordTest, AnOrderAboutASessionNeedsAllOfIt) {
+  for (int part = 0; part < 4; ++part) {
+    Record record{.kind = RecordKind::kDestroy, .connection = kConnection};
+    if (part == 0) record.connection.client = {};
+    if (part == 1) record.connection.client_port = 0;
+    if (part == 2) record.connection.server = IpAddress::FromV4(0);
+    if (part == 3) record.connection.server_port = 0;
+    EXPECT_THAT(
+        std::string(DecodeRecord(EncodeRecord(record)).status().message()),
+        HasSubstr("connection is incomplete"));
+  }
+}
+
+}  // namespace
+}  // namespace breakwater

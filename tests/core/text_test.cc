@@ -1,0 +1,46 @@
+#include "core/text.h"
+
+#include <gtest/gtest.h>
+
+namespace breakwater {
+namespace {
+
+TEST(EscapedTest, LeavesPrintableAsciiAlone) {
+  EXPECT_EQ(Escaped("helo=mail.example <a@b>"), "helo=mail.example <a@b>");
+}
+
+TEST(EscapedTest, ShowsAllElseAsNumbers) {
+  EXPECT_EQ(Escaped("a\r\nb\t\x7f\xc3\xa4"),
+            "a\\x0d\\x0ab\\x09\\x7f\\xc3\\xa4");
+  EXPECT_EQ(Escaped(std::string_view("\0", 1)), "\\x00");
+}
+
+TEST(EscapedTest, NoQuoteEndsAValue) {
+  EXPECT_EQ(Escaped("\" event=ban \\"), "\\\" event=ban \\\\");
+}
+
+TEST(EscapedTest, CutsWhatIsTooLong) {
+  EXPECT_EQ(Escaped("abcdef", 6), "abcdef");
+  EXPECT_EQ(Escaped("abcdefg", 6), "abcdef...");
+}
+
+TEST(SafeReplyTextTest, IsPrintableAsciiWithSingleSpaces) {
+  EXPECT_EQ(SafeReplyText("  listed \t\r\n see\v https://x/  ", 100),
+            "listed see https://x/");
+  EXPECT_EQ(SafeReplyText("b\xc3\xb6se\x01\x7f", 100), "b??se??");
+  EXPECT_EQ(SafeReplyText(std::string_view("a\0b", 3), 100), "a?b");
+}
+
+TEST(SafeReplyTextTest, NeverStartsASecondLine) {
+  const std::string text = SafeReplyText("ok\r\n250 2.0.0 accepted", 100);
+  EXPECT_EQ(text, "ok 250 2.0.0 accepted");
+}
+
+TEST(SafeReplyTextTest, IsBounded) {
+  EXPECT_EQ(SafeReplyText(std::string(1000, 'x'), 10), std::string(10, 'x'));
+  EXPECT_EQ(SafeReplyText("abc def", 4), "abc");
+  EXPECT_EQ(SafeReplyText("abc", 0), "");
+}
+
+}  // namespace
+}  // namespace breakwater

@@ -1,0 +1,71 @@
+#include "core/zone.h"
+
+#include <gtest/gtest.h>
+
+namespace breakwater {
+namespace {
+
+TEST(AnswerRangeTest, ReadsOneAddressOrARange) {
+  EXPECT_EQ(*ParseAnswerRange("127.0.0.2"),
+            (AnswerRange{.first = 0x7f000002, .last = 0x7f000002}));
+  EXPECT_EQ(*ParseAnswerRange("127.0.0.2-127.0.0.11"),
+            (AnswerRange{.first = 0x7f000002, .last = 0x7f00000b}));
+  EXPECT_EQ(*ParseAnswerRange("127.0.0.2-127.0.0.254"), kDefaultAnswers);
+}
+
+TEST(AnswerRangeTest, BothEndsBelongToIt) {
+  const AnswerRange range = *ParseAnswerRange("127.0.0.2-127.0.0.11");
+  EXPECT_FALSE(range.Contains(0x7f000001));
+  EXPECT_TRUE(range.Contains(0x7f000002));
+  EXPECT_TRUE(range.Contains(0x7f00000b));
+  EXPECT_FALSE(range.Contains(0x7f00000c));
+}
+
+TEST(AnswerRangeTest, RefusesWhatCannotBeAListing) {
+  const struct {
+    const char* text;
+    const char* error;
+  } kTable[] = {
+      {"", "is not an IPv4 address"},
+      {"127.0.0", "is not an IPv4 address"},
+      {"::1", "is not an IPv4 address"},
+      {"127.0.0.2-", "is not an IPv4 address"},
+      {"127.0.0.2-127.0.0.3-127.0.0.4", "is not an IPv4 address"},
+      {"127.0.0.2/31", "is not an IPv4 address"},
+      {"127.0.0.11-127.0.0.2", "ends before it begins"},
+      {"192.0.2.1", "outside 127.0.0.0/8"},
+      {"126.0.0.2-127.0.0.2", "outside 127.0.0.0/8"},
+      {"127.0.0.2-128.0.0.1", "outside 127.0.0.0/8"},
+      {"0.0.0.0-255.255.255.255", "outside 127.0.0.0/8"},
+      {"127.0.0.1", "holds 127.0.0.1"},
+      {"127.0.0.0-127.0.0.9", "holds 127.0.0.1"},
+      {"127.255.255.254", "report errors"},
+      {"127.255.255.0", "report errors"},
+      {"127.0.0.2-127.255.255.255", "report errors"},
+  };
+  for (const auto& [text, error] : kTable) {
+    const absl::Status status = ParseAnswerRange(text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_NE(status.message().find(error), absl::string_view::npos) << status;
+  }
+}
+
+TEST(ZoneTest, CountsTheDefaultAnswers) {
+  const Zone zone;
+  EXPECT_FALSE(zone.Counts(0x7f000001));
+  EXPECT_TRUE(zone.Counts(0x7f000002));
+  EXPECT_TRUE(zone.Counts(0x7f0000fe));
+  EXPECT_FALSE(zone.Counts(0x7f0000ff));
+  EXPECT_FALSE(zone.Counts(0x7ffffffe));
+}
+
+TEST(ZoneTest, CountsEachOfItsRanges) {
+  const Zone zone{.answers = {*ParseAnswerRange("127.0.0.2-127.0.0.4"),
+                              *ParseAnswerRange("127.0.0.9")}};
+  EXPECT_TRUE(zone.Counts(0x7f000004));
+  EXPECT_FALSE(zone.Counts(0x7f000005));
+  EXPECT_TRUE(zone.Counts(0x7f000009));
+}
+
+}  // namespace
+}  // namespace breakwater
