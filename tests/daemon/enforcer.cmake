@@ -1,0 +1,7 @@
+# The enforcer's tests.
+daemon_test(enforcer_server_test breakwater_enforcer_parts)
+daemon_test(enforcer_socket_test breakwater_enforcer_parts)
+daemon_test(order_batch_test breakwater_enforcer_parts)
+daemon_test(host_networks_test breakwater_enforcer_parts)
+daemon_test(privileges_test breakwater_config)
+target_link_libraries(privileges_test PRIVATE PkgConfig::libcap)
