@@ -175,6 +175,7 @@ awaitable<void> WaveClients::Mails() {
 awaitable<void> WaveClients::OneMail(asio::ip::address from) {
   const WaveClock::time_point start = WaveClock::now();
   ++report_.honest_sent;
+  const auto waiting = report_.honest_waiting_since.insert(start);
   for (int tries = 0; tries < options_.honest_tries; ++tries) {
     if (tries > 0) {
       ++report_.honest_retries;
@@ -188,12 +189,15 @@ awaitable<void> WaveClients::OneMail(asio::ip::address from) {
     const bool taken = co_await Deliver(connection);
     if (!taken) continue;
     ++report_.honest_delivered;
+    report_.honest_waiting_since.erase(waiting);
     report_.honest_delay.Add(WaveClock::now() - start);
     // The mail is the server's from here on.
     co_await connection.Ask("QUIT", options_.honest_patience);
     co_return;
   }
   ++report_.honest_failed;
+  report_.honest_waiting_since.erase(waiting);
+  report_.honest_given_up.Add(WaveClock::now() - start);
 }
 
 awaitable<bool> WaveClients::Deliver(SmtpConnection& connection) {

@@ -24,8 +24,7 @@ void AddCounts(const Report& report, Json& line) {
   line["honest_sent"] = report.honest_sent;
   line["honest_delivered"] = report.honest_delivered;
   line["honest_failed"] = report.honest_failed;
-  line["honest_waiting"] =
-      report.honest_sent - report.honest_delivered - report.honest_failed;
+  line["honest_waiting"] = report.honest_waiting_since.size();
   line["honest_retries"] = report.honest_retries;
 }
 
@@ -36,6 +35,10 @@ void Delays::Add(WaveClock::duration delay) {
       std::chrono::duration<float, std::milli>(delay).count();
   all_.push_back(milliseconds);
   interval_.push_back(milliseconds);
+}
+
+void Delays::Add(const Delays& others) {
+  all_.insert(all_.end(), others.all_.begin(), others.all_.end());
 }
 
 double Delays::Percentile(std::vector<float> delays, double part) {
@@ -66,6 +69,16 @@ std::string Report::IntervalLine(double seconds) {
   return line.dump();
 }
 
+Delays Report::HonestAges() const {
+  Delays ages = honest_delay;
+  ages.Add(honest_given_up);
+  const WaveClock::time_point now = WaveClock::now();
+  for (const WaveClock::time_point& since : honest_waiting_since) {
+    ages.Add(now - since);
+  }
+  return ages;
+}
+
 std::string Report::SummaryLine(double seconds) const {
   Json line;
   line["event"] = "summary";
@@ -75,6 +88,10 @@ std::string Report::SummaryLine(double seconds) const {
   line["honest_delay_p50_ms"] = honest_delay.All(0.5);
   line["honest_delay_p99_ms"] = honest_delay.All(0.99);
   line["honest_delay_max_ms"] = honest_delay.All(1);
+  const Delays ages = HonestAges();
+  line["honest_age_p50_ms"] = ages.All(0.5);
+  line["honest_age_p99_ms"] = ages.All(0.99);
+  line["honest_age_max_ms"] = ages.All(1);
   line["connect_to_closed_p50_ms"] = connect_to_closed.All(0.5);
   line["connect_to_closed_p99_ms"] = connect_to_closed.All(0.99);
   line["connect_to_closed_max_ms"] = connect_to_closed.All(1);

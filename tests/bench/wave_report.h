@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ class Delays {
   void Add(WaveClock::duration delay);
   void StartInterval() { interval_.clear(); }
 
+  void Add(const Delays& others);
   // 0 when there were none.
   double All(double part) const { return Percentile(all_, part); }
   double Interval(double part) const { return Percentile(interval_, part); }
@@ -49,7 +51,9 @@ struct Report {
   uint64_t honest_failed = 0;
   uint64_t honest_retries = 0;
   uint64_t honest_open = 0;
-  Delays honest_delay;
+  Delays honest_delay;  // of the delivered
+  Delays honest_given_up;
+  std::multiset<WaveClock::time_point> honest_waiting_since;
 
   // The first 5xx that a zombie got, and who that was.
   std::string reply;
@@ -57,6 +61,10 @@ struct Report {
 
   std::string IntervalLine(double seconds);
   std::string SummaryLine(double seconds) const;
+
+ private:
+  // Of all mail that was sent: how long it took, or has taken so far.
+  Delays HonestAges() const;
 };
 
 }  // namespace breakwater

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# How fast a wave may be: so many new listed clients a second, each from a fresh
+# address, through Postfix's policy door with 300 slots, the DNS list 30 to 60 ms
+# away, and honest mail beside them. As root, after a release build.
+#
+#   tests/bench/wave.sh [CLIENTS-PER-SECOND [SECONDS]]
+#
+# The wave itself, Postfix and the DNS servers share the machine's processors
+# with what is measured; contrib/stage.sh says how Postfix is set up.
+#
+# BREAKWATER_BIN names the programs to use.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=contrib/lib.sh
+. contrib/lib.sh
+# shellcheck source=contrib/stage.sh
+. contrib/stage.sh
+
+RATE=${1:-1000}
+TIME=${2:-60}
+QUIET=10 # seconds before, without a wave, to compare with
+SLOTS=300
+MAILS=20 # per second
+LIST_DELAYS=(30 40 50 60)
+
+# The summary and the peaks of one run of the wave: play NAME OPTION...
+play() {
+  local out=$STAGE/$1.json held waiting smtpd
+  shift
+  peak_smtpd=0 peak_waiting=0
+  stage_start_wave "$out" --mails "$MAILS" --honest 8 --tries 3 "$@"
+  while is_running "$stage_wave"; do
+    sleep 1
+    smtpd=$(stage_smtpd_count)
+    read -r held waiting < <(stage_sessions)
+    ((peak_smtpd >= smtpd)) || peak_smtpd=$smtpd
+    ((peak_waiting >= waiting)) || peak_waiting=$waiting
+    say "$(tail -n 1 "$out" | cut -c 1-60) smtpd $smtpd held $held" \
+      "waiting $waiting"
+  done
+  wait "$stage_wave"
+  summary=$(tail -n 1 "$out")
+}
+
+milliseconds() { printf '%s ms' "$(json_value "$2" "$1")"; }
+row() { printf '%-44s %s\n' "$@"; }
+
+show() {
+  local wave=$1 quiet=$2 cpu=$3 banned begun closed
+  begun=$(json_value "$wave" zombies_begun)
+  closed=$(($(json_value "$wave" zombies_closed) + \
+    $(json_value "$wave" zombies_reset)))
+  banned=$(in_mta ipset list -t breakwater4 |
+    sed -n 's/^Number of entries: //p')
+  row "new listed clients a second, for $TIME s" \
+    "$(awk -v n="$closed" -v s="$(json_value "$wave" seconds)" \
+      'BEGIN {printf "%.0f of", n / s}') $RATE"
+  row "clients begun, rejected, closed, banned" \
+    "$begun $(json_value "$wave" zombies_rejected) $closed $banned"
+  row "connections that timed out, were refused, put off" \
+    "$(json_value "$wave" zombies_connect_timeout)$(
+      ) $(json_value "$wave" zombies_refused)$(
+      ) $(json_value "$wave" zombies_skipped)"
+  row "connect to closed, p50 and p99" \
+    "$(milliseconds connect_to_closed_p50_ms "$wave")  $(
+      milliseconds connect_to_closed_p99_ms "$wave")"
+  row "honest mail delivered, of sent" \
+    "$(json_value "$wave" honest_delivered) $(json_value "$wave" honest_sent)"
+  row "  its delay, p50, p99, worst" \
+    "$(milliseconds honest_delay_p50_ms "$wave")  $(
+      milliseconds honest_delay_p99_ms "$wave")  $(
+      milliseconds honest_delay_max_ms "$wave")"
+  row "  the same before the wave" \
+    "$(milliseconds honest_delay_p50_ms "$quiet")  $(
+      milliseconds honest_delay_p99_ms "$quiet")  $(
+      milliseconds honest_delay_max_ms "$quiet")"
+  row "processor time of daemon and enforcer, a client" \
+    "$(awk -v ms="$cpu" -v n="$begun" 'BEGIN {printf "%.0f us", ms * 1000 / n}')"
+  row "smtpd at the peak, of $SLOTS" "$peak_smtpd"
+  row "connections waiting for one at the peak" "$peak_waiting"
+}
+
+main_on_stage() {
+  local quiet before cpu
+  stage_open
+  stage_new_root
+  stage_start_dns "${LIST_DELAYS[@]}"
+  stage_policy_door | stage_start_postfix "$SLOTS"
+  stage_start_breakwater </dev/null
+  play quiet --time "$QUIET"
+  quiet=$summary
+  before=$(stage_cpu)
+  play wave --arrivals "$RATE" --sit 30 --time "$TIME"
+  cpu=$(($(stage_cpu) - before))
+  show "$summary" "$quiet" "$cpu"
+}
+
+if [[ ${BREAKWATER_ON_STAGE:-} ]]; then
+  main_on_stage
+else
+  ((EUID == 0)) || die "wave.sh makes namespaces and mounts: run it as root"
+  make_mta_root
+  on_stage bash tests/bench/wave.sh "$@"
+fi
