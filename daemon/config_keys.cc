@@ -87,7 +87,7 @@ void AddBan(Config& c, std::vector<ConfigKey>& keys) {
   keys.push_back(
       {"ban.duration", kReload,
        LengthField(c.rules.ban_duration, kShortestBan, kLongestBan)});
-  keys.push_back({"ban.ports", kRestart, BanPortsField(c.ban_ports)});
+  keys.push_back({"ban.ports", kReload, BanPortsField(c.ban_ports)});
   keys.push_back({"ban.extend", kRestart, FlagField(c.firewall.extend)});
   keys.push_back(
       {"ban.max", kRestart, NumberField(c.most_bans, 1, 10 * kMillion)});
@@ -119,9 +119,9 @@ void AddKernel(Config& c, std::vector<ConfigKey>& keys) {
                   TextField(c.enforcer.socket, CheckSocketPath)});
   keys.push_back(
       {"enforcer.user", kRestart, TextField(c.enforcer.user, CheckUserName)});
-  keys.push_back({"enforcer.bans_per_second", kRestart,
+  keys.push_back({"enforcer.bans_per_second", kReload,
                   NumberField(c.enforcer.bans_per_second, 1, kMillion)});
-  keys.push_back({"enforcer.ban_burst", kRestart,
+  keys.push_back({"enforcer.ban_burst", kReload,
                   NumberField(c.enforcer.ban_burst, 1, 10 * kMillion)});
 }
 

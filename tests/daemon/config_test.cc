@@ -233,10 +233,10 @@ TEST(Config, WhatIsShownReadsBackTheSame) {
 TEST(Config, AReloadKeepsWhatNeedsARestart) {
   const Config now = Parsed("log.level = \"info\"\nuser = \"one\"");
   const Config next = Parsed(
-      "log.level = \"debug\"\nuser = \"two\"\nban.ports = \"all\"\n"
+      "log.level = \"debug\"\nuser = \"two\"\nban.max = 7\n"
       "milter.socket = \"unix:/a \\\"b\\\"\"\n");
   EXPECT_THAT(NeedRestart(now, next),
-              ElementsAre("user", "milter.socket", "ban.ports"));
+              ElementsAre("user", "milter.socket", "ban.max"));
   const Config kept = KeepUntilRestart(now, next);
   EXPECT_THAT(NeedRestart(now, kept), IsEmpty());
   EXPECT_EQ(kept.user, "one");
