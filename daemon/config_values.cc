@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kLongestZoneName = 253 - 64;
 constexpr size_t kLongestLabel = 63;  // of a domain name, RFC 1035
 constexpr size_t kLongestShown = 80;
-// ipset names have 31 bytes; ours end in things like "-v6-extend".
+// ipset names have 31 bytes; ours end in things like "6-extend".
 constexpr size_t kLongestSetPrefix = 16;
 
 absl::Status Refusal(std::string_view text, std::string_view why) {

@@ -53,23 +53,32 @@ std::string Summary(const json& answer, bool observe) {
 Operator::Operator(Parts parts) : parts_(std::move(parts)) {}
 
 asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
+  json answer;
   switch (request.verb) {
     case Verb::kStatus:
       co_return Status();
     case Verb::kBans:
       co_return Bans(request.limit);
-    case Verb::kBan:
-      co_return BanAddress(request, user);
-    case Verb::kUnban:
-      co_return Unban(request.address, user);
     case Verb::kExplain:
       co_return co_await Explain(request.address);
     case Verb::kMetrics:
       co_return MetricsText();
+    case Verb::kBan:
+      answer = BanAddress(request);
+      break;
+    case Verb::kUnban:
+      answer = Unban(request.address);
+      break;
     case Verb::kReload:
-      co_return Reload(user);
+      answer = Reload();
+      break;
   }
-  co_return Failure(absl::UnimplementedError("verb: is not done yet"));
+  // Who changed what.
+  Log(Severity::kInfo, "operator")
+      .Add("uid", user)
+      .Add("request", FormatControlRequest(request))
+      .Add("error", answer.value("error", ""));
+  co_return answer;
 }
 
 json Operator::Status() const {
@@ -114,18 +123,12 @@ json Operator::Bans(size_t limit) const {
   return {{"ok", true}, {"total", parts_.bans.size()}, {"bans", list}};
 }
 
-json Operator::BanAddress(const ControlRequest& request, uid_t user) {
+json Operator::BanAddress(const ControlRequest& request) {
   const std::string why =
-      request.reason.empty() ? "Banned by the operator" : request.reason;
+      request.reason.empty() ? "banned by the operator" : request.reason;
   const absl::StatusOr<Ban> ban =
       parts_.screener.BanByOperator(request.address, request.length, why);
   if (!ban.ok()) return Failure(ban.status());
-  Log(Severity::kInfo, "operator-ban")
-      .Add("network", ban->network.ToString())
-      .Add("seconds", request.length.count())
-      .Add("id", ban->id)
-      .Add("uid", user)
-      .Add("reason", why);
   json answer = {{"ok", true}, {"ban", DescribeBan(*ban, Clock::now())}};
   if (!parts_.enforcer().connected) {
     answer["note"] =
@@ -135,12 +138,8 @@ json Operator::BanAddress(const ControlRequest& request, uid_t user) {
   return answer;
 }
 
-json Operator::Unban(const IpAddress& address, uid_t user) {
+json Operator::Unban(const IpAddress& address) {
   const std::optional<Ban> ban = parts_.screener.Unban(address);
-  Log(Severity::kInfo, "operator-unban")
-      .Add("network", Network::OfClient(address).ToString())
-      .Add("was_banned", ban ? "yes" : "no")
-      .Add("uid", user);
   if (!ban) {
     return Failure(absl::NotFoundError(absl::StrCat(
         Network::OfClient(address).ToString(),
@@ -186,11 +185,8 @@ json Operator::MetricsText() const {
   return {{"ok", true}, {"metrics", parts_.metrics.Render()}};
 }
 
-json Operator::Reload(uid_t user) {
+json Operator::Reload() {
   const absl::StatusOr<std::vector<std::string>> notes = parts_.reload();
-  Log(notes.ok() ? Severity::kInfo : Severity::kWarning, "operator-reload")
-      .Add("uid", user)
-      .Add("ok", notes.ok() ? "yes" : "no");
   if (!notes.ok()) return Failure(notes.status());
   return {{"ok", true}, {"notes", *notes}};
 }

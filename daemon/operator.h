@@ -60,11 +60,11 @@ class Operator {
  private:
   nlohmann::json Status() const;
   nlohmann::json Bans(size_t limit) const;
-  nlohmann::json BanAddress(const ControlRequest& request, uid_t user);
-  nlohmann::json Unban(const IpAddress& address, uid_t user);
+  nlohmann::json BanAddress(const ControlRequest& request);
+  nlohmann::json Unban(const IpAddress& address);
   asio::awaitable<nlohmann::json> Explain(IpAddress address);
   nlohmann::json MetricsText() const;
-  nlohmann::json Reload(uid_t user);
+  nlohmann::json Reload();
 
   Parts parts_;
   const Instant started_ = Clock::now();
