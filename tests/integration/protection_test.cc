@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -107,10 +108,11 @@ class EnforcerPeer {
 TEST_F(ProtectionTest, TheEnforcerRefusesEvenWhenTheDaemonAsksForIt) {
   StartProtected();
   ASSERT_FALSE(HasFatalFailure());
-  // The daemon's place, and its uid.
+  // The daemon's place, which its parent is kept from filling, and its uid.
   const pid_t daemon = breakwater_->ChildPid("breakwaterd");
   ASSERT_GT(daemon, 0);
-  ASSERT_EQ(kill(daemon, SIGSTOP), 0);
+  ASSERT_EQ(kill(breakwater_->pid(), SIGSTOP), 0);
+  ASSERT_EQ(kill(daemon, SIGKILL), 0);
   const int home = geteuid();
   ASSERT_EQ(seteuid(65534), 0);
   EnforcerPeer peer(breakwater_->directory() + "/enforcer.sock");
@@ -132,7 +134,7 @@ TEST_F(ProtectionTest, TheEnforcerRefusesEvenWhenTheDaemonAsksForIt) {
   }
   EXPECT_THAT(sets_->Entries("breakwater4"), IsEmpty());
   EXPECT_THAT(sets_->Entries("breakwater6"), IsEmpty());
-  kill(daemon, SIGCONT);
+  kill(breakwater_->pid(), SIGCONT);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ constexpr char kPolicyLine[] =
     "try_limit=1 }";
 constexpr char kMilterLine[] =
     "smtpd_milters = { unix:breakwater/milter.sock, default_action=accept, "
-    "connect_timeout=2s, command_timeout=10s }";
+    "connect_timeout=2s, command_timeout=5s }";
 
 constexpr char kConfig[] = R"(
 mode = "$mode"
