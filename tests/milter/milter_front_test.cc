@@ -2,6 +2,7 @@
 
 #include <libmilter/mfapi.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -367,7 +368,26 @@ TEST_F(MilterFrontTest, HoldsHundredsOfSessionsThatWait) {
   for (const auto& mta : mtas) EXPECT_EQ(mta->Receive(), kContinue);
 }
 
-TEST_F(MilterFrontTest, LeavesASocketAloneThatIsInUse) {
+TEST_F(MilterFrontTest, UnderstandsAPeerThatWeDidNotWrite) {
+  if (!std::filesystem::exists("/usr/bin/miltertest")) {
+    GTEST_SKIP() << "miltertest is not installed";
+  }
+  world_.lists.List("192.0.2.40");
+  const std::string path = "socket=" + path_;
+  const pid_t child = fork();
+  if (child == 0) {
+    execl("/usr/bin/miltertest", "miltertest", "-D", path.c_str(), "-D",
+          "listed=192.0.2.40", "-D", "clean=192.0.2.41", "-s",
+          BREAKWATER_MILTERTEST_SCRIPT, nullptr);
+    _exit(127);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(OrdersAbout("ban 192.0.2.4"), ElementsAre("ban 192.0.2.40 600s"));
+}
+
+TEST_F(MilterFrontTest, IsTheOnlyOneInItsProcess) {
   const auto second =
       MilterFront::Open(world_.screener, world_.metrics, {.socket = "unix:x"});
   EXPECT_FALSE(second.ok());
