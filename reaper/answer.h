@@ -19,8 +19,9 @@ namespace breakwater {
 //   - more has been sent than at the first look, or
 //   - at the first look, our side was the last to speak: what the client said
 //     has been answered, or
-//   - nothing was sent for as long as no MTA takes, but something was close
-//     to when the reply was handed over.
+//   - nothing was sent for longer than an MTA takes, but something was in the
+//     tick in which the reply was handed over. Only a client whose lines come
+//     within that tick of ours, next door, can be misjudged here.
 class AnswerWatch {
  public:
   // One look at the connection, `waited` after the reply was handed over.
@@ -39,8 +40,9 @@ class AnswerWatch {
   }
 
  private:
-  static constexpr Duration kLongestWrite = std::chrono::milliseconds(500);
-  static constexpr Duration kTick = std::chrono::milliseconds(10);
+  // An MTA writes what we hand it within a millisecond.
+  static constexpr Duration kLongestWrite = std::chrono::milliseconds(100);
+  static constexpr Duration kTick = std::chrono::milliseconds(5);
 
   std::optional<uint64_t> first_sent_;
   bool we_spoke_last_ = false;

@@ -43,8 +43,8 @@ TEST(AnswerWatch, AReplySentInTheTickOfTheOrderIsSeenALittleLater) {
                                 {140, milliseconds(4), milliseconds(4)},
                                 milliseconds(0)));
   EXPECT_TRUE(watch.IsAnswered(Unacknowledged(0),
-                               {140, milliseconds(504), milliseconds(504)},
-                               milliseconds(500)));
+                               {140, milliseconds(104), milliseconds(104)},
+                               milliseconds(100)));
 }
 
 TEST(AnswerWatch, OfAConnectionThatWasNeverSpokenToNothingIsTakenForAReply) {
