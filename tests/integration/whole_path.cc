@@ -85,7 +85,8 @@ void WholePathTest::StartParts(const Parts& parts) {
     BREAKWATER_ASSERT_OK(
         LoadRules(mta(),
                   absl::StrCat(BREAKWATER_SOURCE_DIR "/etc/",
-                               ipv6 ? "ip6tables.rules" : "iptables.rules"),
+                               ipv6 ? "iptables/breakwater.v6"
+                                    : "iptables/breakwater.v4"),
                   ipv6));
   }
 }
