@@ -229,7 +229,9 @@ show_traces() {
   sed -n '1,/^Members/p' "$STAGE/set" | indent
   sed '1,/^Members/d' "$STAGE/set" | head -n 5 | indent
   headline "breakwater explain $zombie"
-  breakwater explain "$zombie" 2>&1 | head -n 20 | indent
+  # The ban in force is a wide table, and said in the first line already.
+  breakwater explain "$zombie" 2>&1 |
+    awk -v RS= -v ORS='\n\n' '!/^The ban in force/' | fold -s -w 76 | indent
   headline "The log of $zombie"
   grep -F "client=$zombie " "$STAGE/breakwater.log" | head -n 5 |
     fold -s -w 74 | indent

@@ -258,7 +258,7 @@ stage_start_breakwater() {
   wait_for "Breakwater" grep -q event=enforcer-connected \
     "$STAGE/breakwater.log" ||
     { cat "$STAGE/breakwater.log" >&2; return 1; }
-  in_mta iptables-restore --noflush <"$STAGE_ETC/iptables.rules"
+  in_mta iptables-restore --noflush <"$STAGE_ETC/iptables/breakwater.v4"
 }
 
 stage_config() {
@@ -300,9 +300,9 @@ smtpd_client_restrictions = permit_mynetworks
 END
 }
 
-# The first number of a rule's line is its packets.
+# Packets and bytes come before a rule's target.
 stage_dropped_packets() {
-  in_mta iptables -t raw -L PREROUTING -vnx |
+  in_mta iptables -t raw -vnxL |
     awk '$3 == "DROP" {packets += $1} END {print packets + 0}'
 }
 
