@@ -1,7 +1,7 @@
-// Requests per second of the policy server with a warm cache, beside an empty
-// asio server of the same shape: a coroutine for each connection that reads
-// until an empty line and writes a constant. Both are asked in one run, in
-// turns, over unix sockets, by connections that each have one request under
+// Requests per second of the policy server with the lists' cache warm, beside
+// an empty asio server of the same shape: a coroutine for each connection that
+// reads until an empty line and writes a constant. Both are asked in one run,
+// in turns, over unix sockets, by connections that each have one request under
 // way, as Postfix has.
 //
 //   policy_bench [ROUNDS [SECONDS]]
@@ -28,12 +28,13 @@
 #include "asio/experimental/as_tuple.hpp"
 #include "asio/io_context.hpp"
 #include "asio/local/stream_protocol.hpp"
+#include "asio/post.hpp"
 #include "asio/use_awaitable.hpp"
 #include "asio/write.hpp"
+#include "core/dnsbl.h"
 #include "core/listen_socket.h"
 #include "policy/server.h"
 #include "tests/fakes/fake_enforcer.h"
-#include "tests/fakes/fake_lists.h"
 
 namespace breakwater {
 namespace {
@@ -91,6 +92,21 @@ asio::awaitable<void> Accept(asio::io_context& loop,
     asio::co_spawn(loop, Echo(std::move(socket)), asio::detached);
   }
 }
+
+// A DNS in which nobody is listed.
+class NobodyListed : public Resolver {
+ public:
+  explicit NobodyListed(asio::io_context& loop) : loop_(loop) {}
+  void Query(const std::string&, DnsType, Done done) override {
+    asio::post(loop_, [done = std::move(done)]() mutable {
+      done({.outcome = DnsOutcome::kNone});
+    });
+  }
+  size_t in_flight() const override { return 0; }
+
+ private:
+  asio::io_context& loop_;
+};
 
 // ---- The load
 
@@ -209,22 +225,23 @@ int Run(int rounds, double seconds) {
   const LoopThread empty_thread(empty_loop);
 
   asio::io_context policy_loop(1);
-  FakeLists lists(policy_loop);
-  std::vector<std::string> requests;
-  for (size_t i = 0; i < kClients; ++i) {
-    lists.Warm(Address(i));
-    requests.push_back(Request(Address(i)));
-  }
   BanTable bans(1'000'000);
   FakeEnforcer enforcer;
   Metrics metrics;
   Rules rules;
   rules.zones.push_back({.name = "list.test", .label = "list.test"});
+  NobodyListed resolver(policy_loop);
+  Dnsbl lists(policy_loop, resolver, metrics, {});
   Screener screener(policy_loop, lists, bans, enforcer, metrics,
                     std::make_shared<const Rules>(rules));
   PolicyServer server(policy_loop, screener, metrics, {});
   server.Serve(Listen("unix:" + policy_path, "", 0600).value());
   const LoopThread policy_thread(policy_loop);
+
+  std::vector<std::string> requests;
+  for (size_t i = 0; i < kClients; ++i) requests.push_back(Request(Address(i)));
+  const size_t warming = Load(policy_path, 16, 0.5, requests);
+  if (warming < kClients) std::printf("the cache is not warm\n");
 
   std::printf("connections  server  requests/s  cpu_us/request   ratio\n");
   for (const size_t connections : {16, 300}) {
