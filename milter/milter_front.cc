@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -239,11 +240,13 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
     const absl::Status cleared = ClearSocketPath(path);
     if (!cleared.ok()) return cleared;
   }
+  // libmilter explains itself only to syslog, but leaves errno.
+  errno = 0;
   if (!Register() || smfi_setconn(spec->data()) != MI_SUCCESS ||
       smfi_settimeout(kSilenceSeconds) != MI_SUCCESS ||
       smfi_opensocket(false) != MI_SUCCESS) {
-    // libmilter tells the errno only to syslog.
-    return absl::UnavailableError(
+    return absl::ErrnoToStatus(
+        errno == 0 ? EINVAL : errno,
         absl::StrCat("libmilter cannot listen on ", options.socket));
   }
   if (is_unix) {
