@@ -2,8 +2,10 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -70,6 +72,22 @@ std::string Wrong(const IpSetDescription& found, uint8_t family) {
     return absl::StrCat("has netmask ", netmask, ", not ", wanted);
   }
   return "";
+}
+
+// Adds the others to the elements; of what is in both, the later end.
+void KeepLater(std::vector<TimedNetwork>& elements,
+               const std::vector<TimedNetwork>& others) {
+  absl::flat_hash_map<Network, uint32_t> rest;
+  for (const auto& [network, seconds] : others) rest[network] = seconds;
+  for (auto& [network, seconds] : elements) {
+    const auto other = rest.find(network);
+    if (other == rest.end()) continue;
+    seconds = std::max(seconds, other->second);
+    rest.erase(other);
+  }
+  for (const auto& [network, seconds] : rest) {
+    elements.push_back({network, seconds});
+  }
 }
 
 }  // namespace
@@ -198,52 +216,50 @@ absl::Status IpSets::LearnType(Set& set) {
 
 // ---- The elements -----------------------------------------------------------
 
-bool IpSets::BelongsTo(const Set& set, const TimedNetwork& element) const {
+size_t IpSets::SetFor(const TimedNetwork& element) const {
   const bool extends =
       options_.extend && element.seconds == options_.usual_seconds;
-  return set.extends == extends &&
-         (set.family == AF_INET) == element.network.IsV4();
+  return (extends ? 2 : 0) + (element.network.IsV4() ? 0 : 1);
 }
 
 std::vector<ElementFailure> IpSets::Add(
     absl::Span<const TimedNetwork> elements) {
   std::vector<ElementFailure> failures;
-  for (size_t i = 0; i < elements.size(); ++i) {
-    if (IsCovered(elements[i].network)) continue;
-    failures.push_back({i, NotCovered(elements[i].network)});
-  }
+  std::array<std::vector<Element>, kSets> shares;
   const Instant now = Clock::now();
-  for (Set& set : sets_) {
-    std::vector<Element> mine;
-    for (size_t i = 0; i < elements.size(); ++i) {
-      const auto& [network, seconds] = elements[i];
-      if (!IsCovered(network) || !BelongsTo(set, elements[i])) continue;
-      mine.push_back({i, network, set.endings.Prolong(network, seconds, now)});
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const auto& [network, seconds] = elements[i];
+    if (!IsCovered(network)) {
+      failures.push_back({i, NotCovered(network)});
+      continue;
     }
-    Apply(IPSET_CMD_ADD, set, mine, failures);
+    const size_t set = SetFor(elements[i]);
+    shares[set].push_back(
+        {i, network, sets_[set].endings.Prolong(network, seconds, now)});
+  }
+  for (size_t i = 0; i < kSets; ++i) {
+    Apply(IPSET_CMD_ADD, sets_[i], shares[i], failures);
   }
   return failures;
 }
 
 std::vector<ElementFailure> IpSets::Remove(absl::Span<const Network> networks) {
   std::vector<ElementFailure> failures;
+  std::array<std::vector<Element>, kSets> shares;
   for (size_t i = 0; i < networks.size(); ++i) {
     if (!IsCovered(networks[i])) {
       failures.push_back({i, NotCovered(networks[i])});
+      continue;
+    }
+    // It may be in both sets of its family.
+    for (size_t set = networks[i].IsV4() ? 0 : 1; set < kSets; set += 2) {
+      if (!sets_[set].in_use) continue;
+      sets_[set].endings.Forget(networks[i]);
+      shares[set].push_back({i, networks[i], 0});
     }
   }
-  for (Set& set : sets_) {
-    if (!set.in_use) continue;
-    std::vector<Element> mine;
-    for (size_t i = 0; i < networks.size(); ++i) {
-      if (!IsCovered(networks[i]) ||
-          (set.family == AF_INET) != networks[i].IsV4()) {
-        continue;
-      }
-      mine.push_back({i, networks[i], 0});
-      set.endings.Forget(networks[i]);
-    }
-    Apply(IPSET_CMD_DEL, set, mine, failures);
+  for (size_t i = 0; i < kSets; ++i) {
+    Apply(IPSET_CMD_DEL, sets_[i], shares[i], failures);
   }
   return failures;
 }
@@ -251,6 +267,7 @@ std::vector<ElementFailure> IpSets::Remove(absl::Span<const Network> networks) {
 void IpSets::Apply(int command, const Set& set,
                    absl::Span<const Element> elements,
                    std::vector<ElementFailure>& failures) {
+  if (elements.empty()) return;
   absl::Status status;
   uint32_t line = 0;
   for (const Element& element : elements) {
@@ -312,21 +329,19 @@ absl::Status IpSets::TakeError(absl::string_view what, const Set& set) {
 }
 
 absl::StatusOr<std::vector<TimedNetwork>> IpSets::List() {
-  absl::flat_hash_map<Network, uint32_t> longest;
-  for (const Set& set : sets_) {
-    if (!set.in_use) continue;
-    absl::StatusOr<std::vector<TimedNetwork>> elements =
-        reader_.Elements(set.name);
-    if (!elements.ok()) return elements.status();
-    for (const TimedNetwork& element : *elements) {
-      uint32_t& seconds = longest[element.network];
-      seconds = std::max(seconds, element.seconds);
-    }
-  }
   std::vector<TimedNetwork> result;
-  result.reserve(longest.size());
-  for (const auto& [network, seconds] : longest) {
-    result.push_back({network, seconds});
+  for (size_t i = 0; i < kSets / 2; ++i) {
+    const Set& fixed = sets_[i];
+    const Set& extending = sets_[i + kSets / 2];
+    absl::StatusOr<std::vector<TimedNetwork>> elements =
+        reader_.Elements(fixed.name);
+    if (!elements.ok()) return elements.status();
+    if (extending.in_use) {
+      const auto others = reader_.Elements(extending.name);
+      if (!others.ok()) return others.status();
+      KeepLater(*elements, *others);
+    }
+    result.insert(result.end(), elements->begin(), elements->end());
   }
   return result;
 }

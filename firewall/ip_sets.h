@@ -64,6 +64,7 @@ class IpSets final : public BanSets {
     const ipset_type* type = nullptr;
     SetEndings endings;
   };
+  static constexpr size_t kSets = 4;
   struct Element {
     size_t index;  // in the caller's batch
     Network network;
@@ -75,7 +76,8 @@ class IpSets final : public BanSets {
   absl::Status Create(Set& set);
   absl::Status Check(Set& set);
   absl::Status LearnType(Set& set);
-  bool BelongsTo(const Set& set, const TimedNetwork& element) const;
+  // Which of sets_ a ban goes into.
+  size_t SetFor(const TimedNetwork& element) const;
 
   // One command for all elements: together if that works, else one by one.
   void Apply(int command, const Set& set, absl::Span<const Element> elements,
@@ -88,7 +90,8 @@ class IpSets final : public BanSets {
   const IpSetOptions options_;
   IpSetReader reader_;
   ipset_session* const session_;
-  std::array<Set, 4> sets_;
+  // In this order: 4, 6, 4-extend, 6-extend.
+  std::array<Set, kSets> sets_;
 };
 
 }  // namespace breakwater
