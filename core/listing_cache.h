@@ -17,9 +17,11 @@ namespace breakwater {
 // Keyed by the single address, as lists are asked; zones are indices into the
 // rules' zones, so a change of the zones clears it. Loop thread only.
 //
-// A client costs 16 bytes, 8 for each zone, and 6 to 11 in the index: 48 to 51
-// with three zones, 5 MB for 100,000 clients. Memory grows as clients come, in
-// steps of a few thousand, and never moves, so that no answer waits for it.
+// A client costs 16 bytes and 8 for each zone; the index, which is made for the
+// capacity at once, 5 to 11 for each client that fits. With three zones and
+// room for 200,000 that is 54 bytes for each of 100,000 clients, 47 when it is
+// full. Memory grows as clients come, in steps of a few thousand, and never
+// moves, so that no answer waits for it.
 class ListingCache {
  public:
   ListingCache(size_t capacity, size_t zones);
