@@ -1,0 +1,279 @@
+// What people and programs rely on: configuration keys, options, log events and
+// metrics. Code, sample file and manual must say the same.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "core/metrics.h"
+#include "daemon/config_keys.h"
+
+namespace breakwater {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::StartsWith;
+using Words = std::set<std::string>;
+
+const std::filesystem::path kSource = BREAKWATER_SOURCE_DIR;
+
+std::string ReadFile(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  EXPECT_TRUE(file.is_open()) << path;
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::vector<std::string> LinesOf(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+// The first group of each match.
+Words Matches(const std::string& text, const char* pattern) {
+  const std::regex regex(pattern);
+  Words words;
+  for (std::sregex_iterator match(text.begin(), text.end(), regex), end;
+       match != end; ++match) {
+    words.insert((*match)[1]);
+  }
+  return words;
+}
+
+// From `.Sh NAME` to the next section.
+std::string Section(const std::string& manual, const std::string& name) {
+  const size_t begin = manual.find("\n.Sh " + name + "\n");
+  EXPECT_NE(begin, std::string::npos) << name;
+  const size_t end = manual.find("\n.Sh ", begin + 1);
+  return manual.substr(begin, end - begin);
+}
+
+std::string Manual(const char* name) {
+  return ReadFile(kSource / "daemon" / name);
+}
+
+std::map<std::string, Effect> KeysInCode() {
+  Config config = DefaultConfig();
+  ZoneDraft zone;
+  std::map<std::string, Effect> keys;
+  for (const ConfigKey& key : KeysOf(config)) {
+    keys.emplace(key.name, key.effect);
+  }
+  for (const ConfigKey& key : ZoneKeysOf(zone)) {
+    keys.emplace(key.name, key.effect);
+  }
+  return keys;
+}
+
+// Keys, each with whether the text about it says "(restart)". Keys that follow
+// one another without a text between them share the next one.
+std::map<std::string, Effect> KeysInManual() {
+  std::map<std::string, Effect> keys;
+  std::vector<std::string> open;
+  bool has_text = false;
+  for (const std::string& line : LinesOf(Manual("breakwater.toml.5"))) {
+    if (line.starts_with(".It Cm ")) {
+      if (has_text) open.clear();
+      has_text = false;
+      open.push_back(line.substr(7));
+      keys[open.back()] = Effect::kReload;
+      continue;
+    }
+    has_text = true;
+    if (line.starts_with(".El") || line.starts_with(".Ss")) open.clear();
+    if (line != ".Em (restart)") continue;
+    for (const std::string& key : open) keys[key] = Effect::kRestart;
+  }
+  return keys;
+}
+
+// The same for the sample file, whose texts stand above their keys.
+std::map<std::string, Effect> KeysInSample() {
+  std::map<std::string, Effect> keys;
+  const std::regex setting("#?([a-z_.]+) += .*");
+  std::string table;
+  Effect effect = Effect::kReload;
+  for (const std::string& line :
+       LinesOf(ReadFile(kSource / "etc/breakwater.toml"))) {
+    std::smatch match;
+    if (line == "[[zone]]") table = "zone.";
+    if (line.empty()) effect = Effect::kReload;
+    if (line.starts_with("# ") && line.find("(restart)") != line.npos) {
+      effect = Effect::kRestart;
+    }
+    if (std::regex_match(line, match, setting)) {
+      keys[table + match[1].str()] = effect;
+    }
+  }
+  return keys;
+}
+
+TEST(ConfigurationKeys, AreTheSameInCodeManualAndSample) {
+  EXPECT_EQ(KeysInManual(), KeysInCode());
+  EXPECT_EQ(KeysInSample(), KeysInCode());
+}
+
+// The defaults that the manual gives, where it gives one.
+TEST(ConfigurationKeys, HaveTheDefaultsThatTheManualGives) {
+  Config config = DefaultConfig();
+  const std::string manual = Manual("breakwater.toml.5");
+  size_t checked = 0;
+  for (const ConfigKey& key : KeysOf(config)) {
+    const size_t begin = manual.find(".It Cm " + std::string(key.name) + "\n");
+    ASSERT_NE(begin, std::string::npos);
+    const std::string item =
+        manual.substr(begin, manual.find("\n.It Cm ", begin + 1) - begin);
+    std::smatch match;
+    static const std::regex given("\nDefault: ?\n?([^\n]+)");
+    if (!std::regex_search(item, match, given)) continue;
+    std::string text = match[1];
+    text = std::regex_replace(text, std::regex("^\\.Ql | ?[.,]$"), "");
+    text = std::regex_replace(text, std::regex("\\\\\\(dq"), "\"");
+    if (text == "empty") text = "\"\"";
+    EXPECT_EQ(text, key.field.show()) << key.name;
+    ++checked;
+  }
+  EXPECT_GT(checked, 20u);
+}
+
+std::string HelpOf(const std::string& program, const char* option) {
+  const std::string command = program + " " + option;
+  FILE* pipe = popen(command.c_str(), "r");
+  std::string help;
+  char buffer[4096];
+  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
+    help.append(buffer, n);
+  }
+  EXPECT_EQ(pclose(pipe), 0) << command;
+  return help;
+}
+
+// "--config" and "-c": where an option stands at the beginning of a line.
+Words OptionsInHelp(const std::string& help) {
+  Words options;
+  for (const std::string& line : LinesOf(help)) {
+    static const std::regex row("^ +(-[-a-zA-Z,]+)( .*)?");
+    std::smatch match;
+    if (!std::regex_match(line, match, row)) continue;
+    std::istringstream names(match[1]);
+    for (std::string name; std::getline(names, name, ',');) {
+      options.insert(name);
+    }
+  }
+  return options;
+}
+
+Words OptionsInManual(const std::string& manual) {
+  Words options;
+  for (const std::string& line : LinesOf(manual)) {
+    if (!line.starts_with(".It Fl")) continue;
+    std::istringstream words(line);
+    bool is_option = true;  // behind ".Fl", and until ".Ar"
+    for (std::string word; words >> word;) {
+      if (word == ".It" || word == "," || word == "Fl") {
+        is_option = true;
+      } else if (word == "Ar") {
+        is_option = false;
+      } else if (is_option) {
+        options.insert("-" + word);
+      }
+    }
+  }
+  return options;
+}
+
+TEST(Options, AreTheSameInHelpAndManual) {
+  EXPECT_EQ(OptionsInHelp(HelpOf(BREAKWATER_PROGRAM, "--help-all")),
+            OptionsInManual(Manual("breakwater.8")));
+  EXPECT_EQ(OptionsInHelp(HelpOf(BREAKWATERD_PROGRAM, "--help")),
+            OptionsInManual(Manual("breakwaterd.8")));
+  EXPECT_EQ(OptionsInHelp(HelpOf(ENFORCER_PROGRAM, "--help")),
+            OptionsInManual(Manual("breakwater-enforcer.8")));
+}
+
+TEST(Commands, AreTheSameInHelpAndManual) {
+  const std::string help = HelpOf(BREAKWATER_PROGRAM, "--help");
+  const std::string commands = help.substr(help.find("\nSubcommands:"));
+  const std::string manual = Section(Manual("breakwater.8"), "DESCRIPTION");
+  EXPECT_EQ(Matches(commands, "\n  ([a-z]+) "),
+            Matches(manual, "\n\\.It Cm ([a-z]+)"));
+}
+
+TEST(LogEvents, AreTheSameInCodeAndManual) {
+  Words events;
+  for (const char* folder :
+       {"core", "milter", "policy", "firewall", "reaper", "daemon"}) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(kSource / folder)) {
+      if (entry.path().extension() != ".cc") continue;
+      events.merge(Matches(ReadFile(entry.path()),
+                           "Log\\([^;{}]*?[sS]everity[^\"]*?,\\s*"
+                           "\"([a-z-]+)\"\\)"));
+    }
+  }
+  // Named by the action.
+  events.insert(ActionName(Action::kReject));
+  events.insert(ActionName(Action::kDefer));
+  ASSERT_THAT(events, IsSupersetOf({"ban", "zone-error", "operator", "reap"}));
+  EXPECT_EQ(
+      Matches(Section(Manual("breakwaterd.8"), "LOG"), "\n\\.It Cm ([a-z-]+)"),
+      events);
+}
+
+// Each of them once, so that each is rendered.
+std::string EveryMetric() {
+  Metrics metrics;
+  const Verdict verdict{.action = Action::kReject, .reason = Reason::kListed};
+  metrics.Verdicts(Front::kPolicy, verdict).Increment();
+  metrics.DnsQueries("zone.test", DnsType::kA, ZoneOutcome::kListed)
+      .Increment();
+  metrics.CacheHits("zone.test").Increment();
+  metrics.Bans("list").Increment();
+  metrics.BadInput("policy").Increment();
+  metrics.SetEnforcerCount("added", 1);
+  metrics.verdict_seconds.Observe(0.01);
+  metrics.ban_applied_seconds.Observe(0.001);
+  return metrics.Render();
+}
+
+TEST(MetricNames, AreTheSameInCodeAndManual) {
+  const Words names = Matches(EveryMetric(), "# TYPE ([a-z_]+) ");
+  EXPECT_EQ(Matches(Section(Manual("breakwaterd.8"), "METRICS"),
+                    "\n\\.It Cm ([a-z_]+)"),
+            names);
+  EXPECT_THAT(names, Each(StartsWith("breakwater_")));
+}
+
+TEST(MetricNames, PassPrometheusOwnCheck) {
+  const char* cache = std::getenv("BREAKWATER_CACHE");
+  const std::string path = std::string(std::getenv("PATH")) + ":" +
+                           (cache ? cache : "/var/cache/breakwater") + "/tools";
+  setenv("PATH", path.c_str(), 1);
+  if (std::system("command -v promtool >/dev/null") != 0) {
+    GTEST_SKIP() << "there is no promtool; contrib/test.sh brings it";
+  }
+  const std::string file =
+      testing::TempDir() + "/metrics." + std::to_string(getpid());
+  std::ofstream(file) << EveryMetric();
+  EXPECT_EQ(std::system(("promtool check metrics <" + file).c_str()), 0);
+  std::filesystem::remove(file);
+}
+
+}  // namespace
+}  // namespace breakwater
