@@ -82,18 +82,18 @@ table_row() {
 
 # ---- Before the stage ---------------------------------------------------------
 
+# In namespaces too, so that a build that is interrupted ends whole.
 build() {
-  local launcher=() log
-  log=$(mktemp)
+  local log=build/demo.log launcher=''
   if command -v ccache >/dev/null; then
-    launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
   fi
-  step "building (log: $log)"
-  { cmake --preset release "${launcher[@]}" &&
+  mkdir -p build
+  step "building; $log tells how far it is"
+  on_stage bash -c "cmake --preset release $launcher &&
     cmake --build --preset release --target \
-      breakwaterd breakwater-enforcer breakwater breakwater-wave; } \
+      breakwaterd breakwater-enforcer breakwater breakwater-wave" \
     >"$log" 2>&1 || { tail -n 30 "$log" >&2; return 1; }
-  rm -f "$log"
 }
 
 prepare() {

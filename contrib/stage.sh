@@ -35,8 +35,8 @@ on_stage() {
 
 stage_abort() {
   trap '' INT TERM HUP
-  kill -KILL "$1" 2>/dev/null
-  wait "$1" 2>/dev/null
+  kill -KILL "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
   say
   say "stopped; nothing is left running."
   exit 130
@@ -306,16 +306,22 @@ stage_dropped_packets() {
     awk '$3 == "DROP" {packets += $1} END {print packets + 0}'
 }
 
-# Processor time of daemon and enforcer so far, in milliseconds.
+# Processor time so far of the daemon and of the enforcer, in milliseconds.
 stage_cpu() {
-  local pid stat rest ticks=0
+  local pid stat name rest daemon=0 enforcer=0
   for pid in $(<"/proc/$stage_breakwater/task/$stage_breakwater/children"); do
     stat=$(<"/proc/$pid/stat")
-    # The name, in parentheses, may hold anything.
+    # Name, in parentheses, state ...; the 14th and 15th word are its ticks.
+    name=${stat#*(} name=${name%)*}
     read -ra rest <<<"${stat##*) }"
-    ticks=$((ticks + rest[11] + rest[12]))
+    if [[ $name == breakwaterd ]]; then
+      daemon=$((rest[11] + rest[12]))
+    else
+      enforcer=$((rest[11] + rest[12]))
+    fi
   done
-  echo $((ticks * 1000 / $(getconf CLK_TCK)))
+  local tick=$((1000 / $(getconf CLK_TCK)))
+  echo $((daemon * tick)) $((enforcer * tick))
 }
 
 # stage_start_wave OUT OPTION...: breakwater-wave from the world, told in OUT.

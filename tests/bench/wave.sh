@@ -35,18 +35,25 @@ play() {
     read -r held waiting < <(stage_sessions)
     ((peak_smtpd >= smtpd)) || peak_smtpd=$smtpd
     ((peak_waiting >= waiting)) || peak_waiting=$waiting
-    say "$(tail -n 1 "$out" | cut -c 1-60) smtpd $smtpd held $held" \
-      "waiting $waiting"
+    show_progress "$(tail -n 1 "$out")"
   done
   wait "$stage_wave"
   summary=$(tail -n 1 "$out")
+}
+
+# To stderr, beside the table.
+show_progress() {
+  [[ $1 == *interval* ]] || return 0
+  printf '%4.0f s  smtpd %3d  sessions %3d + %3d waiting  honest p99 %7.1f ms\n' \
+    "$(json_value "$1" second)" "$smtpd" "$held" "$waiting" \
+    "$(json_value "$1" honest_delay_p99_ms)" >&2
 }
 
 milliseconds() { printf '%s ms' "$(json_value "$2" "$1")"; }
 row() { printf '%-44s %s\n' "$@"; }
 
 show() {
-  local wave=$1 quiet=$2 cpu=$3 banned begun closed
+  local wave=$1 quiet=$2 daemon=$3 enforcer=$4 banned begun closed
   begun=$(json_value "$wave" zombies_begun)
   closed=$(($(json_value "$wave" zombies_closed) + \
     $(json_value "$wave" zombies_reset)))
@@ -74,14 +81,14 @@ show() {
     "$(milliseconds honest_delay_p50_ms "$quiet")  $(
       milliseconds honest_delay_p99_ms "$quiet")  $(
       milliseconds honest_delay_max_ms "$quiet")"
-  row "processor time of daemon and enforcer, a client" \
-    "$(awk -v ms="$cpu" -v n="$begun" 'BEGIN {printf "%.0f us", ms * 1000 / n}')"
+  row "processor time a client, daemon + enforcer" \
+    "$((daemon * 1000 / begun)) + $((enforcer * 1000 / begun)) us"
   row "smtpd at the peak, of $SLOTS" "$peak_smtpd"
   row "connections waiting for one at the peak" "$peak_waiting"
 }
 
 main_on_stage() {
-  local quiet before cpu
+  local quiet before after
   stage_open
   stage_new_root
   stage_start_dns "${LIST_DELAYS[@]}"
@@ -89,10 +96,10 @@ main_on_stage() {
   stage_start_breakwater </dev/null
   play quiet --time "$QUIET"
   quiet=$summary
-  before=$(stage_cpu)
+  read -ra before < <(stage_cpu)
   play wave --arrivals "$RATE" --sit 30 --time "$TIME"
-  cpu=$(($(stage_cpu) - before))
-  show "$summary" "$quiet" "$cpu"
+  read -ra after < <(stage_cpu)
+  show "$summary" "$quiet" $((after[0] - before[0])) $((after[1] - before[1]))
 }
 
 if [[ ${BREAKWATER_ON_STAGE:-} ]]; then
