@@ -306,22 +306,27 @@ stage_dropped_packets() {
     awk '$3 == "DROP" {packets += $1} END {print packets + 0}'
 }
 
-# Processor time so far of the daemon and of the enforcer, in milliseconds.
-stage_cpu() {
-  local pid stat name rest daemon=0 enforcer=0
+# The pids of the daemon and of the enforcer: what a breakwaterd that was started
+# as root starts.
+stage_parts() {
+  local pid name daemon='' enforcer=''
   for pid in $(<"/proc/$stage_breakwater/task/$stage_breakwater/children"); do
-    stat=$(<"/proc/$pid/stat")
-    # Name, in parentheses, state ...; the 14th and 15th word are its ticks.
-    name=${stat#*(} name=${name%)*}
-    read -ra rest <<<"${stat##*) }"
-    if [[ $name == breakwaterd ]]; then
-      daemon=$((rest[11] + rest[12]))
-    else
-      enforcer=$((rest[11] + rest[12]))
-    fi
+    name=$(<"/proc/$pid/comm")
+    if [[ $name == breakwaterd ]]; then daemon=$pid; else enforcer=$pid; fi
   done
-  local tick=$((1000 / $(getconf CLK_TCK)))
-  echo $((daemon * tick)) $((enforcer * tick))
+  echo "$daemon" "$enforcer"
+}
+
+# Their processor time so far, in milliseconds: the 14th and 15th word.
+stage_cpu() {
+  local pid stat words
+  for pid in $(stage_parts); do
+    # The second word, a name in parentheses, may hold blanks.
+    stat=$(<"/proc/$pid/stat")
+    read -ra words <<<"${stat##*) }"
+    printf '%d ' $(((words[11] + words[12]) * 1000 / $(getconf CLK_TCK)))
+  done
+  echo
 }
 
 # stage_start_wave OUT OPTION...: breakwater-wave from the world, told in OUT.
