@@ -59,13 +59,14 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> EnforcerServer::Make(
   const absl::StatusOr<bool> read = server->parts_.hosts.Refresh(Clock::now());
   if (!read.ok()) return read.status();
   server->protection_.SetDerived(server->parts_.hosts.networks());
-  server->RemoveProtected();
+  server->ProtectionChanged();
   return server;
 }
 
 EnforcerServer::EnforcerServer(Parts parts, const Config& config,
                                FileDescriptor wake)
     : parts_(std::move(parts)),
+      sets_(std::move(parts_.sets), errors_),
       wake_(std::move(wake)),
       bucket_(config.enforcer.bans_per_second, config.enforcer.ban_burst,
               Clock::now()) {
@@ -125,7 +126,7 @@ void EnforcerServer::Wait(Instant until) {
 void EnforcerServer::Tick(Instant now) {
   next_tick_ = now + kTick;
   RefreshHosts(now);
-  CheckSets();
+  sets_.Check();
   if (!daemon_) return;
   if (!greeted_ && now > connected_ + kPatience) {
     return CloseDaemon(Severity::kWarning, "it says no hello");
@@ -134,6 +135,7 @@ void EnforcerServer::Tick(Instant now) {
   if (blocked && now > *blocked + kPatience) {
     return CloseDaemon(Severity::kWarning, "it does not read");
   }
+  SayNews();
   SayCounters(/*all=*/false);
   Send();
 }
@@ -158,9 +160,7 @@ void EnforcerServer::TakeRules(const Config& config) {
     ReaperOptions options = ReaperOptionsOf(config.ban_ports);
     parts_.reaper->SetPorts(std::move(options.covers), options.only_port);
   }
-  RemoveProtected();
-  SayProtected();
-  Send();
+  ProtectionChanged();
 }
 
 // ---- The daemon -------------------------------------------------------------
@@ -195,11 +195,9 @@ bool EnforcerServer::DaemonIsAlive() const {
 
 void EnforcerServer::Greet() {
   greeted_ = false;
-  daemon_->Queue({.kind = RecordKind::kHello, .number = kProtocolVersion});
+  Say({.kind = RecordKind::kHello, .number = kProtocolVersion});
   SayProtected();
-  if (std::exchange(sets_made_, false)) {
-    daemon_->Queue({.kind = RecordKind::kSetsMade});
-  }
+  SayNews();
   SayCounters(/*all=*/true);
   Send();
 }
@@ -232,7 +230,10 @@ absl::Status EnforcerServer::Handle(const std::vector<Record>& records) {
   }
   if (reload_wanted_) LoadAgain();
   if (has_orders) Apply(batch, records.back().serial);
-  if (list_wanted_) StartListing();
+  if (list_wanted_ && daemon_) {
+    listing_ = sets_.List();
+    is_listing_ = true;
+  }
   Send();
   return absl::OkStatus();
 }
@@ -273,6 +274,10 @@ absl::Status EnforcerServer::Sort(const Record& record, OrderBatch& batch) {
           absl::StrCat("a record of kind ", static_cast<int>(record.kind),
                        " is not for a daemon to send"));
   }
+}
+
+void EnforcerServer::Say(const Record& record) {
+  if (daemon_) daemon_->Queue(record);
 }
 
 void EnforcerServer::Send() {
@@ -316,18 +321,14 @@ void EnforcerServer::SortConnection(const Record& record, OrderBatch& batch) {
 
 void EnforcerServer::Apply(OrderBatch& batch, uint32_t serial) {
   const std::vector<Network> removes = batch.Removes();
-  if (!removes.empty()) {
-    const std::vector<ElementFailure> failures = parts_.sets->Remove(removes);
-    Count(EnforcerCounter::kRemoved) += removes.size() - failures.size();
-    for (const ElementFailure& failure : failures) {
-      // What is in no set is out.
-      if (absl::IsNotFound(failure.status)) continue;
-      RefuseFailed(serial, removes[failure.index], failure.status);
-    }
+  const std::vector<ElementFailure> stuck = sets_.Remove(removes);
+  Count(EnforcerCounter::kRemoved) += removes.size() - stuck.size();
+  for (const ElementFailure& failure : stuck) {
+    RefuseFailed(serial, removes[failure.index], failure.status);
   }
   const std::vector<TimedNetwork> adds = batch.Adds();
   std::vector<bool> failed(adds.size());
-  for (const ElementFailure& failure : Add(adds)) {
+  for (const ElementFailure& failure : sets_.Add(adds)) {
     failed[failure.index] = true;
     RefuseFailed(serial, adds[failure.index].network, failure.status);
   }
@@ -336,33 +337,20 @@ void EnforcerServer::Apply(OrderBatch& batch, uint32_t serial) {
     if (!failed[i]) batch.work().sweep.push_back(adds[i].network);
   }
   Count(EnforcerCounter::kAdded) += batch.work().sweep.size();
-  daemon_->Queue({.kind = RecordKind::kApplied, .serial = serial});
+  SayNews();
+  Say({.kind = RecordKind::kApplied, .serial = serial});
   // Before the reaper, which is in no hurry.
   Send();
   if (parts_.reaper != nullptr) parts_.reaper->Add(batch.work());
 }
 
-std::vector<ElementFailure> EnforcerServer::Add(
-    const std::vector<TimedNetwork>& elements) {
-  if (elements.empty()) return {};
-  std::vector<ElementFailure> failures = parts_.sets->Add(elements);
-  const bool vanished =
-      std::ranges::any_of(failures, [](const ElementFailure& failure) {
-        return absl::IsNotFound(failure.status);
-      });
-  if (vanished && CheckSets()) failures = parts_.sets->Add(elements);
-  return failures;
-}
-
 void EnforcerServer::Refuse(uint32_t serial, const Network& network,
                             Refusal why) {
   ++Count(EnforcerCounter::kRefused);
-  if (daemon_) {
-    daemon_->Queue({.kind = RecordKind::kRefused,
-                    .detail = static_cast<uint8_t>(why),
-                    .serial = serial,
-                    .network = network});
-  }
+  Say({.kind = RecordKind::kRefused,
+       .detail = static_cast<uint8_t>(why),
+       .serial = serial,
+       .network = network});
   if (const auto held_back = refusals_.Admit()) {
     Log(Severity::kWarning, "refused")
         .Add("network", network.ToString())
@@ -374,125 +362,70 @@ void EnforcerServer::Refuse(uint32_t serial, const Network& network,
 void EnforcerServer::RefuseFailed(uint32_t serial, const Network& network,
                                   const absl::Status& why) {
   const bool full = absl::IsResourceExhausted(why);
-  ++Count(EnforcerCounter::kKernelErrors);
-  if (const auto held_back = kernel_errors_.Admit()) {
-    Log(Severity::kError, "kernel-error")
-        .Add("why", std::string(why.message()))
-        .Add("held_back", *held_back);
-  }
   Refuse(serial, network, full ? Refusal::kSetFull : Refusal::kKernel);
 }
 
 // ---- What the daemon is told ------------------------------------------------
 
-// Makes what is missing; whether all sets are there.
-bool EnforcerServer::CheckSets() {
-  const absl::StatusOr<int> made = parts_.sets->MakeMissing();
-  if (!made.ok()) {
-    ++Count(EnforcerCounter::kKernelErrors);
-    if (const auto held_back = kernel_errors_.Admit()) {
-      Log(Severity::kError, "kernel-error")
-          .Add("why", std::string(made.status().message()))
-          .Add("held_back", *held_back);
-    }
-    return false;
-  }
-  if (*made == 0) return true;
-  ++Count(EnforcerCounter::kSetsMade);
-  Log(Severity::kWarning, "sets-made").Add("count", *made);
-  if (daemon_) {
-    daemon_->Queue({.kind = RecordKind::kSetsMade});
-  } else {
-    sets_made_ = true;
-  }
-  return true;
-}
-
-void EnforcerServer::StartListing() {
-  absl::StatusOr<std::vector<TimedNetwork>> elements = parts_.sets->List();
-  if (!elements.ok()) {
-    ++Count(EnforcerCounter::kKernelErrors);
-    Log(Severity::kError, "kernel-error")
-        .Add("why", std::string(elements.status().message()));
-    elements = std::vector<TimedNetwork>{};
-  }
-  listing_ = *std::move(elements);
-  is_listing_ = true;
-}
-
 void EnforcerServer::ContinueListing() {
   for (size_t i = 0; i < kMostRecords && !listing_.empty(); ++i) {
-    daemon_->Queue({.kind = RecordKind::kEntry,
-                    .network = listing_.back().network,
-                    .seconds = listing_.back().seconds});
+    Say({.kind = RecordKind::kEntry,
+         .network = listing_.back().network,
+         .seconds = listing_.back().seconds});
     listing_.pop_back();
   }
   if (!listing_.empty()) return;
-  daemon_->Queue({.kind = RecordKind::kEntriesEnd});
+  Say({.kind = RecordKind::kEntriesEnd});
   is_listing_ = false;
   listing_ = {};
 }
 
 void EnforcerServer::RefreshHosts(Instant now) {
   const absl::StatusOr<bool> changed = parts_.hosts.Refresh(now);
-  if (!changed.ok()) {
-    ++Count(EnforcerCounter::kKernelErrors);
-    if (const auto held_back = kernel_errors_.Admit()) {
-      Log(Severity::kError, "kernel-error")
-          .Add("why", std::string(changed.status().message()))
-          .Add("held_back", *held_back);
-    }
-    return;
-  }
+  if (!changed.ok()) return errors_.Report(changed.status());
   if (!*changed) return;
   protection_.SetDerived(parts_.hosts.networks());
-  RemoveProtected();
+  ProtectionChanged();
+}
+
+// An address that has become protected does not stay in a set.
+void EnforcerServer::ProtectionChanged() {
+  sets_.RemoveProtected(protection_);
   SayProtected();
   Send();
 }
 
 void EnforcerServer::SayProtected() {
-  if (!daemon_) return;
   for (const auto& [network, source] : protection_.List()) {
-    daemon_->Queue({.kind = RecordKind::kProtected,
-                    .detail = static_cast<uint8_t>(source),
-                    .network = network});
+    Say({.kind = RecordKind::kProtected,
+         .detail = static_cast<uint8_t>(source),
+         .network = network});
   }
-  daemon_->Queue({.kind = RecordKind::kProtectedEnd});
+  Say({.kind = RecordKind::kProtectedEnd});
+}
+
+void EnforcerServer::SayNews() {
+  if (daemon_ && sets_.TakeNews()) {
+    Say({.kind = RecordKind::kSetsMade});
+  }
 }
 
 void EnforcerServer::SayCounters(bool all) {
-  std::array<uint64_t, kCounters> now = counts_;
+  Count(EnforcerCounter::kSetsMade) = sets_.times_made();
+  Count(EnforcerCounter::kKernelErrors) = errors_.count();
   if (parts_.reaper != nullptr) {
     const Reaper::Counts& reaper = parts_.reaper->counts();
-    now[static_cast<size_t>(EnforcerCounter::kDestroyed)] = reaper.destroyed;
-    now[static_cast<size_t>(EnforcerCounter::kDumps)] = reaper.dumps;
-    now[static_cast<size_t>(EnforcerCounter::kKernelErrors)] += reaper.errors;
+    Count(EnforcerCounter::kDestroyed) = reaper.destroyed;
+    Count(EnforcerCounter::kDumps) = reaper.dumps;
+    Count(EnforcerCounter::kKernelErrors) += reaper.errors;
   }
   for (size_t i = 1; i < kCounters; ++i) {
-    if (!all && now[i] == said_[i]) continue;
-    daemon_->Queue({.kind = RecordKind::kCounter,
-                    .detail = static_cast<uint8_t>(i),
-                    .number = now[i]});
+    if (!all && counts_[i] == said_[i]) continue;
+    Say({.kind = RecordKind::kCounter,
+         .detail = static_cast<uint8_t>(i),
+         .number = counts_[i]});
   }
-  said_ = now;
-}
-
-// An address that has become protected does not stay in a set.
-void EnforcerServer::RemoveProtected() {
-  const absl::StatusOr<std::vector<TimedNetwork>> elements =
-      parts_.sets->List();
-  if (!elements.ok()) return;
-  std::vector<Network> removes;
-  for (const TimedNetwork& element : *elements) {
-    if (protection_.Holds(element.network)) removes.push_back(element.network);
-  }
-  if (removes.empty()) return;
-  for (const Network& network : removes) {
-    Log(Severity::kWarning, "unbanned-protected")
-        .Add("network", network.ToString());
-  }
-  parts_.sets->Remove(removes);
+  said_ = counts_;
 }
 
 }  // namespace breakwater

@@ -13,8 +13,10 @@
 #include "daemon/enforcer_channel.h"
 #include "daemon/file_descriptor.h"
 #include "daemon/host_networks.h"
+#include "daemon/kernel_errors.h"
 #include "daemon/order_batch.h"
 #include "daemon/protection.h"
+#include "daemon/set_keeper.h"
 #include "daemon/token_bucket.h"
 #include "firewall/ban_sets.h"
 #include "reaper/reaper.h"
@@ -71,6 +73,8 @@ class EnforcerServer {
   void ReadPackets();
   absl::Status Handle(const std::vector<Record>& records);
   absl::Status Sort(const Record& record, OrderBatch& batch);
+  // Both do nothing when there is no daemon; Send may find that it has gone.
+  void Say(const Record& record);
   void Send();
   void CloseDaemon(Severity severity, absl::string_view why);
   bool DaemonIsAlive() const;
@@ -79,24 +83,24 @@ class EnforcerServer {
   void SortBan(const Record& record, OrderBatch& batch);
   void SortConnection(const Record& record, OrderBatch& batch);
   void Apply(OrderBatch& batch, uint32_t serial);
-  std::vector<ElementFailure> Add(const std::vector<TimedNetwork>& elements);
   void Refuse(uint32_t serial, const Network& network, Refusal why);
   void RefuseFailed(uint32_t serial, const Network& network,
                     const absl::Status& why);
 
   // What the daemon is told.
-  bool CheckSets();
-  void StartListing();
   void ContinueListing();
   void RefreshHosts(Instant now);
+  void ProtectionChanged();
   void SayProtected();
+  void SayNews();
   void SayCounters(bool all);
   uint64_t& Count(EnforcerCounter counter) {
     return counts_[static_cast<size_t>(counter)];
   }
-  void RemoveProtected();
 
-  Parts parts_;
+  Parts parts_;  // but the sets
+  KernelErrors errors_;
+  SetKeeper sets_;
   FileDescriptor wake_;  // an eventfd, written by Stop and Reload
   std::atomic<bool> stop_ = false;
   std::atomic<bool> reload_ = false;
@@ -119,7 +123,6 @@ class EnforcerServer {
   std::array<uint64_t, kCounters> said_{};
   Instant next_tick_;
   LogLimit refusals_{10, std::chrono::seconds(10)};
-  LogLimit kernel_errors_{10, std::chrono::seconds(10)};
   LogLimit strangers_{10, std::chrono::seconds(10)};
 };
 
