@@ -78,8 +78,7 @@ std::string EnforcerLine(const json& enforcer) {
   absl::StrAppend(&line, " for ", RoughTime(Number(enforcer, "seconds")),
                   ", since ", Text(enforcer, "since"));
   for (const auto& [name, count] : Member(enforcer, "counters").items()) {
-    absl::StrAppend(&line, name == "" ? "" : ", ", Printable(name), " ",
-                    Text(count));
+    absl::StrAppend(&line, ", ", Printable(name), " ", Text(count));
   }
   const std::string trouble = Text(enforcer, "trouble");
   if (!trouble.empty()) absl::StrAppend(&line, "\n", trouble);
@@ -125,7 +124,7 @@ std::vector<std::string> BanRow(const json& ban) {
           Text(ban, "reason")};
 }
 
-std::string BanTable(std::vector<std::vector<std::string>> rows) {
+std::string BanTable(const std::vector<std::vector<std::string>>& rows) {
   return Table(
       {"network", "left>", "until", "origin", "times>", "id", "reason"}, rows);
 }
@@ -135,7 +134,7 @@ std::string ShowBans(const json& answer) {
   for (const json& ban : Member(answer, "bans")) rows.push_back(BanRow(ban));
   if (rows.empty()) return "nobody is banned\n";
   const size_t shown = rows.size();
-  std::string out = BanTable(std::move(rows));
+  std::string out = BanTable(rows);
   if (Number(answer, "total") > static_cast<int64_t>(shown)) {
     absl::StrAppend(&out, shown, " of ", Text(answer, "total"),
                     " bans, those that end soonest; --limit shows more\n");

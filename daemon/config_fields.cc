@@ -11,34 +11,11 @@
 #include "core/duration.h"
 #include "core/reply.h"
 #include "core/text.h"
+#include "daemon/config_nodes.h"
 #include "daemon/config_values.h"
 
 namespace breakwater {
 namespace {
-
-std::string TypeName(const toml::node& node) {
-  switch (node.type()) {
-    case toml::node_type::table:
-      return "a table";
-    case toml::node_type::array:
-      return "a list";
-    case toml::node_type::string:
-      return "a text";
-    case toml::node_type::integer:
-      return "a number";
-    case toml::node_type::floating_point:
-      return "a number with a point";
-    case toml::node_type::boolean:
-      return "a truth value";
-    default:
-      return "a date or time";
-  }
-}
-
-absl::Status WrongType(const toml::node& node, const char* right) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("is ", TypeName(node), "; write ", right));
-}
 
 // As TOML wants it, so that what is shown can be read again.
 std::string Quoted(std::string_view text) {
@@ -54,9 +31,6 @@ std::string Quoted(std::string_view text) {
   return result + "\"";
 }
 
-// A parser takes a node and gives a T or says what is wrong with it.
-template <typename T>
-using Parser = std::function<absl::StatusOr<T>(const toml::node&)>;
 template <typename T>
 using Shower = std::function<std::string(const T&)>;
 
@@ -124,12 +98,6 @@ Field List(std::vector<T>& slot, Parser<T> parse, const char* right,
       .show = [&slot, show] { return ShowList(slot, show); }};
 }
 
-absl::StatusOr<std::string> ParseText(const toml::node& node) {
-  const auto* text = node.as_string();
-  if (text == nullptr) return WrongType(node, "a text in double quotes");
-  return text->get();
-}
-
 Parser<std::string> CheckedText(TextCheck check) {
   return [check](const toml::node& node) -> absl::StatusOr<std::string> {
     absl::StatusOr<std::string> text = ParseText(node);
@@ -137,64 +105,6 @@ Parser<std::string> CheckedText(TextCheck check) {
     if (const absl::Status status = check(*text); !status.ok()) return status;
     return text;
   };
-}
-
-// A parser of nodes from one of texts.
-template <typename T>
-Parser<T> FromText(absl::StatusOr<T> (*parse)(std::string_view)) {
-  return [parse](const toml::node& node) -> absl::StatusOr<T> {
-    const absl::StatusOr<std::string> text = ParseText(node);
-    if (!text.ok()) return text.status();
-    return parse(*text);
-  };
-}
-
-Parser<int64_t> Number(int64_t least, int64_t most) {
-  return [least, most](const toml::node& node) -> absl::StatusOr<int64_t> {
-    const auto* number = node.as_integer();
-    if (number == nullptr) return WrongType(node, "a whole number, unquoted");
-    if (number->get() < least || number->get() > most) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          number->get(), " is out of range; write ", least, " to ", most));
-    }
-    return number->get();
-  };
-}
-
-absl::StatusOr<uint16_t> ParsePort(const toml::node& node) {
-  const absl::StatusOr<int64_t> port = Number(1, 65'535)(node);
-  if (!port.ok()) return port.status();
-  return static_cast<uint16_t>(*port);
-}
-
-Parser<Duration> Length(Duration least, Duration most) {
-  return [least, most](const toml::node& node) -> absl::StatusOr<Duration> {
-    if (!node.is_string()) {
-      return WrongType(node, "a length of time with its unit, as in \"10m\"");
-    }
-    const absl::StatusOr<Duration> length = FromText(ParseDuration)(node);
-    if (!length.ok() || (*length >= least && *length <= most)) return length;
-    return absl::InvalidArgumentError(
-        absl::StrCat(FormatDuration(*length), " is out of range; write ",
-                     FormatDuration(least), " to ", FormatDuration(most)));
-  };
-}
-
-absl::StatusOr<bool> ParseFlag(const toml::node& node) {
-  const auto* flag = node.as_boolean();
-  if (flag == nullptr) return WrongType(node, "true or false, unquoted");
-  return flag->get();
-}
-
-absl::StatusOr<int64_t> ParseReplyCode(const toml::node& node) {
-  const auto* code = node.as_integer();
-  if (code == nullptr) return WrongType(node, "a reply code like 521");
-  const int64_t value = std::clamp<int64_t>(code->get(), -1, 1'000'000);
-  if (const absl::Status status = CheckReplyCode(static_cast<int>(value));
-      !status.ok()) {
-    return status;
-  }
-  return value;
 }
 
 template <typename Integer>
@@ -219,33 +129,6 @@ std::string ShowNothing(const std::optional<T>&) {
 
 }  // namespace
 
-void Complaints::Add(const toml::source_region& where, std::string_view key,
-                     std::string_view message) {
-  std::string text =
-      absl::StrCat(path_, ":", where.begin.line, ":", where.begin.column, ": ");
-  if (!key.empty()) text.append(key).append(": ");
-  text.append(message);
-  lines_.push_back(
-      {.line = where.begin.line, .column = where.begin.column, .text = text});
-}
-
-void Complaints::Add(const toml::source_region& where, std::string_view key,
-                     const absl::Status& status) {
-  const absl::string_view message = status.message();
-  Add(where, key, std::string_view(message.data(), message.size()));
-}
-
-absl::Status Complaints::ToStatus() const {
-  if (lines_.empty()) return absl::OkStatus();
-  std::vector<Line> sorted = lines_;
-  std::ranges::stable_sort(sorted, {}, [](const Line& line) {
-    return std::pair(line.line, line.column);
-  });
-  return absl::InvalidArgumentError(absl::StrJoin(
-      sorted, "\n",
-      [](std::string* out, const Line& line) { out->append(line.text); }));
-}
-
 Field TextField(std::string& slot, TextCheck check) {
   return Scalar<std::string, std::string>(
       slot, CheckedText(check),
@@ -258,9 +141,9 @@ Field TextsField(std::vector<std::string>& slot, TextCheck check) {
       [](const std::string& text) { return Quoted(text); });
 }
 
-Field ChoiceField(std::vector<std::string> words,
-                  std::function<void(size_t)> set,
-                  std::function<size_t()> get) {
+Field ChoiceField(const std::vector<std::string>& words,
+                  const std::function<void(size_t)>& set,
+                  const std::function<size_t()>& get) {
   const auto read = [words, set](const toml::node& node, std::string_view key,
                                  Complaints& complaints) {
     const std::string right =
@@ -369,9 +252,8 @@ Field DnsServersField(std::vector<DnsServer>& slot) {
       slot, FromText(ParseDnsServer),
       "a list of addresses, as in [\"127.0.0.1\"]",
       [](const DnsServer& server) { return Quoted(FormatDnsServer(server)); });
-  field.read = [&slot, read = field.read](const toml::node& node,
-                                          std::string_view key,
-                                          Complaints& complaints) {
+  field.read = [read = field.read](const toml::node& node, std::string_view key,
+                                   Complaints& complaints) {
     read(node, key, complaints);
     if (node.as_array() != nullptr && node.as_array()->empty()) {
       complaints.Add(node.source(), key,

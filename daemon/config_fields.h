@@ -13,35 +13,10 @@
 #include "core/address.h"
 #include "core/dns_options.h"
 #include "core/zone.h"
+#include "daemon/complaints.h"
 #include "daemon/config.h"
 
 namespace breakwater {
-
-// What is wrong in a file, all of it: one line for each thing, in the order of
-// the file.
-class Complaints {
- public:
-  explicit Complaints(std::string_view path) : path_(path) {}
-
-  // `message` says what is wrong and what would be right. Without a key the
-  // line is about the file as such.
-  void Add(const toml::source_region& where, std::string_view key,
-           std::string_view message);
-  void Add(const toml::source_region& where, std::string_view key,
-           const absl::Status& status);
-  bool empty() const { return lines_.empty(); }
-  // "FILE:LINE:COLUMN: key: message", the lines joined by newlines.
-  absl::Status ToStatus() const;
-
- private:
-  struct Line {
-    uint32_t line;
-    uint32_t column;
-    std::string text;
-  };
-  std::string path_;
-  std::vector<Line> lines_;
-};
 
 // How one key's value gets into a Config and back into the file's notation.
 // Made by the functions below; each keeps a reference to the slot that it
@@ -57,8 +32,9 @@ using TextCheck = absl::Status (*)(std::string_view);
 Field TextField(std::string& slot, TextCheck check);
 Field TextsField(std::vector<std::string>& slot, TextCheck check);
 // One of `words`; the slot gets its index.
-Field ChoiceField(std::vector<std::string> words,
-                  std::function<void(size_t)> set, std::function<size_t()> get);
+Field ChoiceField(const std::vector<std::string>& words,
+                  const std::function<void(size_t)>& set,
+                  const std::function<size_t()>& get);
 Field FlagField(bool& slot);
 Field PermissionsField(uint32_t& slot);
 Field LengthField(Duration& slot, Duration least, Duration most);

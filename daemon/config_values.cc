@@ -125,7 +125,7 @@ absl::StatusOr<DnsServer> ParseDnsServer(std::string_view text) {
 }
 
 std::string FormatDnsServer(const DnsServer& server) {
-  const std::string address = server.address.ToString();
+  std::string address = server.address.ToString();
   if (server.port == 53) return address;
   return server.address.IsV4() ? absl::StrCat(address, ":", server.port)
                                : absl::StrCat("[", address, "]:", server.port);
