@@ -31,7 +31,7 @@ struct PolicyConfig {
 
 // Ports on which a ban holds.
 struct BanPorts {
-  bool all = false;              // but 465 and 587, unless listed
+  bool all = false;  // but 465 and 587, unless listed
   std::vector<uint16_t> listed = {25};
   bool Covers(uint16_t port) const;
 };
