@@ -27,12 +27,12 @@ ROW_EVERY=3
 # ---- How it looks -------------------------------------------------------------
 
 choose_style() {
-  bold='' dim='' red='' green='' off='' full='#' part='.' line='|'
+  bold='' dim='' red='' green='' off='' full='#' part='.' line='|' dash='-' cross='+'
   [[ -t 1 && ${TERM:-dumb} != dumb && ! ${NO_COLOR:-} ]] || return 0
   bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' off=$'\e[0m'
   # Bytes of a terminal that does not know them would be a mess.
   if [[ $(locale charmap 2>/dev/null) == UTF-8 ]]; then
-    full='█' part='░' line='│'
+    full='█' part='░' line='│' dash='─' cross='┼'
   fi
 }
 
@@ -61,10 +61,11 @@ cell() {
 }
 
 table_head() {
-  local titles="  time " rule="-------" title
+  local titles="  time " rule title
+  rule=$(repeat "$dash" 7)
   for title in "$@"; do
     titles+=$(printf ' %s %-20s open  mail  ' "$line" "$title")
-    rule+=-+----------------------------------
+    rule+=$dash$cross$(repeat "$dash" 34)
   done
   printf '%s%s\n%s%s\n' "$dim" "$titles" "$rule" "$off"
 }
@@ -243,6 +244,7 @@ main_on_stage() {
   step "6 honest senders: $MAILS mails a second, together"
   step "the DNS list answers after $LIST_DELAY ms"
   step "bars: one mark for 5 open sessions; $full in a slot, $part waiting for one"
+  step "mail: honest ones, delivered/sent"
   stage_open
   stage_query_log=yes
   play_without

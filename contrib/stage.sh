@@ -258,7 +258,16 @@ stage_start_breakwater() {
   wait_for "Breakwater" grep -q event=enforcer-connected \
     "$STAGE/breakwater.log" ||
     { cat "$STAGE/breakwater.log" >&2; return 1; }
-  in_mta iptables-restore --noflush <"$STAGE_ETC/iptables/breakwater.v4"
+  stage_load_rules
+}
+
+# A kernel may have only one of the two ways.
+stage_load_rules() {
+  local rules=$STAGE_ETC/iptables/breakwater.v4
+  for stage_iptables in iptables-nft iptables-legacy; do
+    in_mta "$stage_iptables-restore" --noflush <"$rules" 2>/dev/null && return
+  done
+  in_mta iptables-restore --noflush <"$rules"
 }
 
 stage_config() {
@@ -302,7 +311,7 @@ END
 
 # Packets and bytes come before a rule's target.
 stage_dropped_packets() {
-  in_mta iptables -t raw -vnxL |
+  in_mta "$stage_iptables" -t raw -vnxL |
     awk '$3 == "DROP" {packets += $1} END {print packets + 0}'
 }
 

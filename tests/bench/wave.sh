@@ -3,7 +3,9 @@
 # address, through Postfix's policy door with 300 slots, the DNS list 30 to 60 ms
 # away, and honest mail beside them. As root, after a release build.
 #
-#   tests/bench/wave.sh [CLIENTS-PER-SECOND [SECONDS]]
+#   tests/bench/wave.sh [CLIENTS-PER-SECOND [SECONDS [LIST-DELAY-MS...]]]
+#
+# With a rate of 50 and a delay of 0 it tells what a single client meets.
 #
 # The figures are those of a wave that is under way. How honest mail fares in
 # its first seconds, while Postfix starts its processes one by one, is told too.
@@ -25,7 +27,8 @@ QUIET=10   # seconds before, without a wave, to compare with
 ONSET=5    # seconds in which Postfix starts its processes
 SLOTS=300
 MAILS=20 # per second
-LIST_DELAYS=(30 40 50 60)
+LIST_DELAYS=("${@:3}")
+((${#LIST_DELAYS[@]})) || LIST_DELAYS=(30 40 50 60)
 
 # The summary and the peaks of one run of the wave: play NAME OPTION...
 play() {
@@ -137,6 +140,8 @@ if [[ ${BREAKWATER_ON_STAGE:-} ]]; then
   main_on_stage
 else
   ((EUID == 0)) || die "wave.sh makes namespaces and mounts: run it as root"
+  [[ -x $STAGE_BIN/breakwaterd && -x $STAGE_BIN/breakwater-wave ]] ||
+    die "nothing in $STAGE_BIN: cmake --preset release && cmake --build --preset release"
   make_mta_root
   on_stage bash tests/bench/wave.sh "$@"
 fi
