@@ -19,7 +19,7 @@ using testing::Field;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr milliseconds kSoon(600);
+constexpr milliseconds kSoon(2000);
 constexpr milliseconds kNotYet(400);
 
 Record Ban(const std::string& client, uint32_t seconds = 600) {

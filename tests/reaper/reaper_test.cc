@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kSoon(600);
+constexpr milliseconds kSoon(2000);
 constexpr milliseconds kNotYet(300);
 
 // Real sockets in a network namespace of the test's own.
@@ -34,6 +34,13 @@ class ReaperTest : public testing::Test {
   static Network Of(const char* client) {
     return Network::OfClient(*IpAddress::Parse(client));
   }
+  // The count follows the reset by a moment.
+  bool HasDestroyed(uint64_t count) {
+    for (int i = 0; i < 200 && reaper_->counts().destroyed < count; ++i) {
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    return reaper_->counts().destroyed == count;
+  }
   bool ListenerLives() { return Connect("127.0.0.99").server.get() >= 0; }
 
   NetNamespace namespace_;
@@ -46,7 +53,7 @@ TEST_F(ReaperTest, AKnownSessionIsDestroyedAtOnce) {
   reaper_->Add({.destroy = {session.connection}});
   EXPECT_TRUE(session.client.IsReset(kSoon));
   EXPECT_TRUE(session.server.IsReset(kSoon));
-  EXPECT_EQ(reaper_->counts().destroyed, 1U);
+  EXPECT_TRUE(HasDestroyed(1));
 }
 
 TEST_F(ReaperTest, ASweepFindsTheSessionsThatNobodyKnew) {
@@ -125,7 +132,7 @@ TEST_F(ReaperTest, TheClientHasItsReplyBeforeTheSessionEnds) {
   session.server.Say("521 5.7.1 no\r\n");
   EXPECT_EQ(session.client.Hear(kSoon), "521 5.7.1 no\r\n");
   EXPECT_TRUE(session.client.IsReset(kSoon));
-  EXPECT_EQ(reaper_->counts().destroyed, 1U);
+  EXPECT_TRUE(HasDestroyed(1));
 }
 
 TEST_F(ReaperTest, AReplyThatWasAlreadySentIsNotWaitedForToTheLimit) {
@@ -135,7 +142,7 @@ TEST_F(ReaperTest, AReplyThatWasAlreadySentIsNotWaitedForToTheLimit) {
   std::this_thread::sleep_for(milliseconds(50));
   session.server.Say("521 5.7.1 no\r\n");
   reaper_->Add({.end_after_reply = {session.connection}});
-  EXPECT_TRUE(session.client.IsReset(kSoon));
+  EXPECT_TRUE(session.client.IsReset(milliseconds(800)));
 }
 
 TEST_F(ReaperTest, WithoutAReplyTheSessionEndsAtTheLimit) {
@@ -145,7 +152,7 @@ TEST_F(ReaperTest, WithoutAReplyTheSessionEndsAtTheLimit) {
   const auto begin = Clock::now();
   EXPECT_TRUE(session.client.IsReset(milliseconds(2000)));
   EXPECT_GE(Clock::now() - begin, milliseconds(200));
-  EXPECT_LE(Clock::now() - begin, milliseconds(1200));
+  EXPECT_LE(Clock::now() - begin, milliseconds(1900));
 }
 
 TEST_F(ReaperTest, AnMtaThatClosesByItselfIsLeftToDoSo) {
