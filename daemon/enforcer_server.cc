@@ -326,6 +326,8 @@ void EnforcerServer::Apply(OrderBatch& batch, uint32_t serial) {
   for (const ElementFailure& failure : stuck) {
     RefuseFailed(serial, removes[failure.index], failure.status);
   }
+  // Who is unbanned and back at once shall not meet the dump of the old ban.
+  batch.work().lifted = removes;
   const std::vector<TimedNetwork> adds = batch.Adds();
   std::vector<bool> failed(adds.size());
   for (const ElementFailure& failure : sets_.Add(adds)) {

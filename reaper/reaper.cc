@@ -65,6 +65,10 @@ void Reaper::Add(const Work& work) {
     dropped = queue_.size() + work.size() > kMostQueued;
     // What protects is never dropped: it is bounded where it is kept.
     Append(queue_.sparings, work.sparings);
+    Append(queue_.lifted, work.lifted);
+    for (const Network& network : work.lifted) {
+      std::erase(queue_.sweep, network);
+    }
     if (!dropped) {
       Append(queue_.destroy, work.destroy);
       Append(queue_.end_after_reply, work.end_after_reply);
@@ -130,6 +134,7 @@ void Reaper::Begin(const Work& work) {
   }
   for (const Connection& connection : work.destroy) DestroyKnown(connection);
 
+  for (const Network& network : work.lifted) to_sweep_.erase(network);
   if (work.sweep.empty()) return;
   if (to_sweep_.empty()) next_sweep_ = std::max(next_sweep_, now + kCollect);
   to_sweep_.insert(work.sweep.begin(), work.sweep.end());

@@ -53,13 +53,15 @@ class Reaper {
       bool spared = true;  // or is over, and forgotten
     };
     std::vector<Sparing> sparings;  // in their order, before all else
+    // Whose ban was lifted: what was to be swept before is not any more.
+    std::vector<Network> lifted;
     std::vector<Connection> destroy;
     std::vector<Connection> end_after_reply;
     std::vector<Network> sweep;  // as Network::OfClient makes them
 
     size_t size() const {
-      return sparings.size() + destroy.size() + end_after_reply.size() +
-             sweep.size();
+      return sparings.size() + lifted.size() + destroy.size() +
+             end_after_reply.size() + sweep.size();
     }
   };
   struct Counts {

@@ -97,6 +97,16 @@ TEST_F(ReaperTest, ASweepOfANetworkFindsAllItsHosts) {
   EXPECT_FALSE(other.client.IsReset(kNotYet));
 }
 
+TEST_F(ReaperTest, WhoIsUnbannedBeforeTheDumpIsNotSwept) {
+  const Session session = Connect("127.0.0.5");
+  reaper_->Add({.sweep = {Of("127.0.0.5")}});
+  reaper_->Add({.lifted = {Of("127.0.0.5")}});
+  EXPECT_FALSE(session.client.IsReset(kNotYet));
+  // And who is banned once more is.
+  reaper_->Add({.lifted = {Of("127.0.0.5")}, .sweep = {Of("127.0.0.5")}});
+  EXPECT_TRUE(session.client.IsReset(kSoon));
+}
+
 TEST_F(ReaperTest, OtherPortsAreLeftAlone) {
   const TcpSocketFd submission = ListenOn("::", 587);
   const Session session =
