@@ -156,7 +156,7 @@ std::string ShowUnban(const json& answer) {
   const json& was = Member(answer, "was");
   return absl::StrCat(Text(was, "network"), " may come in again; it was banned",
                       " by ", Text(was, "origin"), ": ", Text(was, "reason"),
-                      " [id ", Text(was, "id"), "]\n");
+                      "\n");
 }
 
 std::string ShowExplain(const json& answer) {

@@ -75,7 +75,14 @@ class TableReader {
     });
   }
 
+  // The usual slip in TOML: what stands below a heading belongs to it.
   static std::string Unknown(std::string_view name) {
+    const size_t dot = name.find('.');
+    if (dot != std::string_view::npos && IsKeyOrTable(name.substr(dot + 1))) {
+      return absl::StrCat("unknown key; ", std::string(name.substr(dot + 1)),
+                          " must stand above the first heading, or below its "
+                          "own");
+    }
     const std::optional<std::string> meant = ClosestKey(name);
     return meant ? absl::StrCat("unknown key; did you mean ", *meant, "?")
                  : "unknown key; breakwater.toml(5) lists the known ones";

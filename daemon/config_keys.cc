@@ -148,6 +148,15 @@ void AddPrograms(Config& c, std::vector<ConfigKey>& keys) {
            [&level] { return static_cast<size_t>(level); })});
 }
 
+std::vector<std::string_view> AllNames() {
+  Config config;
+  ZoneDraft zone;
+  std::vector<std::string_view> names;
+  for (const ConfigKey& key : KeysOf(config)) names.push_back(key.name);
+  for (const ConfigKey& key : ZoneKeysOf(zone)) names.push_back(key.name);
+  return names;
+}
+
 }  // namespace
 
 std::vector<ConfigKey> KeysOf(Config& config) {
@@ -184,27 +193,30 @@ std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone) {
   return keys;
 }
 
+bool IsKeyOrTable(std::string_view name) {
+  const std::string table = std::string(name) + ".";
+  return std::ranges::any_of(AllNames(), [&](std::string_view known) {
+    return known == name || known.starts_with(table);
+  });
+}
+
 std::optional<std::string> ClosestKey(std::string_view unknown) {
   // Longer ones are noise, and the distance takes its time.
   if (unknown.size() > 64) return std::nullopt;
-  Config config;
-  ZoneDraft zone;
-  std::vector<ConfigKey> keys = KeysOf(config);
-  for (ConfigKey& key : ZoneKeysOf(zone)) keys.push_back(std::move(key));
-
+  const std::vector<std::string_view> names = AllNames();
   std::optional<std::string> closest;
   size_t least = unknown.size() / 3 + 1;
-  for (const ConfigKey& key : keys) {
-    const size_t distance = EditDistance(unknown, key.name);
+  for (const std::string_view name : names) {
+    const size_t distance = EditDistance(unknown, name);
     if (distance <= least && (!closest || distance < least)) {
       least = distance;
-      closest = std::string(key.name);
+      closest = std::string(name);
     }
   }
   if (closest) return closest;
   // The right word in the wrong table.
-  for (const ConfigKey& key : keys) {
-    if (Leaf(key.name) == Leaf(unknown)) return std::string(key.name);
+  for (const std::string_view name : names) {
+    if (Leaf(name) == Leaf(unknown)) return std::string(name);
   }
   return std::nullopt;
 }

@@ -38,6 +38,9 @@ struct ZoneDraft {
 std::vector<ConfigKey> KeysOf(Config& config);
 std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone);  // "zone.name" ...
 
+// "dns.deadline" or "dns".
+bool IsKeyOrTable(std::string_view name);
+
 // The key that was probably meant by an unknown one, or nothing.
 std::optional<std::string> ClosestKey(std::string_view unknown);
 

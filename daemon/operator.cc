@@ -18,7 +18,17 @@ json Failure(const absl::Status& status) {
   return {{"ok", false}, {"error", std::string(status.message())}};
 }
 
-// "Banned until ..., and would ...": what would happen to a client, in words.
+// " (no answer from a.test)", or nothing.
+std::string Unheard(const json& zones) {
+  std::vector<std::string> labels;
+  for (const json& zone : zones) {
+    if (zone["error"].get<bool>()) labels.push_back(zone["label"]);
+  }
+  if (labels.empty()) return "";
+  return absl::StrCat(" (no answer from ", absl::StrJoin(labels, ", "), ")");
+}
+
+// What would happen to a client, in words.
 std::string Summary(const json& answer, bool observe) {
   if (answer["exempt"].is_object()) {
     return absl::StrCat(
@@ -33,7 +43,9 @@ std::string Summary(const json& answer, bool observe) {
                          answer["ban"]["until"].get<std::string>(),
                          "; without that ban it ");
   }
-  if (action == "pass") return words + "would pass";
+  if (action == "pass") {
+    return absl::StrCat(words, "would pass", Unheard(answer["zones"]));
+  }
   absl::StrAppend(&words, "would be ",
                   action == "defer" ? "deferred" : "rejected", " for ",
                   verdict["zone"].get<std::string>());

@@ -161,6 +161,7 @@ json DescribeZoneReport(const Zone& zone, const Dnsbl::ZoneReport& report) {
   const bool listed = report.answer.outcome == ZoneOutcome::kListed;
   return {{"label", zone.label},
           {"outcome", ZoneOutcomeName(report.answer.outcome)},
+          {"error", IsZoneFault(report.answer.outcome)},
           {"addresses", addresses},
           {"counted",
            listed ? json(AddressText(report.answer.address)) : json(nullptr)},

@@ -134,6 +134,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"control.socket = \"/run/breakwater/enforcer.sock\"",
                  "is enforcer.socket too"},
         BadValue{"log.level = \"loud\"", "\"debug\" or \"info\""},
+        BadValue{"[[zone]]\nname = \"a.b\"\nmode = \"observe\"",
+                 "zone.mode: unknown key; mode must stand above the first"},
+        BadValue{
+            "[ban]\ndns.deadline = \"1s\"",
+            "ban.dns: unknown key; dns must stand above the first heading"},
         BadValue{"zone = 3", "write [[zone]]"},
         BadValue{"[zone]\nname = \"a.b\"", "write [[zone]]"},
         BadValue{"zone = [1]", "write [[zone]] before its keys"},
