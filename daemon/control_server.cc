@@ -1,11 +1,9 @@
 #include "daemon/control_server.h"
 
-#include <pwd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -21,7 +19,7 @@
 #include "asio/write.hpp"
 #include "core/listen_socket.h"
 #include "core/log.h"
-#include "core/text.h"
+#include "daemon/privileges.h"
 
 namespace breakwater {
 namespace {
@@ -203,18 +201,12 @@ absl::StatusOr<std::vector<uid_t>> FindUsers(
     const std::vector<std::string>& names) {
   std::vector<uid_t> users;
   for (const std::string& name : names) {
-    uid_t uid = 0;
-    const char* end = name.data() + name.size();
-    const auto [rest, error] = std::from_chars(name.data(), end, uid);
-    if (error != std::errc() || rest != end) {
-      const passwd* entry = getpwnam(name.c_str());
-      if (entry == nullptr) {
-        return absl::NotFoundError(absl::StrCat(
-            "control.users: there is no user \"", Escaped(name, 60), "\""));
-      }
-      uid = entry->pw_uid;
+    const absl::StatusOr<UserIds> ids = FindUser(name);
+    if (!ids.ok()) {
+      return absl::NotFoundError(
+          absl::StrCat("control.users: ", ids.status().message()));
     }
-    users.push_back(uid);
+    users.push_back(ids->user);
   }
   return users;
 }

@@ -313,8 +313,10 @@ TEST(Config, TheSampleFilesZoneMayBeWrittenOut) {
 TEST(CheckConfig, SaysOkOrEverythingThatIsWrong) {
   const std::string path = testing::TempDir() + "/check_config.toml";
   std::ostringstream out;
-  std::ofstream(path) << "mode = \"observe\"\n";
+  std::ofstream(path) << "mode = \"observe\"\nuser = \"nobody-here\"\n";
   EXPECT_EQ(CheckConfig(path, out), 0);
+  EXPECT_THAT(out.str(), HasSubstr(path + ": warning: user: "));
+  EXPECT_THAT(out.str(), HasSubstr("nobody-here"));
   EXPECT_THAT(out.str(), HasSubstr(path + ": warning: no [[zone]]"));
   EXPECT_THAT(out.str(), HasSubstr(path + ": ok\n"));
 
