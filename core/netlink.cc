@@ -10,7 +10,7 @@ namespace breakwater {
 namespace {
 
 // Large enough for what the kernel puts into one datagram of a dump.
-constexpr size_t kBufferSize = 64 * 1024;
+constexpr size_t kBufferSize = size_t{64} * 1024;
 constexpr timeval kLongestWait = {.tv_sec = 2, .tv_usec = 0};
 
 // What the answer says: more to come, or the end and how it ended.

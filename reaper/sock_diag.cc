@@ -173,7 +173,7 @@ absl::Status SockDiag::Destroy(const TcpSocket& socket) {
   body.id.idiag_cookie[0] = socket.cookie[0];
   body.id.idiag_cookie[1] = socket.cookie[1];
   Request request(SOCK_DESTROY, NLM_F_ACK, body);
-  const absl::Status status =
+  absl::Status status =
       socket_.Query(request.message(), [](const nlmsghdr&) {});
   if (status.ok()) return status;
   return absl::Status(
