@@ -184,7 +184,8 @@ void EnforcerServer::Accept() {
   if (daemon_) CloseDaemon(Severity::kInfo, "another takes its place");
   daemon_.emplace(std::move(socket));
   connected_ = Clock::now();
-  Log(Severity::kInfo, "daemon-connected");
+  Log(Severity::kInfo, "daemon-connected")
+      .Add("protected", protection_.List().size());
   Greet();
 }
 

@@ -113,7 +113,6 @@ class EnforcerServer {
   bool greeted_ = false;  // it has said hello
   bool list_wanted_ = false;
   bool reload_wanted_ = false;
-  bool sets_made_ = false;             // and no daemon has been told
   std::vector<TimedNetwork> listing_;  // of which the end is still to be sent
   bool is_listing_ = false;
 
