@@ -15,6 +15,9 @@ FUZZ_SECONDS=${BREAKWATER_FUZZ_SECONDS:-60}
 STEPS=("$@")
 ((${#STEPS[@]})) || STEPS=(release asan tsan fuzz)
 
+# Objects are found again by another checkout of the same sources.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
 headline() { printf '\n==== %s (%s)\n' "$*" "$(date +%T)"; }
 
 build() {
