@@ -236,7 +236,7 @@ stage_smtpd_count() { pgrep -c -x smtpd || true; }
 # Prints two numbers: sessions that a process has, and those that wait for one.
 # A socket gets its inode when it is accepted.
 stage_sessions() {
-  in_mta ss -Htne state established '( sport = :25 )' |
+  in_mta ss -Htne state established '( sport = :25 )' 2>/dev/null |
     awk '/ ino:[1-9]/ {held++; next} {waiting++}
          END {print held + 0, waiting + 0}'
 }
