@@ -1,0 +1,68 @@
+// What a ban costs the daemon: memory, putting it in force, looking it up.
+
+#include <benchmark/benchmark.h>
+#include <malloc.h>
+
+#include "core/ban_table.h"
+#include "core/reply.h"
+
+namespace breakwater {
+namespace {
+
+IpAddress Client(uint32_t number) {
+  return IpAddress::FromV4(0x0b000000 + number);
+}
+
+// As the screener makes them for a client of a DNS list.
+Ban BanOf(uint32_t number, Instant now) {
+  const IpAddress address = Client(number);
+  return {
+      .network = Network::OfClient(address),
+      .expires = now + std::chrono::minutes(10),
+      .id = "5d0c7f3a",
+      .label = "zen.spamhaus.org",
+      .text = RenderReply(
+          "Client {client} is listed by {list}{reason} [id {id}]",
+          {.client = address,
+           .list = "zen.spamhaus.org",
+           .reason = "https://www.spamhaus.org/query/ip/" + address.ToString(),
+           .id = "5d0c7f3a"})};
+}
+
+double Allocated() {
+  const auto now = mallinfo2();
+  return static_cast<double>(now.uordblks + now.hblkhd);
+}
+
+void BytesPerBan(benchmark::State& state) {
+  const auto count = static_cast<uint32_t>(state.range(0));
+  double bytes = 0;
+  for (auto _ : state) {
+    const Instant now = Clock::now();
+    const double before = Allocated();
+    BanTable bans(2 * count);
+    for (uint32_t i = 0; i < count; ++i) bans.Add(BanOf(i, now), now);
+    bytes = (Allocated() - before) / count;
+  }
+  state.counters["bytes_per_ban"] = bytes;
+  state.counters["MiB"] = bytes * count / (1 << 20);
+}
+BENCHMARK(BytesPerBan)->Arg(100'000)->Arg(1'000'000)->Iterations(1);
+
+void FindAmong(benchmark::State& state) {
+  const auto count = static_cast<uint32_t>(state.range(0));
+  const Instant now = Clock::now();
+  BanTable bans(2 * count);
+  for (uint32_t i = 0; i < count; ++i) bans.Add(BanOf(i, now), now);
+  uint32_t next = 0;
+  for (auto _ : state) {
+    next = (next + 7919) % count;
+    benchmark::DoNotOptimize(bans.Find(Client(next), now));
+  }
+}
+BENCHMARK(FindAmong)->Arg(1'000)->Arg(100'000);
+
+}  // namespace
+}  // namespace breakwater
+
+BENCHMARK_MAIN();
