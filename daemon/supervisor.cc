@@ -40,6 +40,7 @@ sigset_t WaitedFor() {
   sigaddset(&set, SIGCHLD);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -144,6 +145,7 @@ int Supervise(const std::vector<Child>& children) {
     }
     const int signal = WaitForSignal(set, next);
     if (signal == SIGTERM || signal == SIGINT) break;
+    if (signal == SIGHUP) SignalAll(all, SIGHUP);
     Reap(all, /*stopping=*/false);
   }
   StopAll(all, set);

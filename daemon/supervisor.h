@@ -14,8 +14,9 @@ struct Child {
 // Starts the children and keeps them: one that ends is started again after a
 // pause that grows from a tenth of a second to half a minute and begins anew
 // once the child has lived for a minute. Does nothing else; in particular it
-// reads nothing from anyone. SIGTERM and SIGINT are passed on, and after ten
-// seconds become SIGKILL. Returns the program's exit code once all are gone.
+// reads nothing from anyone. SIGHUP is passed on to the children; so are
+// SIGTERM and SIGINT, which after ten seconds become SIGKILL. Returns the
+// program's exit code once all are gone.
 //
 // The only thread of its process. Blocks the signals that it waits for.
 int Supervise(const std::vector<Child>& children);

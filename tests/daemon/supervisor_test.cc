@@ -84,6 +84,16 @@ TEST_F(SupervisorTest, PassesSigtermOnAndWaits) {
   EXPECT_EQ(Starts(), 2u);
 }
 
+TEST_F(SupervisorTest, PassesSighupOnAndLivesOn) {
+  StartParent(
+      Noting("trap 'echo y >> " + starts_ +
+             "' HUP; trap 'exit 0' TERM; while :; do sleep 0.05; done"));
+  ASSERT_TRUE(WaitForStarts(1));
+  kill(parent_, SIGHUP);
+  EXPECT_TRUE(WaitForStarts(2));
+  EXPECT_EQ(StopParent(), 0);
+}
+
 TEST_F(SupervisorTest, LivesOnWithoutAProgramThatCannotBeStarted) {
   StartParent({.name = "nothing", .argv = {"/nonexistent/program"}});
   std::this_thread::sleep_for(milliseconds(50));
