@@ -37,6 +37,10 @@ const char* SourceName(ProtectionSource source) {
   return "unknown";
 }
 
+Duration VerdictDeadline(const DnsblOptions& dnsbl) {
+  return dnsbl.deadline + dnsbl.reason_deadline + kSlack;
+}
+
 // Who may speak for the kernel: root, the enforcer's user, and our own when
 // everything was started by one unprivileged user.
 std::vector<uid_t> EnforcerUids(const Config& config) {
@@ -82,13 +86,12 @@ absl::Status Daemon::Open() {
     policy_sockets_.push_back(*listening);
   }
   if (!config.milter.socket.empty()) {
-    absl::StatusOr<std::unique_ptr<MilterFront>> milter = MilterFront::Open(
-        *screener_, metrics_,
-        {.socket = config.milter.socket,
-         .group = config.milter.access.group,
-         .mode = config.milter.access.mode,
-         .verdict_deadline =
-             config.dnsbl.deadline + config.dnsbl.reason_deadline + kSlack});
+    absl::StatusOr<std::unique_ptr<MilterFront>> milter =
+        MilterFront::Open(*screener_, metrics_,
+                          {.socket = config.milter.socket,
+                           .group = config.milter.access.group,
+                           .mode = config.milter.access.mode,
+                           .verdict_deadline = VerdictDeadline(config.dnsbl)});
     if (!milter.ok()) return milter.status();
     milter_ = *std::move(milter);
   }
@@ -213,16 +216,12 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
   for (const std::string& key : NeedRestart(*config_, *next)) {
     notes.push_back(absl::StrCat(key, " waits for a restart"));
   }
-  Config merged = *config_;
-  merged.rules = std::move(next->rules);
-  merged.dnsbl = next->dnsbl;
-  merged.control.users = std::move(next->control.users);
-  merged.log.level = next->log.level;
-  merged.warnings = std::move(next->warnings);
-  config_ = std::make_shared<const Config>(std::move(merged));
+  config_ = std::make_shared<const Config>(
+      KeepUntilRestart(*config_, *std::move(next)));
 
   SetLeastSeverity(config_->log.level);
   dnsbl_->SetOptions(config_->dnsbl);
+  if (milter_) milter_->SetVerdictDeadline(VerdictDeadline(config_->dnsbl));
   screener_->SetRules(CurrentRules());
   control_->SetUsers(*users);
   enforcer_->Reload();

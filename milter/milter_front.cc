@@ -58,7 +58,7 @@ class Gate {
 struct Engine {
   Screener& screener;
   Metrics& metrics;
-  const Duration verdict_deadline;
+  std::atomic<Duration> verdict_deadline;
   Gate gate;
   LogLimit bad_input_lines{100, std::chrono::seconds(10)};
 };
@@ -103,7 +103,7 @@ sfsistat Answer(SMFICTX* context, const std::optional<Verdict>& refusal) {
 }
 
 // ---- The callbacks
-// ----------------------------------------------------------
+// -----------------------------------------------------------
 
 sfsistat OnNegotiate(SMFICTX* context, unsigned long actions,
                      unsigned long protocol, unsigned long, unsigned long,
@@ -257,6 +257,10 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
                         .metrics = metrics,
                         .verdict_deadline = options.verdict_deadline};
   return std::unique_ptr<MilterFront>(new MilterFront());
+}
+
+void MilterFront::SetVerdictDeadline(Duration deadline) {
+  g_engine.load()->verdict_deadline = deadline;
 }
 
 MilterFront::~MilterFront() { Stop(); }

@@ -49,6 +49,9 @@ class MilterFront {
   // front itself.
   void Start(std::function<void()> ended);
 
+  // For sessions that begin from now on. Any thread.
+  void SetVerdictDeadline(Duration deadline);
+
   // From now on every callback is told to continue. Returns when none uses the
   // screener any more and libmilter has stopped listening, for which it takes
   // up to five seconds. libmilter does not join its workers: leave the process
