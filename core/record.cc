@@ -72,6 +72,20 @@ absl::Status Bad(const char* field, uint64_t value) {
 
 }  // namespace
 
+const char* RefusalName(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kProtected:
+      return "protected";
+    case Refusal::kTooFast:
+      return "too-fast";
+    case Refusal::kSetFull:
+      return "set-full";
+    case Refusal::kKernel:
+      return "kernel";
+  }
+  return "unknown";
+}
+
 RecordBytes EncodeRecord(const Record& record) {
   RecordBytes bytes{};
   Put(bytes, kKindAt, record.kind);

@@ -58,6 +58,8 @@ enum class Refusal : uint8_t {
   kKernel,  // the kernel refused; the enforcer's log says why
 };
 
+const char* RefusalName(Refusal refusal);  // "too-fast", ... as logged
+
 enum class EnforcerCounter : uint8_t {
   kAdded = 1,     // elements put into a set or refreshed
   kRemoved,       // elements taken out

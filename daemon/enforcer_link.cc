@@ -40,20 +40,6 @@ uint32_t ToSeconds(Duration length) {
       std::clamp<int64_t>(whole, 1, kLongestBanSeconds));
 }
 
-const char* RefusalName(Refusal refusal) {
-  switch (refusal) {
-    case Refusal::kProtected:
-      return "protected";
-    case Refusal::kTooFast:
-      return "too-fast";
-    case Refusal::kSetFull:
-      return "set-full";
-    case Refusal::kKernel:
-      return "kernel";
-  }
-  return "unknown";
-}
-
 }  // namespace
 
 const char* EnforcerCounterName(EnforcerCounter counter) {

@@ -28,20 +28,6 @@ constexpr size_t kMostUnsent = 16 * kMostRecords;
 // Packets that are read before others get their turn.
 constexpr int kPacketsAtOnce = 16;
 
-const char* RefusalName(Refusal why) {
-  switch (why) {
-    case Refusal::kProtected:
-      return "protected";
-    case Refusal::kTooFast:
-      return "too-fast";
-    case Refusal::kSetFull:
-      return "set-full";
-    case Refusal::kKernel:
-      return "kernel";
-  }
-  return "unknown";
-}
-
 }  // namespace
 
 ReaperOptions ReaperOptionsOf(const BanPorts& ports) {
