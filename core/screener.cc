@@ -266,7 +266,7 @@ void Screener::PutInForce(const Ban& ban) {
     metrics_.Bans(OriginName(ban.origin)).Increment();
     Log(Severity::kInfo, "ban")
         .Add("client", after.network.ToString())
-        .Add("for_s", duration_cast<seconds>(length).count())
+        .Add("for_s", std::chrono::round<seconds>(length).count())
         .Add("origin", OriginName(ban.origin))
         .Add("zone", after.label)
         .Add("id", after.id);
