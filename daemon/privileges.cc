@@ -16,7 +16,8 @@
 namespace breakwater {
 namespace {
 
-constexpr size_t kNameBuffer = size_t{64} * 1024;  // of one line of passwd or group
+constexpr size_t kNameBuffer =
+    size_t{64} * 1024;  // of one line of passwd or group
 
 absl::Status Failed(absl::string_view what) {
   return absl::ErrnoToStatus(errno, absl::StrCat("drop privileges: ", what));
