@@ -80,8 +80,7 @@ void Screener::SetRules(std::shared_ptr<const Rules> rules) {
   }
 }
 
-// ---- From a question to a verdict
-// --------------------------------------------
+// ---- From a question to a verdict ------------------------------------------
 
 // The order of precedence: who is never judged, who is kept out already, what
 // the lists have said, what they say now.
@@ -114,9 +113,7 @@ asio::awaitable<Verdict> Screener::Screen(Client client) {
 std::shared_ptr<Screening> Screener::Start(Client client) {
   auto screening = std::make_shared<Screening>(std::move(client));
   asio::post(loop_, [this, screening] {
-    sessions_[screening.get()] = {.screening = screening};
-    sessions_by_network_[Network::OfClient(screening->client().address())]
-        .push_back(screening.get());
+    sessions_.Add(screening);
     metrics_.sessions.Set(static_cast<double>(sessions_.size()));
 
     if (const auto known = Known(screening->client())) {
@@ -202,8 +199,7 @@ void Screener::Finish(const IpAddress& address, Verdict verdict) {
   }
 }
 
-// ---- From an answer to a ban
-// ---------------------------------------------------
+// ---- From an answer to a ban -----------------------------------------------
 
 void Screener::Answered(const Client& client, const Verdict& verdict) {
   Report(client, verdict);
@@ -219,7 +215,7 @@ void Screener::Answered(const Client& client, const Verdict& verdict) {
 
 void Screener::AnsweredFrom(std::shared_ptr<Screening> screening) {
   asio::post(loop_, [this, screening] {
-    if (Session* session = FindSession(*screening)) session->answered = true;
+    MarkAnswered(*screening);
     const std::optional<Verdict> verdict = screening->verdict();
     Answered(screening->client(), verdict.value_or(Pass(Reason::kOverdue)));
   });
@@ -227,7 +223,7 @@ void Screener::AnsweredFrom(std::shared_ptr<Screening> screening) {
 
 void Screener::PassedOverdue(std::shared_ptr<Screening> screening) {
   asio::post(loop_, [this, screening] {
-    if (Session* session = FindSession(*screening)) session->answered = true;
+    MarkAnswered(*screening);
     Report(screening->client(), Pass(Reason::kOverdue));
   });
 }
@@ -275,11 +271,9 @@ void Screener::PutInForce(const Ban& ban) {
 }
 
 void Screener::TurnOut(const Ban& ban) {
-  const auto place = sessions_by_network_.find(ban.network);
-  if (place == sessions_by_network_.end()) return;
   const Verdict verdict = VerdictOf(ban);
-  for (const Screening* key : place->second) {
-    Session& session = sessions_.at(key);
+  for (const SessionTable::Session* known : sessions_.Of(ban.network)) {
+    const SessionTable::Session& session = *known;
     const Client& client = session.screening->client();
     if (session.authenticated || Exemption(*rules_, client)) continue;
     // First the answer, then the socket: an MTA that waits in a callback does
@@ -299,12 +293,11 @@ std::optional<Verdict> Screener::Banned(const Client& client) const {
   return VerdictOf(*ban);
 }
 
-// ---- Sessions that the milter knows
-// ---------------------------------------------
+// ---- Sessions that the milter knows ----------------------------------------
 
 void Screener::Authenticated(std::shared_ptr<Screening> screening) {
   asio::post(loop_, [this, screening] {
-    Session* session = FindSession(*screening);
+    SessionTable::Session* session = sessions_.Find(*screening);
     if (session == nullptr || session->authenticated) return;
     session->authenticated = true;
     screening->Complete(Pass(Reason::kAuthenticated));
@@ -317,24 +310,19 @@ void Screener::Closed(std::shared_ptr<Screening> screening) {
   asio::post(loop_, [this, screening] { ForgetSession(*screening); });
 }
 
-Screener::Session* Screener::FindSession(const Screening& screening) {
-  const auto place = sessions_.find(&screening);
-  return place == sessions_.end() ? nullptr : &place->second;
+void Screener::MarkAnswered(const Screening& screening) {
+  SessionTable::Session* session = sessions_.Find(screening);
+  if (session != nullptr) session->answered = true;
 }
 
 void Screener::ForgetSession(const Screening& screening) {
-  const Session* session = FindSession(screening);
-  if (session == nullptr) return;
+  const std::optional<SessionTable::Session> session =
+      sessions_.Remove(screening);
+  metrics_.sessions.Set(static_cast<double>(sessions_.size()));
   const Connection& connection = screening.client().connection;
-  if (session->authenticated && connection.IsComplete()) {
+  if (session && session->authenticated && connection.IsComplete()) {
     enforcer_.Forget(connection);
   }
-  const auto network =
-      sessions_by_network_.find(Network::OfClient(connection.client));
-  std::erase(network->second, &screening);
-  if (network->second.empty()) sessions_by_network_.erase(network);
-  sessions_.erase(&screening);
-  metrics_.sessions.Set(static_cast<double>(sessions_.size()));
 }
 
 void Screener::WatchPatience(const std::shared_ptr<Screening>& screening) {
@@ -360,7 +348,7 @@ asio::awaitable<void> Screener::EndTheSilent() {
 void Screener::EndIfSilent(const Patience& patience) {
   const std::shared_ptr<Screening> screening = patience.screening.lock();
   if (!screening) return;
-  Session* session = FindSession(*screening);
+  SessionTable::Session* session = sessions_.Find(*screening);
   if (session == nullptr || session->answered || session->authenticated) return;
   session->answered = true;
   const Client& client = screening->client();
@@ -375,8 +363,7 @@ void Screener::EndIfSilent(const Patience& patience) {
   if (client.connection.IsComplete()) enforcer_.Destroy(client.connection);
 }
 
-// ---- The operator and the enforcer
-// -----------------------------------------------
+// ---- The operator and the enforcer -----------------------------------------
 
 absl::StatusOr<Ban> Screener::BanByOperator(const IpAddress& address,
                                             Duration length,
@@ -440,8 +427,7 @@ void Screener::Withdraw(const Network& network) {
   metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
 }
 
-// ---- Odds and ends
-// -----------------------------------------------------------------
+// ---- Odds and ends ---------------------------------------------------------
 
 void Screener::Report(const Client& client, const Verdict& verdict) {
   metrics_.Verdicts(client.front, verdict).Increment();

@@ -21,6 +21,7 @@
 #include "core/lists.h"
 #include "core/metrics.h"
 #include "core/screening.h"
+#include "core/session_table.h"
 #include "core/verdict.h"
 
 namespace breakwater {
@@ -94,12 +95,6 @@ class Screener {
     std::vector<std::shared_ptr<Screening>> screenings;
     Instant since;
   };
-  // A session that the milter knows to be open.
-  struct Session {
-    std::shared_ptr<Screening> screening;
-    bool authenticated = false;
-    bool answered = false;
-  };
   struct Patience {
     Instant ends;
     std::weak_ptr<Screening> screening;
@@ -118,7 +113,7 @@ class Screener {
   asio::awaitable<void> EndTheSilent();
   void EndIfSilent(const Patience& patience);
 
-  Session* FindSession(const Screening& screening);
+  void MarkAnswered(const Screening& screening);
   void ForgetSession(const Screening& screening);
   void Report(const Client& client, const Verdict& verdict);
   std::shared_ptr<const Rules> Snapshot() const;
@@ -133,9 +128,7 @@ class Screener {
   std::shared_ptr<const Rules> rules_;  // written by the loop, by rules_mutex_
 
   absl::flat_hash_map<IpAddress, Waiting> waiting_;
-  absl::flat_hash_map<const Screening*, Session> sessions_;
-  absl::flat_hash_map<Network, std::vector<const Screening*>>
-      sessions_by_network_;
+  SessionTable sessions_;
   std::deque<Patience> patience_;  // soonest first
   asio::steady_timer patience_timer_;
   absl::BitGen random_;

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "core/address.h"
+#include "core/screening.h"
+
+namespace breakwater {
+
+// The sessions that the milter knows to be open, by screening and by what a
+// ban of their client would cover. As many as the MTA has slots: it bounds
+// them. Loop thread only.
+class SessionTable {
+ public:
+  struct Session {
+    std::shared_ptr<Screening> screening;
+    bool authenticated = false;
+    bool answered = false;  // or ended: nothing more is to be said to it
+  };
+
+  void Add(std::shared_ptr<Screening> screening);
+  // Null if the session is over. Good until the next Add or Remove.
+  Session* Find(const Screening& screening);
+  // What was known of it, if anything was.
+  std::optional<Session> Remove(const Screening& screening);
+  // The sessions of the clients in a network that Network::OfClient made. Good
+  // as those of Find.
+  std::vector<Session*> Of(const Network& network);
+
+  size_t size() const { return sessions_.size(); }
+
+ private:
+  absl::flat_hash_map<const Screening*, Session> sessions_;
+  absl::flat_hash_map<Network, std::vector<const Screening*>> by_network_;
+};
+
+}  // namespace breakwater

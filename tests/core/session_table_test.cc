@@ -1,0 +1,49 @@
+#include "core/session_table.h"
+
+#include <gtest/gtest.h>
+
+namespace breakwater {
+namespace {
+
+std::shared_ptr<Screening> SessionOf(std::string_view address) {
+  return std::make_shared<Screening>(
+      Client{.connection = {.client = *IpAddress::Parse(address)}});
+}
+
+TEST(SessionTable, KnowsASessionUntilItIsRemoved) {
+  SessionTable table;
+  const auto session = SessionOf("192.0.2.5");
+  EXPECT_EQ(table.Find(*session), nullptr);
+  table.Add(session);
+  ASSERT_NE(table.Find(*session), nullptr);
+  table.Find(*session)->authenticated = true;
+  EXPECT_TRUE(table.Remove(*session)->authenticated);
+  EXPECT_EQ(table.Find(*session), nullptr);
+  EXPECT_FALSE(table.Remove(*session));
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(SessionTable, FindsAllSessionsOfAClient) {
+  SessionTable table;
+  const auto first = SessionOf("192.0.2.5");
+  const auto second = SessionOf("192.0.2.5");
+  const auto other = SessionOf("192.0.2.6");
+  for (const auto& session : {first, second, other}) table.Add(session);
+  const Network network = Network::OfClient(first->client().address());
+  EXPECT_EQ(table.Of(network).size(), 2u);
+  table.Remove(*first);
+  ASSERT_EQ(table.Of(network).size(), 1u);
+  EXPECT_EQ(table.Of(network)[0]->screening, second);
+}
+
+TEST(SessionTable, AnIpv6ClientIsItsSlash64) {
+  SessionTable table;
+  const auto one = SessionOf("2001:db8::1");
+  const auto neighbour = SessionOf("2001:db8::2");
+  table.Add(one);
+  table.Add(neighbour);
+  EXPECT_EQ(table.Of(Network::OfClient(one->client().address())).size(), 2u);
+}
+
+}  // namespace
+}  // namespace breakwater
