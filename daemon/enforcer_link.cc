@@ -77,8 +77,7 @@ void EnforcerLink::Start(Callbacks callbacks) {
   asio::co_spawn(loop_, Run(), asio::detached);
 }
 
-// ---- Orders
-// ------------------------------------------------------------------
+// ---- Orders ----------------------------------------------------------------
 
 void EnforcerLink::Ban(const Network& network, Duration length) {
   lifted_.erase(network);
@@ -118,8 +117,7 @@ void EnforcerLink::Queue(const Record& record) {
   wake_.cancel();
 }
 
-// ---- The conversation
-// --------------------------------------------------------
+// ---- The conversation ------------------------------------------------------
 
 asio::awaitable<void> EnforcerLink::Run() {
   Duration pause = kShortestRetry;

@@ -102,8 +102,7 @@ sfsistat Answer(SMFICTX* context, const std::optional<Verdict>& refusal) {
   return reply.code >= 500 ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
-// ---- The callbacks
-// -----------------------------------------------------------
+// ---- The callbacks ---------------------------------------------------------
 
 sfsistat OnNegotiate(SMFICTX* context, unsigned long actions,
                      unsigned long protocol, unsigned long, unsigned long,
