@@ -23,3 +23,6 @@ if(CODESPELL)
 else()
   message(STATUS "codespell is not here: the spelling is not checked")
 endif()
+
+add_test(NAME install
+  COMMAND ${CMAKE_CURRENT_LIST_DIR}/install_test.sh ${PROJECT_BINARY_DIR})

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# What `cmake --install` puts where: the programs find their configuration, and
+# the units find the programs.
+#
+#   tests/install_test.sh BUILD-DIRECTORY
+set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+DESTDIR=$work cmake --install "$1" >"$work/log" || fail "$(cat "$work/log")"
+
+"$work/usr/sbin/breakwaterd" --check-config \
+  --config "$work/etc/breakwater/breakwater.toml" ||
+  fail "the installed configuration is refused"
+
+for unit in breakwaterd breakwater-enforcer breakwater-sets; do
+  file=$work/usr/lib/systemd/system/$unit.service
+  [[ -f $file ]] || fail "$unit.service is not where systemd looks"
+  # Every path of ours that a unit names is one that was installed.
+  while read -r path; do
+    [[ -e $work$path ]] || fail "$unit.service names $path, which is not there"
+  done < <(grep -oE '/[^ ]*breakwater[^ ]*' "$file" |
+    grep -E '^/(usr|etc)/' | sort -u)
+done
+
+# A configuration that somebody has edited survives the next installation.
+echo '# edited' >>"$work/etc/breakwater/breakwater.toml"
+DESTDIR=$work cmake --install "$1" >"$work/log"
+grep -q '# edited' "$work/etc/breakwater/breakwater.toml" ||
+  fail "an edited configuration was overwritten"
