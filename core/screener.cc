@@ -160,7 +160,12 @@ asio::awaitable<Verdict> Screener::VerdictFrom(IpAddress address,
   }
   const Zone& zone = rules.zones[*judgement.zone];
   const ReplyForm& form = zone.reply ? *zone.reply : rules.reply;
-  const std::string words = co_await lists_.ReasonText(address, zone.name);
+  // Asked only for somebody who will read them.
+  std::string words;
+  if (!rules.observe &&
+      form.text_template.find("{reason}") != std::string::npos) {
+    words = co_await lists_.ReasonText(address, zone.name);
+  }
   Verdict verdict{.action = judgement.action,
                   .reason = Reason::kListed,
                   .label = zone.label,

@@ -214,6 +214,15 @@ TEST_F(ScreenerTest, AZoneThatMayNotBanIsOnlyAnswered) {
   EXPECT_THAT(enforcer_.orders(), IsEmpty());
 }
 
+TEST_F(ScreenerTest, TheListsWordsAreAskedForOnlyWhenTheReplyHasThem) {
+  Rules rules = OneZone();
+  rules.reply.text_template = "Go away [id {id}]";
+  Use(rules);
+  lists_.List("198.51.100.7");
+  EXPECT_EQ(Ask(ClientAt("198.51.100.7")).action, Action::kReject);
+  EXPECT_EQ(lists_.reason_texts(), 0u);
+}
+
 TEST_F(ScreenerTest, ASilentClientIsBannedAndItsSocketDestroyed) {
   lists_.List("198.51.100.7");
   const auto session = screener_->Start(ClientAt("198.51.100.7"));
