@@ -332,6 +332,10 @@ TEST_F(PolicyServerTest, RefusesConnectionsBeyondTheMost) {
 }
 
 TEST_F(PolicyServerTest, WaitsWhereThereAreNoDescriptorsLeft) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UBSan opens a pipe for its checks and ends the program when "
+                  "there is no descriptor for it; release and tsan run this";
+#endif
   ::testing::internal::CaptureStderr();
   Peer waiting(path_);
   ASSERT_EQ(waiting.Ask("192.0.2.5"), kDunno);
