@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "asio/executor_work_guard.hpp"
@@ -154,6 +155,7 @@ class CliTest : public ::testing::Test {
     server_ = std::make_unique<ControlServer>(
         loop_, ControlServer::Listen(socket_).value(),
         [this](ControlRequest request, uid_t) -> asio::awaitable<json> {
+          const std::lock_guard lock(mutex_);
           seen_ = FormatControlRequest(request);
           co_return answer_;
         },
@@ -174,12 +176,18 @@ class CliTest : public ::testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
+  std::string Seen() {
+    const std::lock_guard lock(mutex_);
+    return seen_;
+  }
+
   std::filesystem::path directory_;
   std::filesystem::path socket_;
   std::filesystem::path config_;
   std::string output_;
   json answer_;
-  std::string seen_;  // read once the program has its answer
+  std::mutex mutex_;
+  std::string seen_;  // guarded by mutex_
   asio::io_context loop_;
   asio::executor_work_guard<asio::io_context::executor_type> guard_{
       loop_.get_executor()};
@@ -190,12 +198,12 @@ class CliTest : public ::testing::Test {
 TEST_F(CliTest, AsksAndShows) {
   Serve({{"ok", true}, {"ban", {{"network", "192.0.2.5"}, {"id", "7f3a"}}}});
   EXPECT_EQ(Run("ban 192.0.2.5"), 0);
-  EXPECT_EQ(seen_, "ban 192.0.2.5 120");
+  EXPECT_EQ(Seen(), "ban 192.0.2.5 120");
   EXPECT_THAT(output_, StartsWith("192.0.2.5 is kept out until"));
   EXPECT_EQ(Run("ban 2001:db8::5 --for 1h --reason 'sends viruses'"), 0);
-  EXPECT_EQ(seen_, "ban 2001:db8::5 3600 sends viruses");
+  EXPECT_EQ(Seen(), "ban 2001:db8::5 3600 sends viruses");
   EXPECT_EQ(Run("bans --limit 5"), 0);
-  EXPECT_EQ(seen_, "bans 5");
+  EXPECT_EQ(Seen(), "bans 5");
 }
 
 TEST_F(CliTest, PrintsTheAnswerAsItIsWhenAskedTo) {
