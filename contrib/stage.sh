@@ -379,5 +379,10 @@ stop_process() {
   kill -KILL "$pid" 2>/dev/null || true
 }
 
-# A child that ended stays as a zombie until it is waited for.
-is_running() { [[ -e /proc/$1 && $(<"/proc/$1/stat") != *') Z '* ]]; }
+# A child that ended stays as a zombie until it is waited for. It may go at any
+# moment, so its state is read once or not at all.
+is_running() {
+  local state
+  { read -r state <"/proc/$1/stat"; } 2>/dev/null || return 1
+  [[ $state != *') Z '* ]]
+}
