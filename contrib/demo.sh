@@ -104,7 +104,7 @@ prepare() {
   install_build_packages
   # The build configures the tests as well, even where it builds none.
   install_packages libgtest-dev libgmock-dev libbenchmark-dev
-  make_mta_root
+  make_mta_root postfix
   [[ ${BREAKWATER_BIN:-} ]] || build
 }
 

@@ -7,7 +7,9 @@
 #   install_test_packages       what the tests need on top
 #   install_promtool            promtool alone, without a Prometheus service
 #   make_root NAME PACKAGE...   a Debian in $BREAKWATER_CACHE/roots/NAME
-#   make_mta_root               the one with Postfix, rbldnsd and dnsdist
+#   make_mta_root MTA           one with postfix (and rbldnsd and dnsdist),
+#                               sendmail, courier or exim: roots/mta-MTA
+#   make_mta_roots              all of them
 #   root_path NAME              where it is
 #
 # Everything may be called again and again: what is there is left alone.
@@ -25,9 +27,15 @@ BUILD_PACKAGES=(
 RUN_PACKAGES=(iproute2 ipset iptables nftables debootstrap openssl procps)
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev libbenchmark-dev clang-19 libclang-rt-19-dev
-  clang-format mandoc codespell miltertest python3
+  clang-format mandoc codespell miltertest python3 ucspi-tcp
 )
-MTA_PACKAGES=(postfix rbldnsd dnsdist)
+# They exclude one another as packages: to each MTA a root of its own.
+declare -A MTA_PACKAGES=(
+  [postfix]="postfix rbldnsd dnsdist"
+  [sendmail]="sendmail-bin sendmail-cf m4"
+  [courier]="courier-mta"
+  [exim]="exim4-daemon-light"
+)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
@@ -116,7 +124,7 @@ make_root() {
   local name=$1 root stamp
   shift
   root=$(root_path "$name")
-  stamp="format 1: $*"
+  stamp="format 2: $*"
   root_is_ready "$root" "$stamp" && return 0
   ((EUID == 0)) || { die "making the root $name needs root"; return 1; }
   install_packages debootstrap util-linux || return
@@ -125,7 +133,7 @@ make_root() {
     # Tests that run in the root hold the lock shared.
     flock 9
     root_is_ready "$root" "$stamp" && exit 0
-    say "making a root directory with $* (once; kept in $root)"
+    say "making a root directory with ${*:-Debian} (once; kept in $root)"
     rm -rf --one-file-system "$root"
     build_root "$root" "$@" >"$root.log" 2>&1 || {
       tail -n 20 "$root.log" >&2
@@ -138,9 +146,25 @@ make_root() {
 
 root_is_ready() { [[ $(cat "$1/.breakwater" 2>/dev/null) == "$2" ]]; }
 
+# Copied from one that holds nothing but Debian, which is fetched once.
 build_root() {
-  local root=$1 sources codename mirror
+  local root=$1
   shift
+  if ((!$#)); then
+    build_plain_root "$root"
+    return
+  fi
+  make_root debian || return
+  use_proxy_of_apt
+  cp -a --reflink=auto "$(root_path debian)" "$root" || return
+  rm "$root/.breakwater"
+  in_root "$root" debconf-set-selections <<<"$(preseed)" || return
+  in_root "$root" apt-get install -y -qq --no-install-recommends "$@" || return
+  in_root "$root" apt-get clean
+}
+
+build_plain_root() {
+  local root=$1 sources codename mirror
   # shellcheck source=/dev/null
   codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
   sources=$(debian_sources)
@@ -160,15 +184,13 @@ build_root() {
   # tests to say.
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod 755 "$root/usr/sbin/policy-rc.d"
-  in_root "$root" debconf-set-selections <<<"$(preseed)" || return
-  in_root "$root" apt-get update -qq || return
-  in_root "$root" apt-get install -y -qq --no-install-recommends "$@" || return
-  in_root "$root" apt-get clean
+  in_root "$root" apt-get update -qq
 }
 
 preseed() {
   printf 'postfix postfix/%s\n' \
     'main_mailer_type select Local only' 'mailname string mail.test'
+  printf 'courier-base courier-base/webadmin-configmode boolean false\n'
 }
 
 # debootstrap fetches with wget, which does not know of apt's proxy.
@@ -216,4 +238,13 @@ in_root() {
     DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"
 }
 
-make_mta_root() { make_root mta-postfix "${MTA_PACKAGES[@]}"; }
+make_mta_root() {
+  local packages
+  read -ra packages <<<"${MTA_PACKAGES[$1]}"
+  make_root "mta-$1" "${packages[@]}"
+}
+
+make_mta_roots() {
+  local mta
+  for mta in "${!MTA_PACKAGES[@]}"; do make_mta_root "$mta" || return; done
+}

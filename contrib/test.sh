@@ -91,6 +91,6 @@ export -f run_fuzzer
 
 install_test_packages
 PATH=$(dirname "$(install_promtool)"):$PATH
-make_mta_root
+make_mta_roots
 for step in "${STEPS[@]}"; do "step_$step"; done
 headline "all passed: ${STEPS[*]}"

@@ -142,6 +142,6 @@ else
   ((EUID == 0)) || die "wave.sh makes namespaces and mounts: run it as root"
   [[ -x $STAGE_BIN/breakwaterd && -x $STAGE_BIN/breakwater-wave ]] ||
     die "nothing in $STAGE_BIN: cmake --preset release && cmake --build --preset release"
-  make_mta_root
+  make_mta_root postfix
   on_stage bash tests/bench/wave.sh "$@"
 fi

@@ -40,7 +40,7 @@ bool IsIpv6(const DnsListEntry& entry) {
 
 absl::StatusOr<std::unique_ptr<DnsList>> DnsList::Start(const Namespace& where,
                                                         Options options) {
-  absl::StatusOr<std::unique_ptr<MtaRoot>> root = MtaRoot::Make();
+  absl::StatusOr<std::unique_ptr<MtaRoot>> root = MtaRoot::Make("postfix");
   if (!root.ok()) return root.status();
   std::unique_ptr<DnsList> list(
       new DnsList(where, *std::move(root), std::move(options)));
@@ -170,7 +170,7 @@ std::string DnsFault::Sometimes(double part, const std::string& rule) {
 
 absl::StatusOr<std::unique_ptr<DnsFault>> DnsFault::Start(
     const Namespace& where, Options options) {
-  absl::StatusOr<std::unique_ptr<MtaRoot>> root = MtaRoot::Make();
+  absl::StatusOr<std::unique_ptr<MtaRoot>> root = MtaRoot::Make("postfix");
   if (!root.ok()) return root.status();
   std::unique_ptr<DnsFault> fault(new DnsFault(*std::move(root)));
   // It would ask its makers for news; and it would ask the upstream server for

@@ -21,10 +21,10 @@ namespace breakwater::testing {
 namespace {
 
 // As in contrib/lib.sh.
-std::string CachedRoot() {
+std::string CachedRoot(const std::string& mta) {
   const char* cache = getenv("BREAKWATER_CACHE");
   return absl::StrCat(cache != nullptr ? cache : "/var/cache/breakwater",
-                      "/roots/mta-postfix");
+                      "/roots/mta-", mta);
 }
 
 absl::Status Mount(const std::string& type, const std::string& where,
@@ -54,9 +54,9 @@ absl::StatusOr<unsigned> FindId(const std::string& file,
 
 }  // namespace
 
-std::optional<std::string> MtaRoot::WhyNot() {
+std::optional<std::string> MtaRoot::WhyNot(const std::string& mta) {
   if (geteuid() != 0) return "needs root, for namespaces and mounts";
-  std::string root = CachedRoot();
+  std::string root = CachedRoot(mta);
   // The stamp is written last: without it the directory is only begun.
   if (access(absl::StrCat(root, "/.breakwater").c_str(), F_OK) != 0) {
     return absl::StrCat(root, " is not there: contrib/test.sh makes it");
@@ -64,13 +64,13 @@ std::optional<std::string> MtaRoot::WhyNot() {
   return std::nullopt;
 }
 
-absl::StatusOr<std::unique_ptr<MtaRoot>> MtaRoot::Make() {
-  if (std::optional<std::string> why = WhyNot()) {
+absl::StatusOr<std::unique_ptr<MtaRoot>> MtaRoot::Make(const std::string& mta) {
+  if (std::optional<std::string> why = WhyNot(mta)) {
     return absl::FailedPreconditionError(*why);
   }
   absl::StatusOr<TempDirectory> directory = TempDirectory::Make();
   if (!directory.ok()) return directory.status();
-  std::string lower = CachedRoot();
+  std::string lower = CachedRoot(mta);
   int lock = open(absl::StrCat(lower, ".lock").c_str(), O_RDONLY | O_CLOEXEC);
   if (lock >= 0) flock(lock, LOCK_SH);
 

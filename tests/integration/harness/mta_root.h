@@ -13,17 +13,17 @@
 
 namespace breakwater::testing {
 
-// A private copy of the root directory that make_mta_root in contrib/lib.sh
-// keeps: Debian's Postfix, rbldnsd and dnsdist, for programs to be started in
-// by chroot. It is an overlay, so that making it takes no time and what is
+// A private copy of a root directory that make_mta_root in contrib/lib.sh
+// keeps, for programs to be started in by chroot: Debian with "postfix" (and
+// rbldnsd and dnsdist), "sendmail", "courier" or "exim". It is an overlay, so that making it takes no time and what is
 // written to it is lost; and it is in memory, so that a mail queue's fsync
 // costs nothing and an overlay as the machine's own root does no harm.
 class MtaRoot {
  public:
   // Why there can be none on this machine, or nothing when there can.
-  static std::optional<std::string> WhyNot();
+  static std::optional<std::string> WhyNot(const std::string& mta);
 
-  static absl::StatusOr<std::unique_ptr<MtaRoot>> Make();
+  static absl::StatusOr<std::unique_ptr<MtaRoot>> Make(const std::string& mta);
 
   MtaRoot(const MtaRoot&) = delete;
   MtaRoot& operator=(const MtaRoot&) = delete;

@@ -84,7 +84,7 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 
 absl::StatusOr<std::unique_ptr<Postfix>> Postfix::Start(
     const Namespace& where, PostfixOptions options) {
-  absl::StatusOr<std::unique_ptr<MtaRoot>> root = MtaRoot::Make();
+  absl::StatusOr<std::unique_ptr<MtaRoot>> root = MtaRoot::Make("postfix");
   if (!root.ok()) return root.status();
   std::unique_ptr<Postfix> postfix(
       new Postfix(where, *std::move(root), std::move(options)));
