@@ -130,7 +130,7 @@ TEST_F(FailureTest, AReloadWithAMistakeKeepsTheOldRulesAndSaysWhy) {
   StartParts(parts);
   ASSERT_FALSE(HasFatalFailure());
   parts.config = "colour = \"blue\"\n";
-  BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(parts)));
+  BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(ServiceOf(parts))));
   EXPECT_THAT(Ask({"reload"}), HasSubstr("colour"));
   BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kListed));
   EXPECT_EQ(session.banner.code, 521);
@@ -142,7 +142,7 @@ TEST_F(FailureTest, AReloadTakesTheNewRulesAndLosesNoSession) {
   ASSERT_FALSE(HasFatalFailure());
   BREAKWATER_ASSERT_OK_AND_ASSIGN(Session open, Open(kClean));
   parts.config = "[protect]\nnetworks = [\"198.18.0.0/24\"]\n";
-  BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(parts)));
+  BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(ServiceOf(parts))));
   EXPECT_THAT(Ask({"reload"}), HasSubstr("\"ok\":true"));
   ExpectMailFlows(kListed);
   BREAKWATER_ASSERT_OK_AND_ASSIGN(

@@ -4,26 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "tests/integration/harness/breakwater.h"
-#include "tests/integration/harness/dns_list.h"
-#include "tests/integration/harness/integration_test.h"
-#include "tests/integration/harness/ip_set.h"
+#include "tests/integration/breakwater_test.h"
 #include "tests/integration/harness/postfix.h"
-#include "tests/integration/harness/smtp_client.h"
 
 namespace breakwater::testing {
 
-// The whole path on real parts: a DNS list, a Postfix, Breakwater beside it
-// and the firewall's rules, in a network of their own; the world outside is
-// the test. The addresses below are the world's.
-class WholePathTest : public IntegrationTest {
+// The whole path on real parts, with a Postfix.
+class WholePathTest : public BreakwaterTest {
  protected:
-  static constexpr char kListed[] = "198.18.0.5";
-  static constexpr char kListedToo[] = "198.18.0.6";
-  static constexpr char kListed6[] = "2001:db8:bad1::5";
-  static constexpr char kClean[] = "203.0.113.9";
-  static constexpr char kClean6[] = "2001:db8:900d::9";
-
   struct Parts {
     bool policy = false;
     bool milter = false;
@@ -39,28 +27,12 @@ class WholePathTest : public IntegrationTest {
 
   // Fails the test if something does not start; the caller then returns.
   void StartParts(const Parts& parts);
-  void StartBreakwater();
-  std::string ConfigText(const Parts& parts) const;
+  Service ServiceOf(const Parts& parts) const;
 
-  // A connection, with its first reply read.
-  struct Session {
-    SmtpClient client;
-    SmtpReply banner;
-  };
-  absl::StatusOr<Session> Open(const std::string& from, uint16_t port = 25);
-  // Whether a new connection is dropped on its way.
-  bool IsDropped(const std::string& from);
   // Whether a whole message goes through and arrives.
   void ExpectMailFlows(const std::string& from);
 
-  // What the operator's command says, as JSON text.
-  std::string Ask(std::vector<std::string> words);
-  bool IsBanned(const std::string& address);
-
   std::unique_ptr<Postfix> postfix_;
-  std::unique_ptr<DnsList> list_;
-  std::unique_ptr<Breakwater> breakwater_;
-  std::unique_ptr<IpSets> sets_;
 };
 
 }  // namespace breakwater::testing
