@@ -1,7 +1,8 @@
 #!/bin/bash
 # Holds the includes to the arrows of the README's picture: the four middle
-# folders see only core, core sees none of them, and nothing but the tests sees
-# daemon. Also that no folder has appeared beside those of the picture.
+# folders see only core, core sees none of them, nothing but the tests sees
+# daemon, and the adapters of contrib see at most core. Also that no folder has
+# appeared beside those of the picture.
 #
 #   layering_test.sh SOURCE_DIRECTORY
 set -u
@@ -33,13 +34,14 @@ check() {
 check core core
 for folder in milter policy firewall reaper; do check "$folder" core "$folder"; done
 check daemon core milter policy firewall reaper daemon
-check tests core milter policy firewall reaper daemon tests
+check contrib core contrib
+check tests core milter policy firewall reaper daemon contrib tests
 
 # A quoted include without a folder could be anything.
 while IFS= read -r line; do
   fail "$line: name the folder of what is included"
 done < <(grep -rnE --include='*.cc' --include='*.h' '^#include "[^/"]*"' \
-  core milter policy firewall reaper daemon tests)
+  core milter policy firewall reaper daemon contrib tests)
 
 # What the tree holds, untracked files aside.
 if top=$(git ls-tree --name-only -d HEAD 2>/dev/null); then
@@ -51,6 +53,12 @@ if top=$(git ls-tree --name-only -d HEAD 2>/dev/null); then
     esac
   done
 fi
+
+# What is started for each connection starts fast: not even core.
+while IFS= read -r line; do
+  fail "$line: contrib/adapter and contrib/tcp use no library of ours or others"
+done < <(grep -rnE --include='*.cc' --include='*.h' \
+  '#include [<"](core|absl|asio|ares|nlohmann)/?' contrib/adapter contrib/tcp)
 
 # The enforcer stays small: no resolver, no front, no HTTP and no TOML of its
 # own among the words.
