@@ -22,6 +22,8 @@ struct Rules {
   std::vector<Zone> zones;
   ReplyForm reply = {.code = 521, .text_template = kDefaultReplyTemplate};
   Duration ban_duration = std::chrono::minutes(10);
+  // Whoever has no socket on this host is refused and not banned: see Sockets.
+  bool ban_needs_socket = true;
   // How long a rejected client may wait before it says MAIL.
   Duration patience = std::chrono::seconds(5);
   std::vector<uint16_t> submission_ports = {465, 587};

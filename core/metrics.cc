@@ -51,6 +51,12 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
            0.025, 0.1, 0.5, 2.5})),
       bans_in_force(
           OneGauge(*registry, "breakwater_bans", "Bans that are in force.")),
+      bans_withheld(
+          prometheus::BuildCounter()
+              .Name("breakwater_bans_withheld_total")
+              .Help("Refused clients that have no socket on this host.")
+              .Register(*registry)
+              .Add({})),
       cached_clients(OneGauge(*registry, "breakwater_cached_clients",
                               "Clients about whom answers of lists are kept.")),
       dns_queries_in_flight(OneGauge(*registry,

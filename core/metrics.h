@@ -39,6 +39,7 @@ class Metrics {
   prometheus::Histogram& verdict_seconds;      // asked to known, when asked
   prometheus::Histogram& ban_applied_seconds;  // answered to in the kernel
   prometheus::Gauge& bans_in_force;
+  prometheus::Counter& bans_withheld;  // the client was only claimed
   prometheus::Gauge& cached_clients;
   prometheus::Gauge& dns_queries_in_flight;
   prometheus::Gauge& screenings_waiting;

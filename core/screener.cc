@@ -48,12 +48,13 @@ Verdict VerdictOf(const Ban& ban) {
 
 Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
                    Enforcer& enforcer, Metrics& metrics,
-                   std::shared_ptr<const Rules> rules)
+                   std::shared_ptr<const Rules> rules, Sockets* sockets)
     : loop_(loop),
       lists_(lists),
       bans_(bans),
       enforcer_(enforcer),
       metrics_(metrics),
+      sockets_(sockets),
       rules_(std::move(rules)),
       patience_timer_(loop, Instant::max()) {
   lists_.SetRules(rules_);
@@ -136,12 +137,22 @@ void Screener::Join(std::shared_ptr<Screening> screening) {
     screening->Complete(Pass(Reason::kOverloaded));
     return;
   }
+  // Now, as the MTA waits for us: once it has answered, client and socket may
+  // be gone in a moment.
+  if (IsOnlyClaimed(screening->client())) screening->WithholdBan();
   Waiting& waiting = waiting_[address];
   waiting.screenings.push_back(std::move(screening));
   if (waiting.screenings.size() > 1) return;
   waiting.since = Clock::now();
   metrics_.screenings_waiting.Set(static_cast<double>(waiting_.size()));
   asio::co_spawn(loop_, Run(address), asio::detached);
+}
+
+bool Screener::IsOnlyClaimed(const Client& client) {
+  if (sockets_ == nullptr || !rules_->ban_needs_socket) return false;
+  // Who tells no ports cannot be checked, and is believed.
+  if (!client.connection.IsComplete()) return false;
+  return sockets_->Has(client.connection) == false;
 }
 
 asio::awaitable<void> Screener::Run(IpAddress address) {
@@ -238,6 +249,16 @@ void Screener::AnsweredLater(const Client& client, const Verdict& verdict) {
 }
 
 void Screener::Impose(const Client& client, const Verdict& verdict) {
+  if (verdict.ban_withheld) {
+    metrics_.bans_withheld.Increment();
+    if (const auto held_back = claimed_lines_.Admit()) {
+      Log(Severity::kWarning, "ban-refused")
+          .Add("client", client.address().ToString())
+          .Add("why", "no-socket")
+          .Add("id", verdict.id)
+          .Add("held_back", *held_back);
+    }
+  }
   if (!verdict.ban) return;
   PutInForce({.network = Network::OfClient(client.address()),
               .expires = Clock::now() + *verdict.ban,

@@ -19,9 +19,11 @@
 #include "core/enforcer.h"
 #include "core/judge.h"
 #include "core/lists.h"
+#include "core/log_limit.h"
 #include "core/metrics.h"
 #include "core/screening.h"
 #include "core/session_table.h"
+#include "core/sockets.h"
 #include "core/verdict.h"
 
 namespace breakwater {
@@ -38,9 +40,10 @@ namespace breakwater {
 // constructor takes must outlive it.
 class Screener {
  public:
+  // `sockets` may be null: then no client is looked for before it is banned.
   Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
            Enforcer& enforcer, Metrics& metrics,
-           std::shared_ptr<const Rules> rules);
+           std::shared_ptr<const Rules> rules, Sockets* sockets = nullptr);
   ~Screener();
 
   // Verdicts that are on their way keep the rules with which they began; bans
@@ -101,6 +104,7 @@ class Screener {
   };
 
   void Join(std::shared_ptr<Screening> screening);
+  bool IsOnlyClaimed(const Client& client);
   asio::awaitable<void> Run(IpAddress address);
   asio::awaitable<Verdict> VerdictFrom(IpAddress address, Answers answers);
   void Finish(const IpAddress& address, Verdict verdict);
@@ -124,6 +128,7 @@ class Screener {
   BanTable& bans_;
   Enforcer& enforcer_;
   Metrics& metrics_;
+  Sockets* const sockets_;
   mutable std::mutex rules_mutex_;
   std::shared_ptr<const Rules> rules_;  // written by the loop, by rules_mutex_
 
@@ -131,6 +136,7 @@ class Screener {
   SessionTable sessions_;
   std::deque<Patience> patience_;  // soonest first
   asio::steady_timer patience_timer_;
+  LogLimit claimed_lines_{10, std::chrono::seconds(10)};
   absl::BitGen random_;
 };
 

@@ -13,7 +13,11 @@ std::optional<Verdict> Screening::verdict() const {
   return verdict_;
 }
 
-void Screening::Complete(const Verdict& verdict) {
+void Screening::Complete(Verdict verdict) {
+  if (ban_withheld_ && verdict.ban) {
+    verdict.ban.reset();
+    verdict.ban_withheld = true;
+  }
   {
     const std::lock_guard lock(mutex_);
     if (verdict_) return;

@@ -25,13 +25,17 @@ class Screening {
   // Any thread.
   std::optional<Verdict> verdict() const;
 
+  // Loop thread. The client is only claimed to be there: whatever the verdict
+  // will be, it bans nobody.
+  void WithholdBan() { ban_withheld_ = true; }
   // Loop thread. Does nothing if there is a verdict already.
-  void Complete(const Verdict& verdict);
+  void Complete(Verdict verdict);
   // Loop thread. `done` is called on the loop, at once if there is a verdict.
   void WhenComplete(absl::AnyInvocable<void(const Verdict&)> done);
 
  private:
   const Client client_;
+  bool ban_withheld_ = false;  // loop only
   mutable std::mutex mutex_;
   mutable std::condition_variable completed_;
   std::optional<Verdict> verdict_;                          // by mutex_

@@ -39,6 +39,9 @@ struct Verdict {
   std::string id;  // stands in the reply and in the log
   // How long to ban, if at all.
   std::optional<Duration> ban;
+  // It would have banned, but the client is only claimed to be there: see
+  // Sockets.
+  bool ban_withheld = false;
   std::chrono::microseconds took{};  // from asked to known
 
   std::string enhanced_code() const { return code < 500 ? "4.7.1" : "5.7.1"; }

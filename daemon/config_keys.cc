@@ -90,6 +90,8 @@ void AddBan(Config& c, std::vector<ConfigKey>& keys) {
   keys.push_back({"ban.ports", kReload, BanPortsField(c.ban_ports)});
   keys.push_back({"ban.extend", kRestart, FlagField(c.firewall.extend)});
   keys.push_back(
+      {"ban.needs_socket", kReload, FlagField(c.rules.ban_needs_socket)});
+  keys.push_back(
       {"ban.max", kRestart, NumberField(c.most_bans, 1, 10 * kMillion)});
   keys.push_back({"reply.code", kReload, ReplyCodeField(c.rules.reply.code)});
   keys.push_back({"reply.template", kReload,

@@ -77,7 +77,7 @@ absl::Status Daemon::Open() {
                     EnforcerLink::Options{.socket = config.enforcer.socket,
                                           .accepted = EnforcerUids(config)});
   screener_.emplace(loop_, *dnsbl_, bans_, *enforcer_, metrics_,
-                    CurrentRules());
+                    CurrentRules(), &sockets_);
 
   for (const std::string& spec : config.policy.sockets) {
     const absl::StatusOr<int> listening =

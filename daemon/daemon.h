@@ -17,6 +17,7 @@
 #include "daemon/config.h"
 #include "daemon/control_server.h"
 #include "daemon/enforcer_link.h"
+#include "daemon/host_sockets.h"
 #include "daemon/operator.h"
 #include "milter/milter_front.h"
 #include "policy/server.h"
@@ -55,6 +56,7 @@ class Daemon {
   std::optional<Dnsbl> dnsbl_;
   BanTable bans_;
   std::optional<EnforcerLink> enforcer_;
+  HostSockets sockets_;
   std::optional<Screener> screener_;
   std::optional<PolicyServer> policy_;
   std::unique_ptr<MilterFront> milter_;

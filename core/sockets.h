@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+
+#include "core/client.h"
+
+namespace breakwater {
+
+// Tells whether a client is at the other end of a connection of this host.
+//
+// An MTA that believes an upstream proxy (XCLIENT, the PROXY protocol) names
+// the client that the proxy claims. Such a client has no socket here: a rule
+// of this host's firewall would never meet it, and whoever may speak to the
+// MTA like a proxy could have anybody banned.
+class Sockets {
+ public:
+  virtual ~Sockets() = default;
+
+  // Whether the kernel has a socket of exactly this connection, in whatever
+  // state; nothing if it cannot be told. Microseconds. Loop thread only.
+  virtual std::optional<bool> Has(const Connection& connection) = 0;
+};
+
+}  // namespace breakwater

@@ -1,0 +1,30 @@
+#include "daemon/host_sockets.h"
+
+#include <string>
+
+#include "core/log.h"
+
+namespace breakwater {
+
+std::optional<bool> HostSockets::Has(const Connection& connection) {
+  if (!diag_) {
+    absl::StatusOr<SockDiag> diag = SockDiag::Open();
+    if (!diag.ok()) return Failed(diag.status());
+    diag_.emplace(*std::move(diag));
+  }
+  const absl::StatusOr<std::optional<TcpSocket>> socket =
+      diag_->Find(connection);
+  if (!socket.ok()) return Failed(socket.status());
+  return socket->has_value();
+}
+
+std::optional<bool> HostSockets::Failed(const absl::Status& status) {
+  if (const auto held_back = complaints_.Admit()) {
+    Log(Severity::kWarning, "sockets-unseen")
+        .Add("why", std::string(status.message()))
+        .Add("held_back", *held_back);
+  }
+  return std::nullopt;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,135 @@
+// What becomes of clients that are only claimed to be at the other end of a
+// connection.
+
+#include "core/sockets.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/screener.h"
+#include "tests/core/loop.h"
+#include "tests/fakes/fake_enforcer.h"
+#include "tests/fakes/fake_lists.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+class FakeSockets : public Sockets {
+ public:
+  std::optional<bool> Has(const Connection&) override {
+    ++looks;
+    return answer;
+  }
+  std::optional<bool> answer = true;
+  int looks = 0;
+};
+
+Client ClientAt(std::string_view address, uint16_t port = 4711) {
+  return {.connection = {.client = *IpAddress::Parse(address),
+                         .client_port = port,
+                         .server = *IpAddress::Parse("192.0.2.25"),
+                         .server_port = 25}};
+}
+
+class SocketsTest : public testing::Test {
+ protected:
+  SocketsTest() : lists_(loop_) {
+    lists_.List("198.51.100.7");
+    Use({});
+  }
+  void Use(Rules rules) {
+    rules.zones = {{.name = "list.test", .label = "list.test"}};
+    rules.patience = milliseconds(30);
+    auto shared = std::make_shared<const Rules>(std::move(rules));
+    if (screener_) return screener_->SetRules(shared);
+    screener_.emplace(loop_, lists_, bans_, enforcer_, metrics_, shared,
+                      &sockets_);
+  }
+  Verdict AskAndAnswer(const Client& client) {
+    const Verdict verdict = Await(loop_, screener_->Screen(client));
+    screener_->Answered(client, verdict);
+    return verdict;
+  }
+
+  asio::io_context loop_;
+  FakeLists lists_;
+  FakeEnforcer enforcer_;
+  FakeSockets sockets_;
+  Metrics metrics_;
+  BanTable bans_{1000};
+  std::optional<Screener> screener_;
+};
+
+TEST_F(SocketsTest, AClientWithASocketIsBanned) {
+  AskAndAnswer(ClientAt("198.51.100.7"));
+  EXPECT_THAT(enforcer_.orders(), Contains(StartsWith("ban 198.51.100.7 ")));
+}
+
+TEST_F(SocketsTest, AClaimedClientIsRefusedAndNeitherBannedNorEnded) {
+  sockets_.answer = false;
+  const Verdict verdict = AskAndAnswer(ClientAt("198.51.100.7"));
+  EXPECT_EQ(verdict.action, Action::kReject);
+  EXPECT_FALSE(verdict.ban);
+  EXPECT_THAT(enforcer_.orders(), IsEmpty());
+  EXPECT_EQ(bans_.size(), 0u);
+  EXPECT_EQ(metrics_.bans_withheld.Value(), 1);
+}
+
+TEST_F(SocketsTest, TheLookComesBeforeTheListsAnswer) {
+  lists_.Hold();
+  const auto session = screener_->Start(ClientAt("198.51.100.7"));
+  ASSERT_TRUE(RunUntil(loop_, [&] { return sockets_.looks == 1; }));
+  // The client hangs up while it waits.
+  sockets_.answer = false;
+  lists_.Release();
+  ASSERT_TRUE(RunUntil(loop_, [&] { return session->verdict().has_value(); }));
+  EXPECT_TRUE(session->verdict()->ban);
+}
+
+TEST_F(SocketsTest, OfTwoWhoWaitTogetherEachHasItsOwnProof) {
+  lists_.Hold();
+  const auto real = screener_->Start(ClientAt("198.51.100.7", 1));
+  ASSERT_TRUE(RunUntil(loop_, [&] { return sockets_.looks == 1; }));
+  sockets_.answer = false;
+  const auto claimed = screener_->Start(ClientAt("198.51.100.7", 2));
+  ASSERT_TRUE(RunUntil(loop_, [&] { return sockets_.looks == 2; }));
+  lists_.Release();
+  ASSERT_TRUE(RunUntil(loop_, [&] { return claimed->verdict().has_value(); }));
+  EXPECT_TRUE(real->verdict()->ban);
+  EXPECT_FALSE(claimed->verdict()->ban);
+  EXPECT_EQ(lists_.lookups(), 1u);
+}
+
+TEST_F(SocketsTest, AClaimedClientThatIsSilentIsNotBanned) {
+  sockets_.answer = false;
+  const auto session = screener_->Start(ClientAt("198.51.100.7"));
+  ASSERT_TRUE(RunUntil(loop_, [&] { return !enforcer_.orders().empty(); }));
+  EXPECT_THAT(enforcer_.orders(),
+              ElementsAre("destroy 198.51.100.7:4711>192.0.2.25:25"));
+}
+
+TEST_F(SocketsTest, WhoCannotLookBansAsItWasTold) {
+  sockets_.answer = std::nullopt;
+  EXPECT_TRUE(AskAndAnswer(ClientAt("198.51.100.7")).ban);
+}
+
+TEST_F(SocketsTest, AClientWithoutPortsIsBelieved) {
+  sockets_.answer = false;
+  EXPECT_TRUE(AskAndAnswer(ClientAt("198.51.100.7", 0)).ban);
+  EXPECT_EQ(sockets_.looks, 0);
+}
+
+TEST_F(SocketsTest, TheRuleCanBeTurnedOff) {
+  Use({.ban_needs_socket = false});
+  sockets_.answer = false;
+  EXPECT_TRUE(AskAndAnswer(ClientAt("198.51.100.7")).ban);
+}
+
+}  // namespace
+}  // namespace breakwater
