@@ -32,8 +32,20 @@ constexpr std::array<std::string_view, kAttributes> kNames = {
     "server_address", "server_port",    "helo_name",      "sender",
     "recipient",      "sasl_username"};
 
+// Ours, and the only ones that may be given again and again.
+constexpr std::string_view kOneRecipient = "breakwater_recipient";
+constexpr std::string_view kHeaderField = "breakwater_header";
+
 // As far as the request has told; the values point into it.
-using Values = std::array<std::optional<std::string_view>, kAttributes>;
+struct Values {
+  std::array<std::optional<std::string_view>, kAttributes> once;
+  std::vector<std::string_view> recipients;
+  std::vector<std::string_view> header;
+
+  const std::optional<std::string_view>& operator[](Attribute attribute) const {
+    return once[attribute];
+  }
+};
 
 absl::Status Error(std::string_view name, const char* what,
                    std::string_view value) {
@@ -54,9 +66,11 @@ absl::Status TakeLine(std::string_view line, Values& values) {
   const std::string_view name = line.substr(0, equals);
   const std::string_view value = line.substr(equals + 1);
   if (line.find('\0') != line.npos) return Error(name, " holds a NUL: ", value);
+  if (name == kOneRecipient) values.recipients.push_back(value);
+  if (name == kHeaderField) values.header.push_back(value);
   const auto known = std::find(kNames.begin(), kNames.end(), name);
   if (known == kNames.end()) return absl::OkStatus();
-  std::optional<std::string_view>& place = values[known - kNames.begin()];
+  std::optional<std::string_view>& place = values.once[known - kNames.begin()];
   if (place) return Error(name, " is given twice, again as ", value);
   place = value;
   return absl::OkStatus();
@@ -131,7 +145,10 @@ absl::StatusOr<PolicyRequest> ParsePolicyRequest(std::string_view block) {
     return Error("request", " is not smtpd_access_policy but ",
                  *values[kRequest]);
   }
-  PolicyRequest request{.protocol_state = TextOf(values[kProtocolState])};
+  PolicyRequest request{
+      .protocol_state = TextOf(values[kProtocolState]),
+      .recipients = {values.recipients.begin(), values.recipients.end()},
+      .header = {values.header.begin(), values.header.end()}};
   Client& client = request.client;
   client.front = Front::kPolicy;
   client.authenticated = !TextOf(values[kSaslUsername]).empty();

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/client.h"
@@ -14,14 +15,20 @@ namespace breakwater {
 // empty line.
 
 // Postfix limits each line to 2 KiB (line_length_limit), and some ten of them
-// hold what a stranger said.
-inline constexpr size_t kLongestPolicyRequest = 32 * 1024;
+// hold what a stranger said. An adapter's request holds a header as well, of
+// which it sends at most half of this.
+inline constexpr size_t kLongestPolicyRequest = 64 * 1024;
 
 struct PolicyRequest {
-  std::string protocol_state;  // CONNECT, EHLO, MAIL, RCPT, ...
+  std::string protocol_state;  // CONNECT, EHLO, MAIL, RCPT, END-OF-MESSAGE, ...
   // Without an address if Postfix knew none: the client was gone before Postfix
   // came to look at it.
   Client client;
+  // What an adapter sends on top once it has the message, in its order: every
+  // recipient, and the header's fields, "Name: value", unfolded. As a stranger
+  // wrote them, each at most a line; together bounded by the request's length.
+  std::vector<std::string> recipients;  // breakwater_recipient=
+  std::vector<std::string> header;      // breakwater_header=
 };
 
 // The one place where a request's bytes are looked at. `block` is everything

@@ -15,6 +15,14 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   Require(request->client.helo.find('\n') == std::string::npos,
           "a value is one line");
+  size_t kept = 0;
+  for (const auto* lines : {&request->recipients, &request->header}) {
+    for (const std::string& line : *lines) {
+      Require(line.find('\n') == std::string::npos, "a value is one line");
+      kept += line.size();
+    }
+  }
+  Require(kept <= size, "no more is kept than was sent");
   // Whatever text a verdict gets from a stranger, the answer stays one line
   // that Postfix takes for a refusal.
   const std::string action =

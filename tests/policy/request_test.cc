@@ -8,7 +8,9 @@
 namespace breakwater {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 
 // As Postfix 3.7.11 sends it.
@@ -100,6 +102,26 @@ TEST(PolicyRequest, PassesOverUnknownAttributes) {
   EXPECT_EQ(ErrorOf(Minimal("mail_version=a=b\nmail_version=\n")), "none");
 }
 
+TEST(PolicyRequest, TakesEveryRecipientAndHeaderFieldOfAnAdapter) {
+  const auto request = ParsePolicyRequest(
+      Minimal("recipient=a@mail.test\nbreakwater_recipient=a@mail.test\n"
+              "breakwater_recipient=b=c@mail.test\n"
+              "breakwater_header=Subject: a =\xff\nbreakwater_header=\n"
+              "breakwater_header=X-Spam-Flag: YES\n"));
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_THAT(request->recipients, ElementsAre("a@mail.test", "b=c@mail.test"));
+  EXPECT_THAT(request->header,
+              ElementsAre("Subject: a =\xff", "", "X-Spam-Flag: YES"));
+  EXPECT_EQ(request->client.recipient, "a@mail.test");
+}
+
+TEST(PolicyRequest, OfPostfixHoldsNeitherRecipientsNorHeader) {
+  const auto request = ParsePolicyRequest(kReal);
+  ASSERT_TRUE(request.ok());
+  EXPECT_THAT(request->recipients, IsEmpty());
+  EXPECT_THAT(request->header, IsEmpty());
+}
+
 TEST(PolicyRequest, TakesAnOddHeloAsItIs) {
   const auto request = ParsePolicyRequest(Minimal("helo_name=\xff\x01=\r\n"));
   ASSERT_TRUE(request.ok()) << request.status();
@@ -133,7 +155,7 @@ TEST(PolicyRequest, SaysWhichAttributeIsWrong) {
        "helo_name holds a NUL: \"a\\x00b\""},
       {Minimal(std::string("other=a\0b\n", 10)), "other holds a NUL"},
       {Minimal("x=" + std::string(kLongestPolicyRequest, 'y')),
-       "the request is longer than 32768 bytes"},
+       "the request is longer than 65536 bytes"},
   };
   for (const auto& [block, error] : cases) {
     EXPECT_THAT(ErrorOf(block), HasSubstr(error));

@@ -267,7 +267,7 @@ TEST_F(PolicyServerTest, ClosesOnARequestWithoutEnd) {
   while (taken < 100 && peer.Send(megabyte)) ++taken;
   EXPECT_LT(taken, 2);
   EXPECT_THAT(LoggedUntilClosed(peer),
-              HasSubstr("error=\"no end of the request within 32 KiB\""));
+              HasSubstr("error=\"no end of the request within 64 KiB\""));
 }
 
 TEST_F(PolicyServerTest, TakesTheLongestRequest) {
