@@ -28,6 +28,14 @@ for unit in breakwaterd breakwater-enforcer breakwater-sets; do
     grep -E '^/(usr|etc)/' | sort -u)
 done
 
+# The wrapper is where its manual says, and with it.
+wrapper=usr/lib/breakwater/breakwater-tcp
+manual=$work/usr/share/man/man8/breakwater-tcp.8
+grep -q "^\.Nm /$wrapper\$" "$manual" || fail "the manual has no /$wrapper"
+status=0
+"$work/$wrapper" 2>/dev/null || status=$?
+((status == 100)) || fail "/$wrapper without a program exits with $status"
+
 # A configuration that somebody has edited survives the next installation.
 echo '# edited' >>"$work/etc/breakwater/breakwater.toml"
 DESTDIR=$work cmake --install "$1" >"$work/log"

@@ -5,10 +5,12 @@ add_test(NAME layering
 
 find_program(MANDOC mandoc)
 if(MANDOC)
-  foreach(page breakwater.8 breakwaterd.8 breakwater-enforcer.8
-               breakwater.toml.5)
+  foreach(path daemon/breakwater.8 daemon/breakwaterd.8
+               daemon/breakwater-enforcer.8 daemon/breakwater.toml.5
+               contrib/tcp/breakwater-tcp.8)
+    cmake_path(GET path FILENAME page)
     add_test(NAME manual.${page}
-      COMMAND ${MANDOC} -T lint -W warning ${PROJECT_SOURCE_DIR}/daemon/${page})
+      COMMAND ${MANDOC} -T lint -W warning ${PROJECT_SOURCE_DIR}/${path})
   endforeach()
 else()
   message(STATUS "mandoc is not here: the manuals are not checked")
