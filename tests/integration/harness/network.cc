@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -118,6 +119,14 @@ CommandResult RunIn(const Namespace& where,
                     const std::string& input) {
   InNamespace here(where);
   return Run(argv, patience, input);
+}
+
+size_t OpenConnections(const Namespace& where, uint16_t port) {
+  const CommandResult listed =
+      RunIn(where, {"ss", "-Htn", "state", "established", "sport", "=",
+                    absl::StrCat(":", port)});
+  return static_cast<size_t>(
+      std::count(listed.out.begin(), listed.out.end(), '\n'));
 }
 
 absl::StatusOr<std::unique_ptr<Network>> Network::Make() {

@@ -1,6 +1,7 @@
 #ifndef BREAKWATER_TESTS_INTEGRATION_HARNESS_NETWORK_H_
 #define BREAKWATER_TESTS_INTEGRATION_HARNESS_NETWORK_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,6 +56,10 @@ CommandResult RunIn(
     const Namespace& where, const std::vector<std::string>& argv,
     std::chrono::milliseconds patience = std::chrono::seconds(30),
     const std::string& input = "");
+
+// The connections to a port in there that are established, those included that
+// wait to be accepted.
+size_t OpenConnections(const Namespace& where, uint16_t port);
 
 // Two namespaces and a cable:
 //

@@ -221,11 +221,6 @@ size_t Postfix::SmtpdCount() const {
       }));
 }
 
-size_t Postfix::OpenSessions() const {
-  CommandResult listed = RunIn(
-      where_, {"ss", "-Htn", "state", "established", "sport", "=", ":25"});
-  return static_cast<size_t>(
-      std::count(listed.out.begin(), listed.out.end(), '\n'));
-}
+size_t Postfix::OpenSessions() const { return OpenConnections(where_, 25); }
 
 }  // namespace breakwater::testing
