@@ -56,6 +56,9 @@ class Screener {
   asio::awaitable<Verdict> Screen(Client client);
   // The reply stands on its way to the MTA; `client` as it was judged.
   void Answered(const Client& client, const Verdict& verdict);
+  // A user has logged in: the session is not ended, until Forget.
+  void Spare(const Connection& connection) { enforcer_.Spare(connection); }
+  void Forget(const Connection& connection) { enforcer_.Forget(connection); }
 
   // --- The milter's side: any thread ---
   // Begins, and remembers the session until Closed.

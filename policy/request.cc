@@ -25,12 +25,13 @@ enum Attribute : size_t {
   kSender,
   kRecipient,
   kSaslUsername,
+  kInstance,
   kAttributes
 };
 constexpr std::array<std::string_view, kAttributes> kNames = {
     "request",        "protocol_state", "client_address", "client_port",
     "server_address", "server_port",    "helo_name",      "sender",
-    "recipient",      "sasl_username"};
+    "recipient",      "sasl_username",  "instance"};
 
 // Ours, and the only ones that may be given again and again.
 constexpr std::string_view kOneRecipient = "breakwater_recipient";
@@ -147,6 +148,7 @@ absl::StatusOr<PolicyRequest> ParsePolicyRequest(std::string_view block) {
   }
   PolicyRequest request{
       .protocol_state = TextOf(values[kProtocolState]),
+      .instance = TextOf(values[kInstance]),
       .recipients = {values.recipients.begin(), values.recipients.end()},
       .header = {values.header.begin(), values.header.end()}};
   Client& client = request.client;

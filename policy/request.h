@@ -21,6 +21,8 @@ inline constexpr size_t kLongestPolicyRequest = 64 * 1024;
 
 struct PolicyRequest {
   std::string protocol_state;  // CONNECT, EHLO, MAIL, RCPT, END-OF-MESSAGE, ...
+  // The same in all requests about one message; empty before it begins.
+  std::string instance;
   // Without an address if Postfix knew none: the client was gone before Postfix
   // came to look at it.
   Client client;

@@ -25,6 +25,7 @@
 #include "asio/write.hpp"
 #include "core/log.h"
 #include "core/log_limit.h"
+#include "policy/policy_sessions.h"
 #include "policy/request.h"
 #include "policy/request_buffer.h"
 
@@ -65,6 +66,7 @@ struct PolicyServer::Shared {
   Screener& screener;
   Metrics& metrics;
   const PolicyServerOptions options;
+  PolicySessions sessions;  // one answer for each
   asio::steady_timer sweep;
   std::list<Acceptor> acceptors;
   absl::flat_hash_set<Conversation*> open;
@@ -154,7 +156,7 @@ awaitable<void> PolicyServer::Conversation::Converse(
 
     // Its verdict. What is known needs no waiting.
     const Client& client = request->client;
-    std::optional<Verdict> verdict = server->screener.Known(client);
+    std::optional<Verdict> verdict = server->sessions.Known(*request);
     if (!verdict) verdict = co_await server->screener.Screen(client);
     if (server->stopped) co_return;
 
@@ -172,7 +174,7 @@ awaitable<void> PolicyServer::Conversation::Converse(
     }
     // The client was told nothing, so nothing is done to it.
     if (error) co_return;
-    server->screener.Answered(client, *verdict);
+    server->sessions.Answered(*request, *verdict);
   }
 }
 
@@ -247,6 +249,7 @@ PolicyServer::PolicyServer(asio::io_context& loop, Screener& screener,
                      .screener = screener,
                      .metrics = metrics,
                      .options = options,
+                     .sessions = PolicySessions(screener),
                      .sweep = asio::steady_timer(loop)})) {
   asio::co_spawn(loop, Conversation::Sweep(shared_), asio::detached);
 }

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "core/client.h"
+#include "core/clock.h"
+#include "core/verdict.h"
+#include "policy/request.h"
+
+namespace breakwater {
+
+// What Postfix's requests about one SMTP session have in common: its
+// connection. Of who does not tell the ports one knows at most which requests
+// are about one message.
+struct SessionKey {
+  Connection connection;
+  std::string instance;  // empty if the connection is complete
+
+  static SessionKey Of(const PolicyRequest& request);
+  // Whether there is anything to know the session by.
+  bool IsValid() const { return connection.IsComplete() || !instance.empty(); }
+
+  bool operator==(const SessionKey&) const = default;
+
+  template <typename H>
+  friend H AbslHashValue(H h, const SessionKey& key) {
+    return H::combine(std::move(h), key.connection, key.instance);
+  }
+};
+
+// The verdict that was given in each session. The protocol knows no end of a
+// session, so one is forgotten when nothing has been asked in it for a time,
+// or, beyond a number, as the one in which nothing was asked for longest.
+class SessionMemory {
+ public:
+  struct Limits {
+    // An smtpd has one session at a time, and a site some hundred smtpd; the
+    // rest is for sessions that are over.
+    size_t most = 32'768;
+    // Nothing is asked while a message arrives.
+    Duration idle = std::chrono::hours(1);
+  };
+  struct Session {
+    SessionKey key;
+    Verdict verdict;
+    // The last that was asked in it.
+    Instant asked;
+    std::string protocol_state;
+    std::string instance;  // empty before the first message
+  };
+  using Forgotten = absl::AnyInvocable<void(const SessionKey&)>;
+
+  explicit SessionMemory(Limits limits) : limits_(limits) {}
+  // `forgotten` is called for each that is forgotten by itself.
+  SessionMemory(Limits limits, Forgotten forgotten)
+      : limits_(limits), forgotten_(std::move(forgotten)) {}
+
+  // Null if nothing is known. Good until the next call.
+  const Session* Find(const SessionKey& key, Instant now);
+  // In place of what was there.
+  void Remember(Session session);
+  void Forget(const SessionKey& key);
+
+  size_t size() const { return sessions_.size(); }
+
+ private:
+  void DropOldest();
+
+  const Limits limits_;
+  Forgotten forgotten_;
+  std::list<Session> sessions_;  // asked about last first
+  absl::flat_hash_map<SessionKey, std::list<Session>::iterator> places_;
+};
+
+}  // namespace breakwater

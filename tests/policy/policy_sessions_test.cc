@@ -1,0 +1,215 @@
+#include "policy/policy_sessions.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/core/loop.h"
+#include "tests/fakes/fake_enforcer.h"
+#include "tests/fakes/fake_lists.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::minutes;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+constexpr char kAddress[] = "198.51.100.7";
+
+PolicyRequest RequestAt(const std::string& state,
+                        const std::string& instance = "fbe.6b01.c29e.0") {
+  PolicyRequest request{.protocol_state = state};
+  const bool has_message = state != "CONNECT" && state != "EHLO";
+  if (has_message) request.instance = instance;
+  request.client.connection = {.client = *IpAddress::Parse(kAddress),
+                               .client_port = 4711,
+                               .server = *IpAddress::Parse("192.0.2.25"),
+                               .server_port = 25};
+  return request;
+}
+
+// All requests are of one session, unless the test says otherwise.
+class PolicySessionsTest : public testing::Test {
+ protected:
+  PolicySessionsTest() : lists_(loop_) { Use({}); }
+  void Use(Rules rules) {
+    rules.zones = {{.name = "list.test", .label = "list.test"}};
+    auto shared = std::make_shared<const Rules>(std::move(rules));
+    if (screener_) return screener_->SetRules(shared);
+    screener_.emplace(loop_, lists_, bans_, enforcer_, metrics_, shared);
+    sessions_.emplace(*screener_);
+  }
+
+  // As the server does it.
+  Verdict Ask(const PolicyRequest& request) {
+    std::optional<Verdict> verdict = sessions_->Known(request);
+    if (!verdict) verdict = Await(loop_, screener_->Screen(request.client));
+    sessions_->Answered(request, *verdict);
+    return *verdict;
+  }
+  Verdict Ask(const std::string& state) { return Ask(RequestAt(state)); }
+  // Verdicts that have been counted.
+  double Counted(const Verdict& like) {
+    return metrics_.Verdicts(Front::kPolicy, like).Value();
+  }
+  void BanByOperator() {
+    ASSERT_TRUE(screener_
+                    ->BanByOperator(*IpAddress::Parse(kAddress), minutes(10),
+                                    "by the test")
+                    .ok());
+  }
+
+  asio::io_context loop_;
+  FakeLists lists_;
+  FakeEnforcer enforcer_;
+  Metrics metrics_;
+  BanTable bans_{1000};
+  std::optional<Screener> screener_;
+  std::optional<PolicySessions> sessions_;
+};
+
+TEST_F(PolicySessionsTest, ACleanSessionIsLookedUpAndCountedOnce) {
+  for (const char* state :
+       {"CONNECT", "CONNECT", "EHLO", "MAIL", "RCPT", "RCPT", "DATA"}) {
+    EXPECT_EQ(Ask(state).action, Action::kPass);
+    lists_.ForgetCached();
+  }
+  EXPECT_EQ(lists_.lookups(), 1u);
+  EXPECT_EQ(Counted({.reason = Reason::kClean}), 1);
+}
+
+TEST_F(PolicySessionsTest, ARefusalIsSaidAgainAndDoneOnce) {
+  lists_.List(kAddress);
+  const Verdict first = Ask("RCPT");
+  for (int i = 0; i < 5; ++i) {
+    const Verdict again = Ask("RCPT");
+    EXPECT_EQ(again.id, first.id);
+    EXPECT_EQ(again.text, first.text);
+  }
+  EXPECT_EQ(lists_.lookups(), 1u);
+  EXPECT_EQ(Counted(first), 1);
+  EXPECT_THAT(enforcer_.orders(),
+              ElementsAre("end 198.51.100.7:4711>192.0.2.25:25",
+                          StartsWith("ban 198.51.100.7 ")));
+}
+
+TEST_F(PolicySessionsTest, WhoWasLetPassLateIsNotJudgedAnew) {
+  Answers late;
+  late.overdue = true;
+  lists_.SetAnswers(kAddress, late);
+  EXPECT_EQ(Ask("CONNECT").reason, Reason::kOverdue);
+  lists_.ForgetCached();
+  lists_.List(kAddress);
+  EXPECT_EQ(Ask("MAIL").action, Action::kPass);
+  EXPECT_EQ(lists_.lookups(), 1u);
+}
+
+TEST_F(PolicySessionsTest, ABanThatCameMeanwhileRefusesFromThenOn) {
+  EXPECT_EQ(Ask("CONNECT").action, Action::kPass);
+  BanByOperator();
+  const Verdict first = Ask("RCPT");
+  EXPECT_EQ(first.reason, Reason::kBanned);
+  EXPECT_EQ(Ask("DATA").id, first.id);
+  EXPECT_EQ(Ask("END-OF-MESSAGE").id, first.id);
+  EXPECT_EQ(Counted(first), 1);
+}
+
+TEST_F(PolicySessionsTest, ALiftedBanEndsTheRefusal) {
+  BanByOperator();
+  EXPECT_EQ(Ask("MAIL").action, Action::kReject);
+  screener_->Unban(*IpAddress::Parse(kAddress));
+  EXPECT_EQ(Ask("RCPT").reason, Reason::kClean);
+}
+
+TEST_F(PolicySessionsTest, WhatBecomesProtectedPasses) {
+  Use({.reply = {.code = 451, .text_template = "later"}});
+  lists_.List(kAddress);
+  EXPECT_EQ(Ask("RCPT").action, Action::kDefer);
+  Rules rules;
+  rules.protected_networks.Add(*Network::Parse("198.51.100.0/24"));
+  Use(rules);
+  EXPECT_EQ(Ask("RCPT").reason, Reason::kProtected);
+}
+
+TEST_F(PolicySessionsTest, AUserWhoHasLoggedInPassesUnderABanAndIsSparedOnce) {
+  Ask("CONNECT");
+  BanByOperator();
+  enforcer_.Take();
+  PolicyRequest request = RequestAt("RCPT");
+  request.client.authenticated = true;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Ask(request).action, Action::kPass);
+  EXPECT_THAT(enforcer_.orders(),
+              ElementsAre("spare 198.51.100.7:4711>192.0.2.25:25"));
+}
+
+TEST_F(PolicySessionsTest, AUserThatNothingIsHeardOfIsForgotten) {
+  sessions_.emplace(*screener_, SessionMemory::Limits{.most = 1});
+  for (const uint16_t port : {uint16_t{1}, uint16_t{2}}) {
+    PolicyRequest request = RequestAt("MAIL");
+    request.client.connection.client_port = port;
+    request.client.authenticated = true;
+    Ask(request);
+  }
+  EXPECT_THAT(enforcer_.orders(),
+              Contains("forget 198.51.100.7:1>192.0.2.25:25"));
+}
+
+TEST_F(PolicySessionsTest, AConnectAfterALaterStateIsANewSession) {
+  Ask("CONNECT");
+  Ask("MAIL");
+  lists_.ForgetCached();
+  lists_.List(kAddress);
+  EXPECT_EQ(Ask("CONNECT").action, Action::kReject);
+}
+
+TEST_F(PolicySessionsTest, TheSecondMessageOfASessionIsNotJudgedAnew) {
+  Ask(RequestAt("RCPT", "fbe.6b01.c29e.0"));
+  lists_.ForgetCached();
+  lists_.List(kAddress);
+  EXPECT_EQ(Ask(RequestAt("RCPT", "fbe.6b05.11.1")).action, Action::kPass);
+  EXPECT_EQ(Ask(RequestAt("RCPT", "fbe.6b06.12.a")).action, Action::kPass);
+}
+
+TEST_F(PolicySessionsTest, AFirstMessageFromAPortUsedAgainIsOfANewSession) {
+  for (const char* later : {"fbe.6b05.11.0", "abc.6b05.11.1"}) {
+    SCOPED_TRACE(later);
+    sessions_.emplace(*screener_);
+    Ask(RequestAt("RCPT", "fbe.6b01.c29e.0"));
+    lists_.ForgetCached();
+    const size_t before = lists_.lookups();
+    Ask(RequestAt("RCPT", later));
+    EXPECT_EQ(lists_.lookups(), before + 1);
+  }
+}
+
+TEST_F(PolicySessionsTest, AnotherPortIsAnotherSession) {
+  lists_.List(kAddress);
+  const Verdict first = Ask("CONNECT");
+  PolicyRequest other = RequestAt("CONNECT");
+  other.client.connection.client_port = 4712;
+  EXPECT_EQ(Ask(other).reason, Reason::kBanned);
+  EXPECT_EQ(Counted(first), 1);
+}
+
+TEST_F(PolicySessionsTest, WithoutPortsTheMessageHoldsTheRequestsTogether) {
+  PolicyRequest request = RequestAt("RCPT");
+  request.client.connection.client_port = 0;
+  for (int i = 0; i < 3; ++i) Ask(request);
+  EXPECT_EQ(Counted({.reason = Reason::kClean}), 1);
+  request.instance = "fbe.6b05.11.1";
+  Ask(request);
+  EXPECT_EQ(Counted({.reason = Reason::kClean}), 2);
+}
+
+TEST_F(PolicySessionsTest, WithNothingToKnowItByEachRequestIsJudged) {
+  PolicyRequest request = RequestAt("CONNECT");
+  request.client.connection.client_port = 0;
+  for (int i = 0; i < 3; ++i) Ask(request);
+  EXPECT_EQ(Counted({.reason = Reason::kClean}), 3);
+  EXPECT_THAT(enforcer_.orders(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace breakwater
