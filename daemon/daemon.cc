@@ -14,6 +14,7 @@
 #include "asio/use_awaitable.hpp"
 #include "core/listen_socket.h"
 #include "core/log.h"
+#include "daemon/privileges.h"
 
 namespace breakwater {
 namespace {
@@ -86,10 +87,17 @@ absl::Status Daemon::Open() {
     policy_sockets_.push_back(*listening);
   }
   if (!config.milter.socket.empty()) {
+    std::optional<uid_t> owner;
+    if (geteuid() == 0) {
+      const absl::StatusOr<UserIds> user = FindUser(config.user);
+      if (!user.ok()) return user.status();
+      owner = user->user;
+    }
     absl::StatusOr<std::unique_ptr<MilterFront>> milter =
         MilterFront::Open(*screener_, metrics_,
                           {.socket = config.milter.socket,
                            .group = config.milter.access.group,
+                           .owner = owner,
                            .mode = config.milter.access.mode,
                            .verdict_deadline = VerdictDeadline(config.dnsbl)});
     if (!milter.ok()) return milter.status();
@@ -166,9 +174,6 @@ void Daemon::StartParts() {
   asio::co_spawn(loop_, Housekeeping(), asio::detached);
 }
 
-// The kernel prefers the main thread for a signal that it does not block, so
-// libmilter's own signal thread, which would stop the filter at a SIGHUP, does
-// not get to see these.
 void Daemon::WatchSignals() {
   asio::error_code ignored;
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {

@@ -2,6 +2,7 @@
 
 #include <libmilter/mfapi.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -13,11 +14,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "asio/ip/tcp.hpp"
+#include "asio/local/stream_protocol.hpp"
 #include "core/listen_socket.h"
 #include "core/log.h"
 #include "core/log_limit.h"
 #include "core/reply.h"
 #include "core/text.h"
+#include "milter/doorbell.h"
+#include "milter/libmilter_calls.h"
 #include "milter/session.h"
 
 namespace breakwater {
@@ -59,6 +64,7 @@ struct Engine {
   Screener& screener;
   Metrics& metrics;
   std::atomic<Duration> verdict_deadline;
+  Doorbell doorbell;
   Gate gate;
   LogLimit bad_input_lines{100, std::chrono::seconds(10)};
 };
@@ -147,9 +153,10 @@ sfsistat OnConnect(SMFICTX* context, char*, sockaddr* address) noexcept {
 }
 
 sfsistat OnMail(SMFICTX* context, char**) noexcept {
-  return WithEngine([&](Engine&) -> sfsistat {
+  return WithEngine([&](Engine& engine) -> sfsistat {
     Session* session = SessionOf(context);
     if (session == nullptr) return SMFIS_CONTINUE;
+    if (session->WouldWait()) engine.doorbell.Ring();
     return Answer(context, session->Mail(HasMacro(context, "{auth_authen}") ||
                                          HasMacro(context, "{auth_type}")));
   });
@@ -173,7 +180,7 @@ sfsistat OnClose(SMFICTX* context) noexcept {
   return WithEngine([&](Engine& engine) -> sfsistat {
     const std::unique_ptr<Session> session(SessionOf(context));
     smfi_setpriv(context, nullptr);
-    if (session) return SMFIS_CONTINUE;
+    if (session || engine.doorbell.TakeRing()) return SMFIS_CONTINUE;
     engine.metrics.BadInput("milter").Increment();
     if (const auto held_back = engine.bad_input_lines.Admit()) {
       Log(Severity::kWarning, "bad-input")
@@ -200,9 +207,28 @@ bool Register() {
   return smfi_register(description) == MI_SUCCESS;
 }
 
-// "inet:PORT@ADDRESS" in libmilter's words. The brackets keep it from asking
-// the resolver.
-std::optional<std::string> InetSpec(const std::string& spec) {
+// Where the front listens.
+struct Address {
+  std::string path;  // of a unix socket; else empty
+  IpAddress ip;
+  uint16_t port = 0;
+
+  // In libmilter's words. The brackets keep it from asking the resolver.
+  std::string Spec() const {
+    if (!path.empty()) return absl::StrCat("unix:", path);
+    return absl::StrCat(ip.IsV4() ? "inet:" : "inet6:", port, "@[",
+                        ip.ToString(), "]");
+  }
+  Doorbell::Endpoint Endpoint() const {
+    if (!path.empty()) return asio::local::stream_protocol::endpoint(path);
+    // Of "any" the system makes loopback.
+    return asio::ip::tcp::endpoint(asio::ip::make_address(ip.ToString()), port);
+  }
+};
+
+// "unix:/path" or "inet:PORT@ADDRESS".
+std::optional<Address> ParseAddress(const std::string& spec) {
+  if (absl::StartsWith(spec, "unix:")) return Address{.path = spec.substr(5)};
   if (!absl::StartsWith(spec, "inet:")) return std::nullopt;
   const size_t at = spec.find('@');
   uint32_t port = 0;
@@ -210,11 +236,9 @@ std::optional<std::string> InetSpec(const std::string& spec) {
       port == 0 || port > 65535) {
     return std::nullopt;
   }
-  const std::optional<IpAddress> address =
-      IpAddress::Parse(spec.substr(at + 1));
-  if (!address) return std::nullopt;
-  return absl::StrCat(address->IsV4() ? "inet:" : "inet6:", port, "@[",
-                      address->ToString(), "]");
+  const std::optional<IpAddress> ip = IpAddress::Parse(spec.substr(at + 1));
+  if (!ip) return std::nullopt;
+  return Address{.ip = *ip, .port = static_cast<uint16_t>(port)};
 }
 
 }  // namespace
@@ -225,36 +249,41 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
     return absl::FailedPreconditionError(
         "libmilter can serve one socket in a process");
   }
-  const bool is_unix = absl::StartsWith(options.socket, "unix:");
-  const std::string path = is_unix ? options.socket.substr(5) : "";
-  std::optional<std::string> spec =
-      is_unix ? options.socket : InetSpec(options.socket);
-  if (!spec) {
+  const std::optional<Address> address = ParseAddress(options.socket);
+  if (!address) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", Escaped(options.socket),
                      "\" is not a milter's socket; write \"unix:/path\" or "
                      "\"inet:PORT@ADDRESS\""));
   }
-  if (is_unix) {
-    const absl::Status cleared = ClearSocketPath(path);
+  if (!address->path.empty()) {
+    const absl::Status cleared = ClearSocketPath(address->path);
     if (!cleared.ok()) return cleared;
   }
+  std::string spec = address->Spec();
   // libmilter explains itself only to syslog, but leaves errno.
   errno = 0;
-  if (!Register() || smfi_setconn(spec->data()) != MI_SUCCESS ||
+  if (!Register() || smfi_setconn(spec.data()) != MI_SUCCESS ||
       smfi_settimeout(kSilenceSeconds) != MI_SUCCESS ||
       smfi_opensocket(false) != MI_SUCCESS) {
     return absl::ErrnoToStatus(
         errno == 0 ? EINVAL : errno,
         absl::StrCat("libmilter cannot listen on ", options.socket));
   }
-  if (is_unix) {
-    const absl::Status set = SetSocketAccess(path, options.group, options.mode);
+  if (!address->path.empty()) {
+    const absl::Status set =
+        SetSocketAccess(address->path, options.group, options.mode);
     if (!set.ok()) return set;
+    if (options.owner && chown(address->path.c_str(), *options.owner,
+                               static_cast<gid_t>(-1)) != 0) {
+      return absl::ErrnoToStatus(
+          errno, absl::StrCat("changing the owner of ", address->path));
+    }
   }
   g_engine = new Engine{.screener = screener,
                         .metrics = metrics,
-                        .verdict_deadline = options.verdict_deadline};
+                        .verdict_deadline = options.verdict_deadline,
+                        .doorbell = Doorbell(address->Endpoint())};
   return std::unique_ptr<MilterFront>(new MilterFront());
 }
 
@@ -265,12 +294,14 @@ void MilterFront::SetVerdictDeadline(Duration deadline) {
 MilterFront::~MilterFront() { Stop(); }
 
 void MilterFront::Start(std::function<void()> ended) {
-  thread_ = std::thread([ended = std::move(ended)] {
+  thread_ = std::thread([this, ended = std::move(ended)] {
     // All of libmilter's threads inherit this: signals are the main thread's.
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    TameLibmilter();
     smfi_main();
+    has_left_ = true;
     Engine& engine = *g_engine;
     if (!engine.gate.Enter()) return;  // by Stop
     engine.gate.Leave();
@@ -280,8 +311,16 @@ void MilterFront::Start(std::function<void()> ended) {
 
 void MilterFront::Stop() {
   if (!thread_.joinable()) return;
-  g_engine.load()->gate.Close();
-  smfi_stop();
+  Engine& engine = *g_engine;
+  engine.gate.Close();
+  // smfi_stop waits for the listener, which looks up every five seconds, or
+  // when somebody connects.
+  std::thread stopper([] { smfi_stop(); });
+  while (!has_left_) {
+    engine.doorbell.Ring();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  stopper.join();
   thread_.join();
 }
 

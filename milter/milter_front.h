@@ -2,8 +2,10 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -17,6 +19,10 @@ namespace breakwater {
 struct MilterOptions {
   std::string socket;  // "unix:/path" or "inet:PORT@ADDRESS"
   std::string group;   // of a unix socket; empty: as created
+  // Of a unix socket: whom the process becomes after it was made, for the front
+  // connects to its own socket (doorbell.h). Nothing: the process stays as it
+  // is.
+  std::optional<uid_t> owner;
   mode_t mode = 0660;  // of a unix socket
   // How long MAIL waits for the verdict: the lists' deadline and a little more.
   Duration verdict_deadline = std::chrono::seconds(2);
@@ -26,12 +32,9 @@ struct MilterOptions {
 //
 // libmilter keeps everything in globals, so there can be one front in a
 // process, and it can be started once. It has threads of its own: a listener,
-// one that waits for signals, and a pool of workers that call back; a callback
-// that waits for a verdict holds its worker.
-//
-// Signals: libmilter waits for SIGHUP, SIGTERM and SIGINT, and takes each as an
-// order to stop. The kernel gives a signal to the main thread where that does
-// not block it; the program's own handling of these belongs there.
+// and a pool of workers that call back; a callback that waits for a verdict
+// holds its worker, and rings first for another (doorbell.h). Signals are the
+// program's (libmilter_calls.h).
 class MilterFront {
  public:
   // Makes the socket; before privileges are dropped. A unix socket that nobody
@@ -45,23 +48,23 @@ class MilterFront {
   MilterFront& operator=(const MilterFront&) = delete;
 
   // Begins to serve. `ended` is called, on a thread of the front's, if
-  // libmilter gives up of its own accord or by a signal; it must not stop the
-  // front itself.
+  // libmilter gives up of its own accord; it must not stop the front itself.
   void Start(std::function<void()> ended);
 
   // For sessions that begin from now on. Any thread.
   void SetVerdictDeadline(Duration deadline);
 
   // From now on every callback is told to continue. Returns when none uses the
-  // screener any more and libmilter has stopped listening, for which it takes
-  // up to five seconds. libmilter does not join its workers: leave the process
-  // by _exit. A program that is going to end anyway need not stop it first.
+  // screener any more and libmilter has stopped listening. libmilter does not
+  // join its workers: leave the process by _exit. A program that is going to
+  // end anyway need not stop it first.
   void Stop();
 
  private:
   MilterFront() = default;
 
   std::thread thread_;
+  std::atomic<bool> has_left_ = false;  // thread_ is done with libmilter
 };
 
 }  // namespace breakwater

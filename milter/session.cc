@@ -60,6 +60,10 @@ void Session::Connect(Client client) {
   screening_ = screener_.Start(std::move(client));
 }
 
+bool Session::WouldWait() const {
+  return screening_ && !authenticated_ && !screening_->verdict();
+}
+
 std::optional<Verdict> Session::Mail(bool authenticated) {
   if (!screening_ || authenticated_) return std::nullopt;
   if (authenticated) {

@@ -42,6 +42,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   void Connect(Client client);
+  // Whether Mail would have to wait for the verdict.
+  bool WouldWait() const;
   // `authenticated`: the MTA names a user.
   std::optional<Verdict> Mail(bool authenticated);
   // RCPT, DATA and end of message.

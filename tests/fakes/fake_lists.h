@@ -61,10 +61,16 @@ class FakeLists : public Lists {
     const std::lock_guard lock(mutex_);
     holding_ = true;
   }
+  // Only those about the address.
+  void Hold(std::string_view address) {
+    const std::lock_guard lock(mutex_);
+    held_clients_.insert(Parsed(address));
+  }
   void Release() {
     {
       const std::lock_guard lock(mutex_);
       holding_ = false;
+      held_clients_.clear();
     }
     asio::post(loop_, [this] {
       for (asio::steady_timer* timer : std::exchange(held_, {})) {
@@ -102,7 +108,7 @@ class FakeLists : public Lists {
 
   asio::awaitable<Answers> Lookup(IpAddress client) override {
     const std::shared_ptr<const Rules> rules = Asked(client);
-    if (IsHolding()) {
+    if (IsHolding(client)) {
       asio::steady_timer released(loop_, asio::steady_timer::time_point::max());
       held_.push_back(&released);
       co_await released.async_wait(
@@ -129,9 +135,9 @@ class FakeLists : public Lists {
     lookups_.push_back(client);
     return rules_;
   }
-  bool IsHolding() const {
+  bool IsHolding(const IpAddress& client) const {
     const std::lock_guard lock(mutex_);
-    return holding_;
+    return holding_ || held_clients_.contains(client);
   }
   Answers AnswersFor(const IpAddress& client,
                      const std::shared_ptr<const Rules>& rules) const {
@@ -151,6 +157,7 @@ class FakeLists : public Lists {
   size_t reason_texts_ = 0;
   std::string reason_text_;
   bool holding_ = false;
+  std::set<IpAddress> held_clients_;
 };
 
 }  // namespace breakwater

@@ -45,9 +45,13 @@ void MilterClient::Close() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
-MilterClient::Negotiated MilterClient::Negotiate(Offer offer) {
+void MilterClient::SendNegotiate(Offer offer) {
   SendPacket(
       'O', Number(offer.version) + Number(offer.actions) + Number(offer.steps));
+}
+
+MilterClient::Negotiated MilterClient::Negotiate(Offer offer) {
+  SendNegotiate(offer);
   const Reply reply = Receive();
   Negotiated result;
   if (reply.command != 'O') return result;
@@ -64,13 +68,18 @@ MilterClient::Negotiated MilterClient::Negotiate(Offer offer) {
 
 MilterClient::Reply MilterClient::Connect(const std::string& address,
                                           uint16_t port, const Macros& macros) {
+  SendConnect(address, port, macros);
+  return Receive();
+}
+
+void MilterClient::SendConnect(const std::string& address, uint16_t port,
+                               const Macros& macros) {
   SendMacros('C', macros);
   const uint16_t wire = htons(port);
   const char family = address.find(':') == address.npos ? '4' : '6';
   SendPacket('C', Terminated("client.test") + family +
                       std::string(reinterpret_cast<const char*>(&wire), 2) +
                       Terminated(address));
-  return Receive();
 }
 
 MilterClient::Reply MilterClient::ConnectUnknown() {
@@ -94,8 +103,12 @@ void MilterClient::SendMail() {
   SendPacket('M', Terminated("<a@client.test>"));
 }
 
-MilterClient::Reply MilterClient::Recipient() {
+void MilterClient::SendRecipient() {
   SendPacket('R', Terminated("<b@mail.test>"));
+}
+
+MilterClient::Reply MilterClient::Recipient() {
+  SendRecipient();
   return Receive();
 }
 
@@ -163,7 +176,9 @@ bool MilterClient::Readable(int timeout_ms) const {
   return poll(&poller, 1, timeout_ms) == 1;
 }
 
-bool MilterClient::IsQuiet() { return !Readable(50); }
+bool MilterClient::IsQuiet(std::chrono::milliseconds wait) {
+  return !Readable(static_cast<int>(wait.count()));
+}
 
 bool MilterClient::IsClosed() {
   char byte;

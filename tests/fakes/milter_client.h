@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -53,13 +54,18 @@ class MilterClient {
   void Quit();
 
   // Half of a conversation: the reply is fetched later.
+  void SendNegotiate(Offer offer);
+  void SendConnect(const std::string& address, uint16_t port,
+                   const Macros& macros);
   void SendMail();
+  void SendRecipient();
   Reply Receive();
-  bool IsQuiet();
+  bool IsQuiet(std::chrono::milliseconds wait = std::chrono::milliseconds(50));
 
   void SendRaw(std::string_view bytes);
   void SendPacket(char command, std::string_view payload);
   bool IsClosed();
+  int fd() const { return fd_; }  // to poll for a reply
   void Close();
 
  private:

@@ -1,12 +1,17 @@
 // What a front does to its process: each test is a process of its own, since
 // libmilter can be started only once.
 
+#include <libmilter/mfapi.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "asio/io_context.hpp"
@@ -66,6 +71,130 @@ TEST_F(MilterProcessDeathTest, StopsWhenTheLastCallbackHasLeft) {
   EXPECT_EXIT(StopWhileASessionWaits(), ExitedWithCode(0), "");
 }
 
+// A front whose verdicts may take longer than a test waits for anything.
+std::unique_ptr<MilterFront> PatientFront(FakeWorld& world) {
+  auto front = MilterFront::Open(world.screener, world.metrics,
+                                 {.socket = "unix:" + Path(),
+                                  .verdict_deadline = std::chrono::hours(1)})
+                   .value();
+  front->Start([] { _exit(10); });
+  return front;
+}
+
+// As Postfix opens a session, all at once.
+std::unique_ptr<MilterClient> BeginSession(const std::string& address) {
+  auto mta = std::make_unique<MilterClient>(Path());
+  mta->SendNegotiate({});
+  mta->SendConnect(address, 4711, PostfixMacros());
+  mta->SendMail();
+  return mta;
+}
+
+void MixSlowListsWithFastOnes() {
+  SetLeastSeverity(Severity::kError);
+  FakeWorld world;
+  const auto front = PatientFront(world);
+  std::vector<std::unique_ptr<MilterClient>> idle, slow, fast;
+  for (int i = 0; i < 500; ++i) {
+    idle.push_back(std::make_unique<MilterClient>(Path()));
+    idle.back()->Negotiate();
+  }
+  for (int i = 0; i < 200; ++i) {
+    const std::string address = absl::StrCat("198.18.0.", i);
+    if (i % 5 == 0) world.lists.Hold(address);
+    (i % 5 == 0 ? slow : fast).push_back(BeginSession(address));
+  }
+  for (const auto& mta : fast) {
+    REQUIRE_OR_EXIT(11, mta->Receive().command == 'O');
+    REQUIRE_OR_EXIT(12, mta->Receive() == kContinue);
+    REQUIRE_OR_EXIT(13, mta->Receive() == kContinue);
+  }
+  world.lists.Release();
+  for (const auto& mta : slow) {
+    REQUIRE_OR_EXIT(14, mta->Receive().command == 'O');
+    REQUIRE_OR_EXIT(15, mta->Receive() == kContinue);
+    REQUIRE_OR_EXIT(16, mta->Receive() == kContinue);
+  }
+  // That we rang for workers is nobody's mistake.
+  const std::string metrics = world.metrics.Render();
+  REQUIRE_OR_EXIT(17, metrics.find("bad_input_total{front=\"milter\"} ") ==
+                          std::string::npos);
+  _exit(0);
+}
+
+TEST_F(MilterProcessDeathTest, NobodyWaitsForAnothersLists) {
+  EXPECT_EXIT(MixSlowListsWithFastOnes(), ExitedWithCode(0), "");
+}
+
+void RunOutOfDescriptors() {
+  FakeWorld world;
+  const auto front = PatientFront(world);
+  MilterClient before(Path());
+  before.Negotiate();
+  rlimit files{.rlim_cur = 64, .rlim_max = 64};
+  setrlimit(RLIMIT_NOFILE, &files);
+  std::vector<std::unique_ptr<MilterClient>> mtas;
+  std::vector<int> ours;
+  for (int fd = dup(0); fd >= 0; fd = dup(0)) ours.push_back(fd);
+  close(ours.back());
+  ours.pop_back();
+  MilterClient waiting(Path());  // takes the last one: accept has none
+  const auto cpu = [] {
+    timespec used{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return milliseconds(used.tv_sec * 1000 + used.tv_nsec / 1'000'000);
+  };
+  const milliseconds used = cpu();
+  std::this_thread::sleep_for(milliseconds(1000));
+  REQUIRE_OR_EXIT(11, cpu() - used < milliseconds(300));
+  REQUIRE_OR_EXIT(12, before.Connect("192.0.2.5", 1, {}) == kContinue);
+  for (const int fd : ours) close(fd);
+  waiting.Negotiate();
+  REQUIRE_OR_EXIT(13, waiting.Connect("192.0.2.5", 1, {}) == kContinue);
+  _exit(0);
+}
+
+TEST_F(MilterProcessDeathTest, DoesNotSpinWhereThereAreNoDescriptorsLeft) {
+  EXPECT_EXIT(RunOutOfDescriptors(), ExitedWithCode(0),
+              "event=accept-failed front=milter");
+}
+
+void StopWithManySessions() {
+  SetLeastSeverity(Severity::kError);
+  FakeWorld world;
+  auto front = PatientFront(world);
+  std::vector<std::unique_ptr<MilterClient>> mtas;
+  for (int i = 0; i < 500; ++i) {
+    const std::string address = absl::StrCat("198.18.", i / 250, ".", i % 250);
+    if (i % 2 == 0) world.lists.Hold(address);
+    mtas.push_back(BeginSession(address));
+    REQUIRE_OR_EXIT(11, mtas.back()->Receive().command == 'O');
+    REQUIRE_OR_EXIT(12, mtas.back()->Receive() == kContinue);
+  }
+  std::thread release([&] {
+    std::this_thread::sleep_for(milliseconds(100));
+    world.lists.Release();
+  });
+  front->Stop();
+  release.join();
+  for (const auto& mta : mtas) {
+    REQUIRE_OR_EXIT(13, mta->Receive() == kContinue);
+    mta->SendMail();
+  }
+  // libmilter's workers have gone, or are going: no answer, or to go on.
+  REQUIRE_OR_EXIT(14, mtas.back()->IsQuiet(milliseconds(100)) ||
+                          mtas.back()->Receive() == kContinue);
+  for (const auto& mta : mtas) {
+    REQUIRE_OR_EXIT(
+        15, mta->IsQuiet(milliseconds(0)) || mta->Receive() == kContinue);
+  }
+  _exit(0);
+}
+
+TEST_F(MilterProcessDeathTest, StopsInTheMiddleOfManySessions) {
+  EXPECT_EXIT(StopWithManySessions(), ExitedWithCode(0), "");
+}
+
 // A program that handles its signals as the daemon does.
 void TakeManySignals() {
   SetLeastSeverity(Severity::kError);
@@ -105,28 +234,52 @@ TEST_F(MilterProcessDeathTest, LeavesTheProgramItsSignals) {
   EXPECT_EXIT(TakeManySignals(), ExitedWithCode(0), "");
 }
 
-void EndBySignal() {
+void EndLibmilter() {
   SetLeastSeverity(Severity::kError);
-  // Blocked in every other thread, so that libmilter gets it.
-  sigset_t hangup;
-  sigemptyset(&hangup);
-  sigaddset(&hangup, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &hangup, nullptr);
   FakeWorld world;
-  auto front = MilterFront::Open(world.screener, world.metrics,
-                                 {.socket = "unix:" + Path()})
-                   .value();
+  const auto front = MilterFront::Open(world.screener, world.metrics,
+                                       {.socket = "unix:" + Path()})
+                         .value();
   front->Start([] {
     unlink(Path().c_str());
     _exit(0);
   });
-  kill(getpid(), SIGHUP);
-  std::this_thread::sleep_for(std::chrono::seconds(20));
-  _exit(10);
+  std::thread stopper([] { smfi_stop(); });
+  for (int i = 0; i < 1000; ++i) {
+    const MilterClient wakes_the_listener(Path());
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  _exit(11);
 }
 
 TEST_F(MilterProcessDeathTest, TellsWhenLibmilterEnds) {
-  EXPECT_EXIT(EndBySignal(), ExitedWithCode(0), "");
+  EXPECT_EXIT(EndLibmilter(), ExitedWithCode(0), "");
+}
+
+// libmilter would take any of these for an order to stop.
+void SignalALibmilterThread() {
+  SetLeastSeverity(Severity::kError);
+  // Blocked in every other thread, so that only libmilter's could get them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGHUP, SIGTERM, SIGINT}) {
+    sigaddset(&signals, signal);
+  }
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  FakeWorld world;
+  const auto front = PatientFront(world);
+  for (const int signal : {SIGHUP, SIGTERM, SIGINT}) kill(getpid(), signal);
+  for (int i = 0; i < 20; ++i) {
+    MilterClient mta(Path());
+    mta.Negotiate();
+    REQUIRE_OR_EXIT(11, mta.Connect("192.0.2.5", 1, {}) == kContinue);
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  _exit(0);
+}
+
+TEST_F(MilterProcessDeathTest, LibmilterTakesNoSignal) {
+  EXPECT_EXIT(SignalALibmilterThread(), ExitedWithCode(0), "");
 }
 
 }  // namespace
