@@ -6,6 +6,7 @@
 #   install_build_packages      what building and running needs
 #   install_test_packages       what the tests need on top
 #   install_promtool            promtool alone, without a Prometheus service
+#   install_tcpserver6          tcpserver of ucspi-tcp-ipv6, as tcpserver6
 #   make_root NAME PACKAGE...   a Debian in $BREAKWATER_CACHE/roots/NAME
 #   make_mta_root MTA           one with postfix (and rbldnsd and dnsdist),
 #                               sendmail, courier or exim: roots/mta-MTA
@@ -78,23 +79,31 @@ install_test_packages() {
   install_build_packages && install_packages "${TEST_PACKAGES[@]}"
 }
 
-# The package would start a metrics server on the host; the tests want nothing
-# but its checker. Prints where that is.
-install_promtool() {
-  local tool=$BREAKWATER_CACHE/tools/promtool work
+# install_tool NAME PACKAGE PATH: one program out of a package that is better not
+# installed, kept under that name. Prints where it is.
+install_tool() {
+  local tool=$BREAKWATER_CACHE/tools/$1 package=$2 path=$3 work
   if [[ ! -x $tool ]]; then
     update_package_lists || return
     mkdir -p "${tool%/*}"
     work=$(mktemp -d "${tool%/*}/fetch.XXXXXX") || return
     (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root \
-      prometheus >/dev/null &&
-      dpkg-deb --fsys-tarfile prometheus_*.deb |
-      tar -x ./usr/bin/promtool &&
-      mv usr/bin/promtool "$tool")
+      "$package" >/dev/null &&
+      dpkg-deb --fsys-tarfile "${package}"_*.deb | tar -x "./$path" &&
+      mv "$path" "$tool")
     rm -rf "$work"
-    [[ -x $tool ]] || { die "promtool could not be had"; return 1; }
+    [[ -x $tool ]] || { die "$1 of $package could not be had"; return 1; }
   fi
   printf '%s\n' "$tool"
+}
+
+# The package would start a metrics server on the host; the tests want nothing
+# but its checker.
+install_promtool() { install_tool promtool prometheus usr/bin/promtool; }
+
+# A tcpserver that knows IPv6; as packages the two exclude one another.
+install_tcpserver6() {
+  install_tool tcpserver6 ucspi-tcp-ipv6 usr/bin/tcpserver
 }
 
 root_path() { printf '%s\n' "$BREAKWATER_CACHE/roots/$1"; }

@@ -91,6 +91,7 @@ export -f run_fuzzer
 
 install_test_packages
 PATH=$(dirname "$(install_promtool)"):$PATH
+install_tcpserver6 >/dev/null
 make_mta_roots
 for step in "${STEPS[@]}"; do "step_$step"; done
 headline "all passed: ${STEPS[*]}"
