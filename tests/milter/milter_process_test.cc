@@ -244,7 +244,7 @@ void EndLibmilter() {
     unlink(Path().c_str());
     _exit(0);
   });
-  std::thread stopper([] { smfi_stop(); });
+  std::thread([] { smfi_stop(); }).detach();
   for (int i = 0; i < 1000; ++i) {
     const MilterClient wakes_the_listener(Path());
     std::this_thread::sleep_for(milliseconds(20));
