@@ -25,6 +25,7 @@ patience = "1s"
 sockets = [$policy]
 [dns]
 servers = ["$dns"]
+deadline = "$deadline"
 [enforcer]
 socket = "$dir/enforcer.sock"
 user = "$enforcer"
@@ -48,6 +49,7 @@ std::string BreakwaterTest::ConfigText(const Service& service) const {
                                     {"$milter", service.milter},
                                     {"$policy", policy},
                                     {"$dns", service.dns_server},
+                                    {"$deadline", service.dns_deadline},
                                     {"$dir", breakwater_->directory()}}),
       service.config);
 }

@@ -33,6 +33,7 @@ class BreakwaterTest : public IntegrationTest {
     std::string mode = "enforce";
     std::string config;  // more tables
     std::string dns_server = "127.0.0.1";
+    std::string dns_deadline = "1500ms";
     std::vector<DnsListEntry> listed = {
         {kListed}, {kListedToo}, {"2001:db8:bad1::/48"}};
   };

@@ -213,9 +213,8 @@ bool Sendmail::WaitForLog(const std::string& text,
 
 // -Am: as the mail server. Debian's `sendmail -bs` would otherwise be a client
 // of the daemon's, on 127.0.0.1.
-CommandResult Sendmail::Submit(const std::string& smtp) const {
-  return RunIn(where_, root_->Chroot({"/usr/sbin/sendmail", "-Am", "-bs"}),
-               std::chrono::seconds(30), smtp);
+std::vector<std::string> Sendmail::SubmitCommand() const {
+  return root_->Chroot({"/usr/sbin/sendmail", "-Am", "-bs"});
 }
 
 // Those of the daemon itself: what delivers in the background is a child of

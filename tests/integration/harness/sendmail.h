@@ -64,8 +64,9 @@ class Sendmail {
   bool WaitForLog(const std::string& text, std::chrono::milliseconds patience =
                                                std::chrono::seconds(10)) const;
 
-  // A submission from inside: SMTP on standard input, as `sendmail -bs`.
-  CommandResult Submit(const std::string& smtp) const;
+  // The command of a submission from inside: SMTP on standard input, one line
+  // after the reply to the one before.
+  std::vector<std::string> SubmitCommand() const;
 
   // The processes that hold a session.
   std::vector<pid_t> Children() const;
