@@ -7,6 +7,7 @@ find_program(MANDOC mandoc)
 if(MANDOC)
   foreach(path daemon/breakwater.8 daemon/breakwaterd.8
                daemon/breakwater-enforcer.8 daemon/breakwater.toml.5
+               contrib/courier/breakwater-courierfilter.8
                contrib/tcp/breakwater-tcp.8)
     cmake_path(GET path FILENAME page)
     add_test(NAME manual.${page}
