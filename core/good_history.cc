@@ -1,0 +1,140 @@
+#include "core/good_history.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+namespace breakwater {
+namespace {
+
+// What comes within this time counts as one: a burst of a thousand messages
+// says no more of a client than the first of them.
+constexpr Duration kOneOccasion = std::chrono::minutes(10);
+
+// Beyond it, who sends all day would stay heavier than anybody else long after
+// it has gone silent.
+constexpr float kHeaviest = 1000;
+
+// Of those who have been silent for longest, how many may make room.
+constexpr size_t kLookedAt = 8;
+
+}  // namespace
+
+void GoodHistory::SetRules(HistoryRules rules) {
+  rules_ = rules;
+  while (probation_.size() > most_on_probation()) DropLast(probation_);
+  while (good_.size() > most_good()) DropLast(good_);
+}
+
+void GoodHistory::Accept(const IpAddress& client, Instant now) {
+  if (rules_.clients == 0) return;
+  Expire(now);
+  const Network network = Network::OfClient(client);
+  const auto place = places_.find(network);
+  if (place == places_.end()) {
+    if (probation_.size() >= most_on_probation()) DropLast(probation_);
+    probation_.push_front(
+        {.client = network, .weighed = now, .first = now, .last = now});
+    places_[network] = probation_.begin();
+  } else {
+    Entry& entry = *place->second;
+    if (now - entry.weighed >= kOneOccasion) {
+      const double weight = WeightOf(entry, now) + 1;
+      entry.weight = std::min(static_cast<float>(weight), kHeaviest);
+      entry.weighed = now;
+    }
+    entry.last = now;
+    Entries& entries = entry.good ? good_ : probation_;
+    entries.splice(entries.begin(), entries, place->second);
+  }
+  const Entries::iterator entry = places_[network];
+  if (!entry->good && now - entry->first >= rules_.probation) {
+    Promote(entry, now);
+  }
+}
+
+void GoodHistory::Promote(Entries::iterator entry, Instant now) {
+  if (most_good() == 0) return;
+  if (good_.size() >= most_good()) {
+    const Entries::iterator lightest = LightestOfTheSilent(now);
+    if (WeightOf(*lightest, now) > WeightOf(*entry, now)) return;
+    places_.erase(lightest->client);
+    good_.erase(lightest);
+  }
+  entry->good = true;
+  good_.splice(good_.begin(), probation_, entry);
+}
+
+GoodHistory::Entries::iterator GoodHistory::LightestOfTheSilent(Instant now) {
+  Entries::iterator lightest = std::prev(good_.end());
+  Entries::iterator next = lightest;
+  for (size_t i = 1; i < kLookedAt && next != good_.begin(); ++i) {
+    --next;
+    if (WeightOf(*next, now) < WeightOf(*lightest, now)) lightest = next;
+  }
+  return lightest;
+}
+
+bool GoodHistory::IsGood(const IpAddress& client, Instant now) const {
+  const Entry* entry = Known(client, now);
+  return entry != nullptr && entry->good;
+}
+
+void GoodHistory::Warn(const IpAddress& client, Instant now) {
+  const auto place = places_.find(Network::OfClient(client));
+  if (place == places_.end() || IsWarned(client, now)) return;
+  place->second->warned = now;
+}
+
+bool GoodHistory::IsWarned(const IpAddress& client, Instant now) const {
+  const Entry* entry = Known(client, now);
+  return entry != nullptr && entry->warned != Instant::min() &&
+         now - entry->warned < rules_.window;
+}
+
+void GoodHistory::Expire(Instant now) {
+  for (Entries* entries : {&probation_, &good_}) {
+    while (!entries->empty() && entries->back().last + rules_.keep <= now) {
+      DropLast(*entries);
+    }
+  }
+}
+
+std::optional<GoodHistory::Standing> GoodHistory::Find(const IpAddress& client,
+                                                       Instant now) const {
+  const Entry* entry = Known(client, now);
+  if (entry == nullptr) return std::nullopt;
+  Standing standing{.good = entry->good,
+                    .weight = WeightOf(*entry, now),
+                    .first = entry->first,
+                    .last = entry->last};
+  if (IsWarned(client, now)) standing.warned = entry->warned;
+  return standing;
+}
+
+size_t GoodHistory::bytes() const {
+  // A node has two links and malloc's word; a place has the table's byte.
+  constexpr size_t kNode = sizeof(Entry) + 3 * sizeof(void*);
+  constexpr size_t kPlace = sizeof(decltype(places_)::value_type) + 1;
+  return places_.size() * kNode + places_.capacity() * kPlace;
+}
+
+double GoodHistory::WeightOf(const Entry& entry, Instant now) const {
+  const std::chrono::duration<double> age = now - entry.weighed;
+  return entry.weight * std::exp2(-age / rules_.half_life);
+}
+
+const GoodHistory::Entry* GoodHistory::Known(const IpAddress& client,
+                                             Instant now) const {
+  const auto place = places_.find(Network::OfClient(client));
+  if (place == places_.end()) return nullptr;
+  const Entry& entry = *place->second;
+  return entry.last + rules_.keep <= now ? nullptr : &entry;
+}
+
+void GoodHistory::DropLast(Entries& entries) {
+  places_.erase(entries.back().client);
+  entries.pop_back();
+}
+
+}  // namespace breakwater

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <optional>
+
+#include "absl/container/flat_hash_map.h"
+#include "core/address.h"
+#include "core/clock.h"
+
+namespace breakwater {
+
+// Whose mail is remembered, for how long, and what it is good for.
+struct HistoryRules {
+  size_t clients = 100'000;  // at most, a quarter of them on probation
+  // How long a client must have been known before it counts as good: longer
+  // than lists take to learn of a new zombie.
+  Duration probation = std::chrono::hours(6);
+  Duration half_life = std::chrono::hours(3 * 24);
+  Duration keep = std::chrono::hours(14 * 24);  // since its last mail
+  // After a rejection without a ban, how long the next one bans.
+  Duration window = std::chrono::hours(24);
+};
+
+// Clients whose mail was accepted in the last days: who is condemned and has
+// such a history may be a correspondent, and the list wrong.
+//
+// A client is what a ban of it would cover. It begins on probation, and is good
+// when its mail is accepted again after that time. Whoever sends one message
+// from each of many addresses pushes out only others on probation; whoever
+// comes again later, from many, only those who weigh no more than they do. A
+// client's weight is the number of occasions on which its mail was accepted,
+// each counting half after a half-life.
+//
+// Bounded, some 150 bytes for each client (see bytes). Not thread-safe; the
+// screener's is the loop's.
+class GoodHistory {
+ public:
+  explicit GoodHistory(HistoryRules rules = {}) : rules_(rules) {}
+  void SetRules(HistoryRules rules);
+
+  // A message of this client's was accepted.
+  void Accept(const IpAddress& client, Instant now);
+  bool IsGood(const IpAddress& client, Instant now) const;
+  // A good client was refused and not banned. Until the window ends its next
+  // condemnation bans.
+  void Warn(const IpAddress& client, Instant now);
+  bool IsWarned(const IpAddress& client, Instant now) const;
+  // Drops what is too old. Cheap when little is.
+  void Expire(Instant now);
+
+  // What is known of a client, for people.
+  struct Standing {
+    bool good = false;  // else on probation
+    double weight = 0;
+    Instant first;
+    Instant last;
+    std::optional<Instant> warned;  // within the window
+  };
+  std::optional<Standing> Find(const IpAddress& client, Instant now) const;
+
+  size_t good() const { return good_.size(); }
+  size_t on_probation() const { return probation_.size(); }
+  size_t bytes() const;  // about
+
+ private:
+  struct Entry {
+    Network client;
+    bool good = false;
+    float weight = 1;
+    Instant weighed;  // when the weight was that
+    Instant first;
+    Instant last;
+    Instant warned = Instant::min();
+  };
+  using Entries = std::list<Entry>;  // whose mail came last first
+
+  size_t most_on_probation() const { return (rules_.clients + 3) / 4; }
+  size_t most_good() const { return rules_.clients - most_on_probation(); }
+  double WeightOf(const Entry& entry, Instant now) const;
+  const Entry* Known(const IpAddress& client, Instant now) const;
+  // Unless all who could make room weigh more.
+  void Promote(Entries::iterator entry, Instant now);
+  Entries::iterator LightestOfTheSilent(Instant now);
+  void DropLast(Entries& entries);
+
+  HistoryRules rules_;
+  Entries good_;
+  Entries probation_;
+  absl::flat_hash_map<Network, Entries::iterator> places_;
+};
+
+}  // namespace breakwater

@@ -1,0 +1,148 @@
+#include "core/good_history.h"
+
+#include <gtest/gtest.h>
+
+namespace breakwater {
+namespace {
+
+using namespace std::chrono_literals;
+
+IpAddress At(std::string_view text) { return IpAddress::Parse(text).value(); }
+// One of sixteen million.
+IpAddress Stranger(uint32_t i) { return IpAddress::FromV4(0x0b000000u + i); }
+
+// Room for 15 who are good and 5 on probation.
+class GoodHistoryTest : public testing::Test {
+ protected:
+  void Accept(const IpAddress& client) { history_.Accept(client, now_); }
+  // Its mail is accepted at both ends of the probation.
+  void MakeGood(const IpAddress& client, Duration probation = 6h) {
+    Accept(client);
+    now_ += probation;
+    Accept(client);
+  }
+  bool IsGood(const IpAddress& client) const {
+    return history_.IsGood(client, now_);
+  }
+
+  Instant now_ = Instant() + 1000h;
+  GoodHistory history_{{.clients = 20}};
+  const IpAddress friend_ = At("198.51.100.7");
+};
+
+TEST_F(GoodHistoryTest, WhoIsUnknownIsNotGood) {
+  EXPECT_FALSE(IsGood(friend_));
+  EXPECT_FALSE(history_.Find(friend_, now_));
+}
+
+TEST_F(GoodHistoryTest, AThousandMessagesInAQuarterOfAnHourAreNoHistory) {
+  for (int i = 0; i < 1000; ++i) {
+    Accept(friend_);
+    now_ += 1s;
+  }
+  EXPECT_FALSE(IsGood(friend_));
+  EXPECT_NEAR(history_.Find(friend_, now_)->weight, 2, 0.1);
+}
+
+TEST_F(GoodHistoryTest, WhoComesAgainAfterItsProbationIsGood) {
+  MakeGood(friend_, 6h - 1ms);
+  now_ += 1ms;
+  EXPECT_FALSE(IsGood(friend_));
+  Accept(friend_);
+  EXPECT_TRUE(IsGood(friend_));
+}
+
+TEST_F(GoodHistoryTest, WithoutAProbationTheFirstMessageIsEnough) {
+  history_.SetRules({.clients = 20, .probation = 0h});
+  Accept(friend_);
+  EXPECT_TRUE(IsGood(friend_));
+}
+
+TEST_F(GoodHistoryTest, AnIpv6ClientIsItsSlash64) {
+  MakeGood(At("2001:db8:1:2::5"));
+  EXPECT_TRUE(IsGood(At("2001:db8:1:2:ffff::9")));
+  EXPECT_FALSE(IsGood(At("2001:db8:1:3::5")));
+}
+
+TEST_F(GoodHistoryTest, AClientIsForgottenSomeTimeAfterItsLastMessage) {
+  MakeGood(friend_);
+  now_ += 14 * 24h - 1ms;
+  EXPECT_TRUE(IsGood(friend_));
+  now_ += 1ms;
+  EXPECT_FALSE(IsGood(friend_));
+  history_.Expire(now_);
+  EXPECT_EQ(history_.good(), 0u);
+  Accept(friend_);
+  EXPECT_FALSE(IsGood(friend_)) << "it begins anew";
+}
+
+TEST_F(GoodHistoryTest, TheWeightHalvesInAHalfLife) {
+  MakeGood(friend_);
+  const double weight = history_.Find(friend_, now_)->weight;
+  EXPECT_NEAR(weight, 1.94, 0.01);
+  now_ += 72h;
+  EXPECT_NEAR(history_.Find(friend_, now_)->weight, weight / 2, 0.001);
+}
+
+TEST_F(GoodHistoryTest, AFloodOfStrangersPushesOutNoGoodClient) {
+  MakeGood(friend_);
+  for (uint32_t i = 0; i < 10'000; ++i) {
+    Accept(Stranger(i));
+    now_ += 1ms;
+  }
+  EXPECT_TRUE(IsGood(friend_));
+  EXPECT_EQ(history_.on_probation(), 5u);
+  EXPECT_EQ(history_.good(), 1u);
+}
+
+TEST_F(GoodHistoryTest, StrangersWhoComeAgainPushOutNoHeavierClient) {
+  for (int day = 0; day < 10; ++day) MakeGood(friend_, 24h);
+  history_.SetRules({.clients = 20, .probation = 1min});
+  for (uint32_t i = 0; i < 1000; ++i) MakeGood(Stranger(i), 1min);
+  EXPECT_EQ(history_.good(), 15u);
+  EXPECT_TRUE(IsGood(Stranger(999)));
+  EXPECT_TRUE(IsGood(friend_));
+}
+
+TEST_F(GoodHistoryTest, WhoHasFadedMakesRoomForWhoComesNow) {
+  for (uint32_t i = 0; i < 15; ++i) MakeGood(Stranger(i));
+  ASSERT_EQ(history_.good(), 15u);
+  MakeGood(friend_);
+  EXPECT_TRUE(IsGood(friend_));
+  EXPECT_FALSE(IsGood(Stranger(0)));
+  EXPECT_EQ(history_.good(), 15u);
+}
+
+TEST_F(GoodHistoryTest, AWarningHoldsForItsWindow) {
+  MakeGood(friend_);
+  EXPECT_FALSE(history_.IsWarned(friend_, now_));
+  history_.Warn(friend_, now_);
+  now_ += 24h - 1ms;
+  // Saying it again does not make it last longer.
+  history_.Warn(friend_, now_);
+  EXPECT_TRUE(history_.IsWarned(friend_, now_));
+  now_ += 1ms;
+  EXPECT_FALSE(history_.IsWarned(friend_, now_));
+  history_.Warn(friend_, now_);
+  EXPECT_TRUE(history_.IsWarned(friend_, now_));
+}
+
+TEST_F(GoodHistoryTest, ItShrinksToANewBound) {
+  for (uint32_t i = 0; i < 15; ++i) MakeGood(Stranger(i));
+  history_.SetRules({.clients = 8});
+  EXPECT_EQ(history_.good(), 6u);
+  EXPECT_TRUE(IsGood(Stranger(14)));
+  history_.SetRules({.clients = 0});
+  Accept(friend_);
+  EXPECT_EQ(history_.good() + history_.on_probation(), 0u);
+}
+
+TEST_F(GoodHistoryTest, AClientTakesLittleMemory) {
+  history_.SetRules({});
+  for (uint32_t i = 0; i < 100'000; ++i) Accept(Stranger(i));
+  EXPECT_EQ(history_.on_probation(), 25'000u);
+  EXPECT_LT(history_.bytes(), 25'000u * 200);
+}
+
+}  // namespace
+}  // namespace breakwater
