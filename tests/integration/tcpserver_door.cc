@@ -1,7 +1,9 @@
 #include "tests/integration/tcpserver_door.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
@@ -21,10 +23,34 @@ std::string Tcpserver6() {
 
 std::string Count(size_t number) { return absl::StrCat(number); }
 
+// As whom tcpserver runs: root to nobody, and not the daemon's user.
+constexpr uid_t kMailUid = 65533;
+
 }  // namespace
 
 std::string TcpserverDoorTest::PolicySocket() const {
   return absl::StrCat("unix:", directory_->path(), "/sockets/policy.sock");
+}
+
+absl::Status TcpserverDoorTest::MakeDirectories() {
+  const std::string base = directory_->path();
+  for (const char* name : {"/mail", "/drafts", "/sockets", "/bin"}) {
+    std::filesystem::create_directory(base + name);
+  }
+  // The build may be where nobody else comes.
+  for (const char* name : {"/breakwater-tcp", "/tcp_smtpd"}) {
+    std::filesystem::copy_file(Breakwater::ProgramPath(name + 1),
+                               base + "/bin" + name);
+  }
+  // The sockets' group is the directory's, as in etc/systemd's tmpfiles.
+  const std::string sockets = base + "/sockets";
+  if (chown((base + "/mail").c_str(), kMailUid, kMailUid) != 0 ||
+      chown((base + "/drafts").c_str(), kMailUid, kMailUid) != 0 ||
+      chown(sockets.c_str(), kDaemonUid, kMailUid) != 0 ||
+      chmod(sockets.c_str(), 02750) != 0) {
+    return absl::ErrnoToStatus(errno, "giving away directories");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TcpserverDoorTest::MakeRules(
@@ -37,9 +63,18 @@ absl::Status TcpserverDoorTest::MakeRules(
 
 absl::StatusOr<std::vector<std::string>> TcpserverDoorTest::CommandLine(
     const Door& door) {
-  std::vector<std::string> words = {
-      door.ipv6 ? Tcpserver6() : "tcpserver", "-v", "-R", "-H", "-l", "0", "-c",
-      Count(static_cast<size_t>(door.slots))};
+  std::vector<std::string> words = {door.ipv6 ? Tcpserver6() : "tcpserver",
+                                    "-v",
+                                    "-R",
+                                    "-H",
+                                    "-l",
+                                    "0",
+                                    "-u",
+                                    Count(kMailUid),
+                                    "-g",
+                                    Count(kMailUid),
+                                    "-c",
+                                    Count(static_cast<size_t>(door.slots))};
   if (!door.tcprules.empty()) {
     const absl::Status made = MakeRules(door.tcprules);
     if (!made.ok()) return made;
@@ -47,10 +82,10 @@ absl::StatusOr<std::vector<std::string>> TcpserverDoorTest::CommandLine(
   }
   words.insert(words.end(), {door.ipv6 ? "::0" : "0", "25"});
   words.insert(words.end(), door.before.begin(), door.before.end());
-  words.insert(words.end(), {Breakwater::ProgramPath("breakwater-tcp"), "-p",
+  words.insert(words.end(), {directory_->path() + "/bin/breakwater-tcp", "-p",
                              PolicySocket()});
   words.insert(words.end(), door.options.begin(), door.options.end());
-  words.insert(words.end(), {Breakwater::ProgramPath("tcp_smtpd"),
+  words.insert(words.end(), {directory_->path() + "/bin/tcp_smtpd",
                              directory_->path() + "/mail"});
   return words;
 }
@@ -62,10 +97,7 @@ void TcpserverDoorTest::StartDoor(const Door& door) {
   BREAKWATER_ASSERT_OK_AND_ASSIGN(TempDirectory directory,
                                   TempDirectory::Make());
   directory_ = std::make_unique<TempDirectory>(std::move(directory));
-  std::filesystem::create_directory(directory_->path() + "/mail");
-  const std::string sockets = directory_->path() + "/sockets";
-  std::filesystem::create_directory(sockets);
-  ASSERT_EQ(chown(sockets.c_str(), kDaemonUid, static_cast<gid_t>(-1)), 0);
+  BREAKWATER_ASSERT_OK(MakeDirectories());
   StartService({.policy = {PolicySocket()},
                 .rules = door.rules,
                 .mode = door.mode,

@@ -47,6 +47,7 @@ class TcpserverDoorTest : public BreakwaterTest {
  private:
   std::string PolicySocket() const;
   absl::StatusOr<std::vector<std::string>> CommandLine(const Door& door);
+  absl::Status MakeDirectories();
   absl::Status MakeRules(const std::vector<std::string>& lines);
 
   std::unique_ptr<TempDirectory> directory_;
