@@ -1,5 +1,7 @@
 #include "reaper/reaper.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -18,14 +20,24 @@ constexpr size_t kMostSpared = 65'536;
 // Bans that come within this time share a dump; and an order that spares a
 // session, or has it ended after its reply, overtakes the dump of its ban.
 constexpr Duration kCollect = milliseconds(20);
-// Dumps take at most one part in so many of the time. One of a host with many
-// connections just closed takes 3 to 4 ms, so in a wave they are 0.2 s apart.
+// Dumps take at most one part in so many of a processor. One of a host with
+// many connections just closed takes 3 to 4 ms, so in a wave they are 0.2 s
+// apart. Waiting for the processor does not count: on a busy host the next dump
+// would come a second later, just when it is needed.
 constexpr int kDumpShare = 50;
 
 // How soon a connection whose reply is awaited is looked at again: at first
 // often, as MTAs answer within a millisecond, then more rarely.
 constexpr Duration kFirstLook = milliseconds(5);
 constexpr Duration kLongestPause = milliseconds(50);
+
+// Of this thread, so far.
+std::chrono::nanoseconds ProcessorTime() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) +
+         std::chrono::nanoseconds(time.tv_nsec);
+}
 
 template <typename T>
 void Append(std::vector<T>& to, const std::vector<T>& from) {
@@ -96,7 +108,7 @@ void Reaper::Run() {
     Begin(work);
     const Instant now = Clock::now();
     ContinueEndings(now);
-    if (!to_sweep_.empty() && next_sweep_ <= now) Sweep(now);
+    if (!to_sweep_.empty() && next_sweep_ <= now) Sweep();
   }
 }
 
@@ -219,7 +231,8 @@ bool Reaper::LookAt(const Connection& connection, Ending& ending, Instant now) {
 
 // ---- The dump ---------------------------------------------------------------
 
-void Reaper::Sweep(Instant now) {
+void Reaper::Sweep() {
+  const auto before = ProcessorTime();
   std::vector<TcpSocket> found;
   const absl::Status status =
       diag_.ForEachOpen(only_port_, [&](const TcpSocket& socket) {
@@ -234,8 +247,7 @@ void Reaper::Sweep(Instant now) {
   to_sweep_.clear();
   if (!status.ok()) Failed(status);
   for (const TcpSocket& socket : found) Destroy(socket, "swept");
-  const Instant end = Clock::now();
-  next_sweep_ = end + kDumpShare * (end - now);
+  next_sweep_ = Clock::now() + kDumpShare * (ProcessorTime() - before);
 }
 
 void Reaper::Destroy(const TcpSocket& socket, const char* why) {

@@ -98,7 +98,7 @@ class Reaper {
   void ContinueEndings(Instant now);
   // Whether nothing remains to be done for the connection.
   bool LookAt(const Connection& connection, Ending& ending, Instant now);
-  void Sweep(Instant now);
+  void Sweep();
   void DestroyKnown(const Connection& connection);
   void Destroy(const TcpSocket& socket, const char* why);
   void Failed(const absl::Status& status);
