@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tests/integration/harness/temp_directory.h"
 #include "tests/integration/harness/wait.h"
 
 namespace breakwater::testing {
@@ -14,16 +16,21 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::IsEmpty;
 
-// As breakwaterd(8) has it.
-constexpr char kMilterLine[] =
-    "INPUT_MAIL_FILTER(`breakwater', "
-    "`S=local:/run/breakwater-sendmail/milter.sock, F=, "
-    "T=C:2s;S:2s;R:5s;E:30s')dnl";
+// The line of breakwaterd(8), as it is shown there.
+std::string MilterLine() {
+  const std::string manual =
+      ReadFile(BREAKWATER_SOURCE_DIR "/daemon/breakwaterd.8");
+  const size_t begin = manual.find("INPUT_MAIL_FILTER(");
+  const size_t end = manual.find("dnl\n", begin);
+  if (end == manual.npos) return "breakwaterd(8) has no line for sendmail.mc";
+  return absl::StrReplaceAll(manual.substr(begin, end + 3 - begin),
+                             {{"\\(ga", "`"}, {"\\(aq", "'"}});
+}
 
 }  // namespace
 
 void SendmailDoor::StartParts(SendmailOptions options, Service service) {
-  options.mc.insert(options.mc.begin(), kMilterLine);
+  options.mc.insert(options.mc.begin(), MilterLine());
   BREAKWATER_ASSERT_OK_AND_ASSIGN(sendmail_,
                                   Sendmail::Start(mta(), std::move(options)));
   BREAKWATER_ASSERT_OK_AND_ASSIGN(const std::string directory,

@@ -142,6 +142,20 @@ TEST_F(SendmailDoorTest, AZombieThatTalksBeforeTheGreetingIsFreed) {
   EXPECT_TRUE(SlotIsFree());
 }
 
+// Sendmail's own rules come first, and it does not tell what they refuse.
+TEST_F(SendmailDoorTest, AZombieWhoseSenderSendmailRefusesIsFreed) {
+  StartParts({.mc = {"LOCAL_RULESETS", "SLocal_check_mail",
+                     "R$*\t$#error $@ 5.1.8 $: \"553 Domain does not exist\"",
+                     "divert(0)dnl"}});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kListed));
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(SmtpReply reply, SayMail(session));
+  EXPECT_EQ(reply.code, 553);
+  EXPECT_TRUE(breakwater_->WaitForLog("event=silent"));
+  EXPECT_TRUE(SlotIsFree());
+  EXPECT_TRUE(IsBanned(kListed));
+}
+
 TEST_F(SendmailDoorTest, AZombieThatTalksOnAfterItsReplyIsFreed) {
   StartParts();
   ASSERT_FALSE(HasFatalFailure());

@@ -141,5 +141,15 @@ TEST_F(SendmailMailTest, ASessionThatSawTheDaemonStopGoesOn) {
   EXPECT_EQ(refused.code, 521);
 }
 
+// Why the socket has a directory of its own. On Debian this one is the group
+// staff's to write to.
+TEST_F(SendmailMailTest, SendmailDoesNotStartWithASocketWhereAGroupMayWrite) {
+  const auto sendmail = Sendmail::Start(
+      mta(), {.mc = {"INPUT_MAIL_FILTER(`unsafe', "
+                     "`S=local:/var/local/milter.sock, F=')dnl"}});
+  EXPECT_THAT(sendmail.status().ToString(),
+              HasSubstr("unsafe: Group writable directory"));
+}
+
 }  // namespace
 }  // namespace breakwater::testing
