@@ -1,0 +1,196 @@
+#include "core/zone_probe.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "asio/experimental/as_tuple.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/use_awaitable.hpp"
+#include "core/address.h"
+
+namespace breakwater {
+namespace {
+
+constexpr uint32_t kLoopbackNet = 0x7f000000;  // 127.0.0.0/8
+
+// RFC 5782 section 5. A client with an IPv4-mapped address is asked about as
+// IPv4; only here its nibbles are asked for.
+constexpr char kTestEntry4[] = "2.0.0.127.";
+constexpr char kNeverListed4[] = "1.0.0.127.";
+constexpr char kTestEntry6[] =
+    "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.";
+constexpr char kNeverListed6[] =
+    "1.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.";
+
+// What one of the answers shows.
+struct Sign {
+  enum Kind { kNothing, kListing, kForeign, kError, kFailure, kNotAsked };
+  Kind kind = kNothing;
+  std::string hint;
+};
+
+Sign SignOf(const DnsAnswer& answer) {
+  switch (answer.outcome) {
+    case DnsOutcome::kNone:
+      return {Sign::kNothing};
+    case DnsOutcome::kRefused:
+      return {Sign::kError,
+              "REFUSED: the list or the resolver does not serve us; look at "
+              "the key or contract of the list, and at what the resolver of "
+              "dns.servers allows"};
+    case DnsOutcome::kOverloaded:
+    case DnsOutcome::kCancelled:
+      return {Sign::kNotAsked};
+    case DnsOutcome::kRecords:
+      break;
+    default:
+      return {Sign::kFailure, DnsOutcomeName(answer.outcome)};
+  }
+  Sign sign;
+  for (const uint32_t address : answer.addresses) {
+    if (std::optional<std::string> hint = ErrorCodeHint(address)) {
+      return {Sign::kError, *std::move(hint)};
+    }
+    const bool foreign = (address & 0xff000000) != kLoopbackNet;
+    sign = {foreign ? Sign::kForeign : Sign::kListing,
+            absl::StrCat("answers ", IpAddress::FromV4(address).ToString())};
+  }
+  return sign;
+}
+
+bool IsListed(const Sign& sign) {
+  return sign.kind == Sign::kListing || sign.kind == Sign::kForeign;
+}
+
+// Held by the callbacks together with the coroutine, which may be gone first.
+struct Questions {
+  explicit Questions(asio::io_context& loop)
+      : all_answered(loop, Instant::max()) {}
+
+  std::array<DnsAnswer, 5> answers;
+  size_t outstanding = 0;
+  asio::steady_timer all_answered;
+};
+
+bool IsFailure(const DnsAnswer& answer) {
+  return SignOf(answer).kind == Sign::kFailure;
+}
+
+}  // namespace
+
+const char* ZoneStandingName(ZoneStanding standing) {
+  switch (standing) {
+    case ZoneStanding::kUnknown:
+      return "unknown";
+    case ZoneStanding::kOk:
+      return "ok";
+    case ZoneStanding::kNoTestEntry:
+      return "no-test-entry";
+    case ZoneStanding::kListsEverything:
+      return "lists-everything";
+    case ZoneStanding::kRefused:
+      return "refused";
+    case ZoneStanding::kUnreachable:
+      return "unreachable";
+  }
+  return "?";
+}
+
+std::optional<std::string> ErrorCodeHint(uint32_t address) {
+  const std::string code = IpAddress::FromV4(address).ToString();
+  switch (address) {
+    case 0x7ffffffc:
+      return code + ": the list knows no such zone; is zone.name mistyped?";
+    case 0x7ffffffe:
+      return code +
+             ": the list does not serve public resolvers; let dns.servers "
+             "name one of your own";
+    case 0x7fffffff:
+      return code +
+             ": too many queries for the list's free use; ask less or "
+             "register with it";
+    case 0x7f0000ff:
+      return code +
+             ": the list has blocked us, most likely for too many "
+             "queries or a public resolver";
+    case 0x7f000001:
+      return code + ": no list may say so; some do to whom they do not serve";
+    default:
+      break;
+  }
+  if ((address & 0xffffff00) == 0x7fffff00) {
+    return code + ": the list reports an error; its manual says which";
+  }
+  return std::nullopt;
+}
+
+ProbeReading ReadProbe(const ProbeAnswers& answers) {
+  const Sign test = SignOf(answers.test_entry);
+  const Sign never = SignOf(answers.never_listed);
+  const Sign random = SignOf(answers.random_name);
+  if (IsListed(never) || IsListed(random) || test.kind == Sign::kForeign) {
+    const bool is_name = IsListed(random);
+    const Sign& sign = is_name ? random : IsListed(never) ? never : test;
+    return {ZoneStanding::kListsEverything,
+            absl::StrCat(sign.hint,
+                         is_name           ? " to a name that nobody has"
+                         : IsListed(never) ? " to 127.0.0.1"
+                                           : " to 127.0.0.2",
+                         sign.kind == Sign::kForeign
+                             ? ": an expired domain, or a resolver that "
+                               "invents answers"
+                             : ": it has shut down, or its data are broken")};
+  }
+  for (const Sign* sign : {&test, &never, &random}) {
+    if (sign->kind == Sign::kError) {
+      return {ZoneStanding::kRefused, sign->hint};
+    }
+  }
+  for (const Sign* sign : {&test, &never, &random}) {
+    if (sign->kind == Sign::kFailure) {
+      return {ZoneStanding::kUnreachable, sign->hint};
+    }
+  }
+  for (const Sign* sign : {&test, &never, &random}) {
+    if (sign->kind == Sign::kNotAsked) return {};
+  }
+  if (test.kind == Sign::kListing) return {ZoneStanding::kOk, ""};
+  return {ZoneStanding::kNoTestEntry,
+          "127.0.0.2 is not listed: the list is empty or gone, or has no test "
+          "entry; only if you know it to be good, set strict = false"};
+}
+
+asio::awaitable<ZoneProbe> ProbeZone(asio::io_context& loop, Resolver& resolver,
+                                     std::string zone, std::string random_label,
+                                     std::function<void(ZoneOutcome)> count) {
+  const std::array<std::string, 5> prefixes = {kTestEntry4, kNeverListed4,
+                                               random_label + ".", kTestEntry6,
+                                               kNeverListed6};
+  const auto questions = std::make_shared<Questions>(loop);
+  questions->outstanding = prefixes.size();
+  for (size_t i = 0; i < prefixes.size(); ++i) {
+    resolver.Query(prefixes[i] + zone, DnsType::kA,
+                   [questions, count, i](DnsAnswer answer) {
+                     count(ZoneOutcomeOf(answer.outcome));
+                     questions->answers[i] = std::move(answer);
+                     if (--questions->outstanding == 0) {
+                       questions->all_answered.cancel();
+                     }
+                   });
+  }
+  while (questions->outstanding > 0) {
+    co_await questions->all_answered.async_wait(
+        asio::experimental::as_tuple(asio::use_awaitable));
+  }
+  const auto& answers = questions->answers;
+  ZoneProbe probe;
+  probe.ipv4 = ReadProbe({answers[0], answers[1], answers[2]});
+  probe.ipv6 = ReadProbe({answers[3], answers[4], answers[2]});
+  probe.silent = std::ranges::all_of(answers, IsFailure);
+  co_return probe;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,263 @@
+#include "core/zone_trust.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "core/log.h"
+
+namespace breakwater {
+namespace {
+
+bool IsFailure(ZoneOutcome outcome) {
+  return IsZoneFault(outcome) && outcome != ZoneOutcome::kOddAnswer &&
+         outcome != ZoneOutcome::kRefused;
+}
+
+bool IsAnswer(ZoneOutcome outcome) {
+  return outcome == ZoneOutcome::kListed || outcome == ZoneOutcome::kNotListed;
+}
+
+}  // namespace
+
+const char* FamilyName(Family family) {
+  return family == Family::kIpv4 ? "ipv4" : "ipv6";
+}
+
+Family FamilyOf(const IpAddress& address) {
+  return address.IsV4() ? Family::kIpv4 : Family::kIpv6;
+}
+
+ZoneTrust::ZoneTrust(Options options, Instant now)
+    : options_(std::move(options)), probe_due_(now) {}
+
+void ZoneTrust::SetStrict(bool strict, Instant now) {
+  if (std::exchange(options_.strict, strict) == strict) return;
+  probe_due_ = now;
+}
+
+// ---- What comes in ---------------------------------------------------------
+
+void ZoneTrust::Note(const ZoneAnswer& answer,
+                     absl::Span<const HitRate* const> others, Instant now) {
+  if (answer.outcome == ZoneOutcome::kRefused) {
+    DnsAnswer refusal{.outcome = DnsOutcome::kRefused};
+    Refuse(ReadProbe({refusal, refusal, refusal}).hint, now);
+    return;
+  }
+  if (answer.outcome == ZoneOutcome::kOddAnswer) {
+    if (const auto hint = ErrorCodeHint(answer.address)) {
+      Refuse(*hint, now);
+    } else {
+      Doubt("odd-answer", now);
+    }
+    return;
+  }
+  if (IsFailure(answer.outcome)) {
+    const bool was_open = breaker_.is_open();
+    breaker_.Note(true, now);
+    if (breaker_.is_open() && !was_open) {
+      unreachable_since_ = now;
+      Say();
+    }
+    return;
+  }
+  if (!IsAnswer(answer.outcome)) return;
+  breaker_.Note(false, now);
+  const bool listed = answer.outcome == ZoneOutcome::kListed;
+  rate_.Note(listed, now);
+  if (listed && ++listings_ >= kListingsForProof &&
+      now >= good_asked_ + kProofLasts) {
+    probe_due_ = std::min(probe_due_, now);
+  }
+  if (IsDoubtful(rate_, others)) Doubt("hit-rate", now);
+}
+
+void ZoneTrust::Refuse(const std::string& hint, Instant now) {
+  bool news = false;
+  for (Side& side : sides_) {
+    if (!IsGood(side.standing)) continue;
+    Set(side, {ZoneStanding::kRefused, hint}, now);
+    news = true;
+  }
+  if (!news) return;
+  ProbeAfterPause(kLongestPause, now);
+  Say();
+}
+
+void ZoneTrust::Doubt(const char* why, Instant now) {
+  if (doubt_ || now < good_asked_ + kProofLasts) return;
+  doubt_ = true;
+  probe_due_ = now;
+  Log(Severity::kWarning, "zone-doubt")
+      .Add("zone", options_.label)
+      .Add("why", why)
+      .Add("share", absl::StrFormat("%.2f", rate_.recent()))
+      .Add("past", absl::StrFormat("%.2f", rate_.past()));
+}
+
+std::vector<ZoneTrust::Lie> ZoneTrust::NoteProbe(const ZoneProbe& probe,
+                                                 Instant asked, Instant now) {
+  probing_ = false;
+  probed_ = true;
+  if (probe.silent && !breaker_.is_open()) {
+    breaker_.Open(now);
+    unreachable_since_ = now;
+  } else {
+    breaker_.NoteProbe(!probe.silent, now);
+  }
+  if (!breaker_.is_open()) unreachable_since_.reset();
+
+  std::vector<Lie> lies;
+  for (const Family family : kFamilies) {
+    Side& side = Of(family);
+    const ProbeReading& reading =
+        family == Family::kIpv4 ? probe.ipv4 : probe.ipv6;
+    const Instant proven_at = side.proven_at;
+    if (Take(side, reading, asked, now)) lies.push_back({family, proven_at});
+  }
+  const ZoneStanding ipv4 = probe.ipv4.standing;
+  if (ipv4 != ZoneStanding::kUnknown && ipv4 != ZoneStanding::kUnreachable) {
+    doubt_ = false;
+    listings_ = 0;
+    if (IsGood(ipv4) || IsGood(probe.ipv6.standing)) {
+      good_asked_ = asked;
+      rate_.Accept();
+    }
+  }
+  Plan(now);
+  Say();
+  return lies;
+}
+
+// Whether the zone was believed and has lied.
+bool ZoneTrust::Take(Side& side, const ProbeReading& reading, Instant asked,
+                     Instant now) {
+  switch (reading.standing) {
+    case ZoneStanding::kUnknown:
+    case ZoneStanding::kUnreachable:
+      return false;  // that says nothing about the truth
+    case ZoneStanding::kListsEverything: {
+      const bool was_believed = IsGood(side.standing);
+      side.good_since.reset();
+      Set(side, reading, now);
+      return was_believed;
+    }
+    case ZoneStanding::kRefused:
+      side.good_since.reset();
+      // It stays a liar until it has proven the contrary.
+      if (side.standing != ZoneStanding::kListsEverything) {
+        Set(side, reading, now);
+      }
+      return false;
+    case ZoneStanding::kOk:
+    case ZoneStanding::kNoTestEntry:
+      break;
+  }
+  if (side.standing == ZoneStanding::kListsEverything) {
+    if (!side.good_since) side.good_since = now;
+    if (now < *side.good_since + kProbation) return false;
+  }
+  side.good_since.reset();
+  side.proven_at = asked;
+  Set(side, reading, now);
+  return false;
+}
+
+void ZoneTrust::Set(Side& side, const ProbeReading& reading, Instant now) {
+  side.hint = reading.hint;
+  if (std::exchange(side.standing, reading.standing) == reading.standing) {
+    return;
+  }
+  side.since = now;
+}
+
+// When to probe next.
+void ZoneTrust::Plan(Instant now) {
+  const ZoneStanding ipv4 = Of(Family::kIpv4).standing;
+  const ZoneStanding ipv6 = Of(Family::kIpv6).standing;
+  if (ipv4 == ZoneStanding::kListsEverything ||
+      ipv6 == ZoneStanding::kListsEverything) {
+    ProbeAfterPause(kLongestProbationPause, now);
+  } else if ((!IsGood(ipv4) && !IsGood(ipv6)) || doubt_) {
+    ProbeAfterPause(kLongestPause, now);
+  } else {
+    if (!good_since_) good_since_ = now;
+    probe_due_ = now + std::chrono::duration_cast<Clock::duration>(
+                           kProbePeriod * options_.spread);
+  }
+}
+
+void ZoneTrust::ProbeAfterPause(Duration longest, Instant now) {
+  // Who is in trouble again so soon goes on with the pause that it had.
+  if (good_since_ && now >= *good_since_ + kCalm) pause_ = Duration();
+  good_since_.reset();
+  pause_ = std::clamp<Duration>(2 * pause_, kFirstPause, longest);
+  probe_due_ = now + pause_;
+}
+
+// ---- What it means ---------------------------------------------------------
+
+bool ZoneTrust::IsGood(ZoneStanding standing) const {
+  return standing == ZoneStanding::kOk ||
+         (standing == ZoneStanding::kNoTestEntry && !options_.strict);
+}
+
+bool ZoneTrust::MayCondemn(Family family) const {
+  return IsGood(Of(family).standing);
+}
+
+bool ZoneTrust::MayBeAsked(Family family) const {
+  return MayCondemn(family) && !breaker_.is_open();
+}
+
+Instant ZoneTrust::probe_due() const {
+  if (probing_) return Instant::max();
+  return breaker_.is_open() ? breaker_.probe_due() : probe_due_;
+}
+
+ZoneStanding ZoneTrust::Shown(const Side& side) const {
+  return breaker_.is_open() ? ZoneStanding::kUnreachable : side.standing;
+}
+
+ZoneProof ZoneTrust::Proof(Family family) const {
+  const Side& side = Of(family);
+  ZoneProof proof{.standing = Shown(side),
+                  .since = breaker_.is_open() ? unreachable_since_ : side.since,
+                  .hint = side.hint,
+                  .believed = MayCondemn(family)};
+  if (proof.standing == ZoneStanding::kUnreachable) {
+    proof.hint = "it does not answer and is asked for a probe only";
+  } else if (proof.standing == ZoneStanding::kNoTestEntry && proof.believed) {
+    proof.hint = "127.0.0.2 is not listed: nothing proves that it is not empty";
+  } else if (side.good_since) {
+    proof.hint =
+        "it has listed everything; it is believed when its probes "
+        "have been good for ten minutes";
+  }
+  return proof;
+}
+
+void ZoneTrust::Say() {
+  for (const Family family : kFamilies) {
+    Side& side = Of(family);
+    const ZoneStanding now = Shown(side);
+    const ZoneStanding before = std::exchange(side.said, now);
+    if (now == before) continue;
+    // Nobody expects IPv6 of a list: only who has had it can lose it.
+    const auto matters = [](ZoneStanding standing) {
+      return standing == ZoneStanding::kOk ||
+             standing == ZoneStanding::kListsEverything;
+    };
+    if (family == Family::kIpv6 && !matters(now) && !matters(before)) continue;
+    Log(now == ZoneStanding::kOk ? Severity::kInfo : Severity::kWarning,
+        "zone-state")
+        .Add("zone", options_.label)
+        .Add("family", FamilyName(family))
+        .Add("state", ZoneStandingName(now))
+        .Add("before", ZoneStandingName(before))
+        .Add("hint", Proof(family).hint);
+  }
+}
+
+}  // namespace breakwater

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "core/address.h"
+#include "core/breaker.h"
+#include "core/clock.h"
+#include "core/hit_rate.h"
+#include "core/zone_answer.h"
+#include "core/zone_probe.h"
+
+namespace breakwater {
+
+enum class Family : uint8_t { kIpv4, kIpv6 };
+inline constexpr std::array kFamilies = {Family::kIpv4, Family::kIpv6};
+
+const char* FamilyName(Family family);  // "ipv4", "ipv6"
+Family FamilyOf(const IpAddress& address);
+
+// How far a zone is believed, for one family.
+struct ZoneProof {
+  ZoneStanding standing = ZoneStanding::kUnknown;
+  std::optional<Instant> since;  // nothing while it is unknown
+  std::string hint;              // what is wrong; empty when all is well
+  bool believed = false;         // its listings count
+};
+
+// How far a zone is believed: only as long as it is proven to tell the truth.
+//
+// A probe proves it (zone_probe.h): at the start, every half an hour, and at
+// once when there is doubt: an answer that no list can give, a share of listed
+// clients that has left all bounds (hit_rate.h), a hundred listings since the
+// last proof. An answer that says REFUSED or is a list's error code ends belief
+// at once, until a probe is good again. Who was found to list everything must
+// have given good probes for ten minutes before it is believed again. A zone
+// that does not answer is not asked (breaker.h); but that is no lie, and what
+// it said before stays true.
+//
+// Families are believed apart. A list without IPv6 has no test entry there and
+// is simply not asked; nothing is said about that.
+//
+// Who is not believed is not asked. Says in the log what changes:
+//
+//   event=zone-state zone=L family=ipv4 state=refused before=ok hint="..."
+//   event=zone-doubt zone=L why=hit-rate share=0.97 past=0.81
+//
+// Pure but for that. Loop thread only.
+class ZoneTrust {
+ public:
+  static constexpr Duration kProbePeriod = std::chrono::minutes(30);
+  static constexpr Duration kProbation = std::chrono::minutes(10);
+  // Between a probe that was not good and the next: it doubles.
+  static constexpr Duration kFirstPause = std::chrono::seconds(1);
+  static constexpr Duration kLongestPause = std::chrono::minutes(5);
+  // Who is in trouble again sooner goes on with the pause that it had.
+  static constexpr Duration kCalm = std::chrono::minutes(1);
+  // While a zone that lied is on probation.
+  static constexpr Duration kLongestProbationPause = std::chrono::minutes(1);
+  // A good probe is taken for proof that long, whatever the hit rate says.
+  static constexpr Duration kProofLasts = std::chrono::seconds(5);
+  static constexpr int kListingsForProof = 100;
+
+  struct Options {
+    std::string label;
+    // Whether it must have a test entry. Without, a list that lists everything
+    // is disbelieved all the same.
+    bool strict = true;
+    // Of the probes' period, so that not all hosts and zones ask at once.
+    double spread = 1.0;
+  };
+  // The first probe is due at once.
+  ZoneTrust(Options options, Instant now);
+
+  void SetStrict(bool strict, Instant now);
+
+  // --- What comes in ---
+  // An answer about a client. `others` are the other zones' rates.
+  void Note(const ZoneAnswer& answer, absl::Span<const HitRate* const> others,
+            Instant now);
+  // A probe is on its way.
+  void NoteProbing() { probing_ = true; }
+  // It was asked at `asked`. The families for which the zone was believed until
+  // now and has lied: what it said since `proven_at` is worth nothing.
+  struct Lie {
+    Family family;
+    Instant proven_at;
+  };
+  std::vector<Lie> NoteProbe(const ZoneProbe& probe, Instant asked,
+                             Instant now);
+
+  // --- What it means ---
+  bool MayBeAsked(Family family) const;
+  bool MayCondemn(Family family) const;
+  bool MayBan(Family family) const { return MayCondemn(family) && !doubt_; }
+  // Whether the first probe is in.
+  bool is_probed() const { return probed_; }
+  // When to probe; never while a probe is on its way.
+  Instant probe_due() const;
+
+  ZoneProof Proof(Family family) const;
+  bool is_in_doubt() const { return doubt_; }
+  const HitRate& rate() const { return rate_; }
+
+ private:
+  struct Side {
+    ZoneStanding standing = ZoneStanding::kUnknown;
+    std::string hint;
+    std::optional<Instant> since;
+    Instant proven_at = Instant::min();  // when the last good probe was asked
+    std::optional<Instant> good_since;   // on probation
+    ZoneStanding said = ZoneStanding::kUnknown;  // the log's last word
+  };
+  Side& Of(Family family) { return sides_[static_cast<size_t>(family)]; }
+  const Side& Of(Family family) const {
+    return sides_[static_cast<size_t>(family)];
+  }
+  bool IsGood(ZoneStanding standing) const;
+  // What is shown: a zone that is not asked is unreachable.
+  ZoneStanding Shown(const Side& side) const;
+
+  void Refuse(const std::string& hint, Instant now);
+  void Doubt(const char* why, Instant now);
+  bool Take(Side& side, const ProbeReading& reading, Instant asked,
+            Instant now);
+  void Set(Side& side, const ProbeReading& reading, Instant now);
+  void Plan(Instant now);
+  void ProbeAfterPause(Duration longest, Instant now);
+  void Say();
+
+  Options options_;
+  std::array<Side, 2> sides_;
+  Breaker breaker_;
+  std::optional<Instant> unreachable_since_;
+  HitRate rate_;
+  bool probed_ = false;
+  bool probing_ = false;
+  bool doubt_ = false;
+  int listings_ = 0;  // since the last good probe
+  Instant good_asked_ = Instant::min();
+  Instant probe_due_;
+  Duration pause_{};                   // the last one
+  std::optional<Instant> good_since_;  // the last probe and those before it
+};
+
+}  // namespace breakwater

@@ -1,0 +1,266 @@
+#include "core/zone_trust.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace breakwater {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+using enum ZoneStanding;
+
+constexpr Family kIpv4 = Family::kIpv4;
+constexpr Family kIpv6 = Family::kIpv6;
+
+class ZoneTrustTest : public testing::Test {
+ protected:
+  void SetUp() override { testing::internal::CaptureStderr(); }
+  void TearDown() override { testing::internal::GetCapturedStderr(); }
+  // What the log has said since it was last asked.
+  std::string TakeLog() {
+    std::string log = testing::internal::GetCapturedStderr();
+    testing::internal::CaptureStderr();
+    return log;
+  }
+
+  std::vector<ZoneTrust::Lie> Probe(ZoneStanding ipv4,
+                                    ZoneStanding ipv6 = kNoTestEntry) {
+    const bool silent = ipv4 == kUnreachable && ipv6 == kUnreachable;
+    return trust_.NoteProbe(
+        {.ipv4 = {ipv4, ""}, .ipv6 = {ipv6, ""}, .silent = silent}, now_, now_);
+  }
+  void Note(ZoneOutcome outcome, uint32_t address = 0, int times = 1) {
+    for (int i = 0; i < times; ++i) {
+      trust_.Note({.outcome = outcome, .address = address}, {}, now_);
+    }
+  }
+  // A past in which the zone listed some.
+  void MakePast() {
+    for (int i = 0; i < 200; ++i) {
+      Note(i % 5 == 0 ? ZoneOutcome::kListed : ZoneOutcome::kNotListed);
+    }
+    Probe(kOk);
+    now_ += minutes(1);
+  }
+  ZoneStanding Shown() const { return trust_.Proof(kIpv4).standing; }
+  Duration UntilProbe() const {
+    return std::chrono::round<seconds>(trust_.probe_due() - now_);
+  }
+
+  Instant now_ = Clock::now();
+  ZoneTrust trust_{{.label = "list"}, now_};
+};
+
+TEST_F(ZoneTrustTest, BeforeTheFirstProbeNothingIsBelieved) {
+  EXPECT_FALSE(trust_.is_probed());
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4));
+  EXPECT_FALSE(trust_.MayBan(kIpv4));
+  EXPECT_LE(trust_.probe_due(), now_);
+}
+
+TEST_F(ZoneTrustTest, AGoodProbeIsBelievedForHalfAnHour) {
+  trust_.NoteProbing();
+  EXPECT_EQ(trust_.probe_due(), Instant::max()) << "one is on its way";
+  Probe(kOk);
+  EXPECT_TRUE(trust_.is_probed());
+  EXPECT_TRUE(trust_.MayBan(kIpv4));
+  EXPECT_TRUE(trust_.MayBeAsked(kIpv4));
+  EXPECT_EQ(UntilProbe(), minutes(30));
+  EXPECT_THAT(TakeLog(), HasSubstr("event=zone-state zone=list family=ipv4 "
+                                   "state=ok before=unknown"));
+}
+
+TEST_F(ZoneTrustTest, ProbesOfManyZonesAreSpread) {
+  ZoneTrust other({.label = "other", .spread = 1.1}, now_);
+  other.NoteProbe({.ipv4 = {kOk, ""}}, now_, now_);
+  EXPECT_EQ(other.probe_due() - now_, minutes(33));
+}
+
+TEST_F(ZoneTrustTest, FamiliesAreBelievedApartAndNobodyMissesIpv6) {
+  Probe(kOk, kNoTestEntry);
+  EXPECT_TRUE(trust_.MayBan(kIpv4));
+  EXPECT_FALSE(trust_.MayBeAsked(kIpv6));
+  EXPECT_THAT(TakeLog(), Not(HasSubstr("ipv6")));
+  EXPECT_EQ(UntilProbe(), minutes(30)) << "nothing to wait for";
+  Probe(kOk, kOk);
+  EXPECT_TRUE(trust_.MayBan(kIpv6));
+  EXPECT_THAT(TakeLog(), HasSubstr("family=ipv6 state=ok"));
+}
+
+TEST_F(ZoneTrustTest, WhoHasNoTestEntryIsNotBelieved) {
+  Probe(kNoTestEntry);
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4));
+  EXPECT_FALSE(trust_.MayBeAsked(kIpv4));
+  EXPECT_EQ(UntilProbe(), seconds(1));
+  EXPECT_THAT(TakeLog(), HasSubstr("state=no-test-entry"));
+}
+
+TEST_F(ZoneTrustTest, ButForOneThatNeedNot) {
+  trust_.SetStrict(false, now_);
+  Probe(kNoTestEntry);
+  EXPECT_TRUE(trust_.MayBan(kIpv4));
+  EXPECT_THAT(TakeLog(), HasSubstr("state=no-test-entry"));
+  EXPECT_THAT(Probe(kListsEverything), SizeIs(1));
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4)) << "that is never good";
+}
+
+TEST_F(ZoneTrustTest, WhoListsEverythingHasLiedSinceItsLastGoodProbe) {
+  Probe(kOk, kOk);
+  const Instant proven = now_;
+  now_ += minutes(30);
+  const auto lies = Probe(kListsEverything, kOk);
+  ASSERT_THAT(lies, SizeIs(1));
+  EXPECT_EQ(lies[0].family, kIpv4);
+  EXPECT_EQ(lies[0].proven_at, proven);
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4));
+  EXPECT_TRUE(trust_.MayCondemn(kIpv6));
+  EXPECT_THAT(Probe(kListsEverything, kOk), IsEmpty()) << "said already";
+}
+
+TEST_F(ZoneTrustTest, WhoNeverWasBelievedHasNotLied) {
+  EXPECT_THAT(Probe(kListsEverything, kListsEverything), IsEmpty());
+}
+
+TEST_F(ZoneTrustTest, ALiarIsBelievedAfterTenMinutesOfGoodProbes) {
+  Probe(kOk);
+  Probe(kListsEverything);
+  Probe(kOk);
+  for (int i = 0; i < 9; ++i) {
+    now_ += minutes(1);
+    Probe(kOk);
+    EXPECT_FALSE(trust_.MayCondemn(kIpv4)) << i;
+    EXPECT_EQ(Shown(), kListsEverything) << i;
+    EXPECT_LE(UntilProbe(), ZoneTrust::kLongestProbationPause);
+  }
+  now_ += minutes(1);
+  Probe(kOk);
+  EXPECT_TRUE(trust_.MayBan(kIpv4));
+}
+
+TEST_F(ZoneTrustTest, ALiarThatLiesAgainBeginsAnew) {
+  Probe(kOk);
+  Probe(kListsEverything);
+  Probe(kOk);
+  now_ += minutes(9);
+  Probe(kListsEverything);
+  now_ += minutes(9);
+  Probe(kOk);
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4));
+}
+
+TEST_F(ZoneTrustTest, AnErrorCodeEndsBeliefAtOnceAndAGoodProbeBringsItBack) {
+  Probe(kOk);
+  TakeLog();
+  Note(ZoneOutcome::kOddAnswer, 0x7ffffffe);
+  EXPECT_EQ(Shown(), kRefused);
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4));
+  EXPECT_THAT(TakeLog(), HasSubstr("state=refused before=ok "
+                                   "hint=\"127.255.255.254: the list does not "
+                                   "serve public resolvers"));
+  EXPECT_EQ(UntilProbe(), seconds(1));
+  now_ += seconds(1);
+  EXPECT_THAT(Probe(kOk), IsEmpty());
+  EXPECT_TRUE(trust_.MayBan(kIpv4));
+}
+
+TEST_F(ZoneTrustTest, SoDoesARefusal) {
+  Probe(kOk);
+  Note(ZoneOutcome::kRefused);
+  EXPECT_EQ(Shown(), kRefused);
+  EXPECT_THAT(trust_.Proof(kIpv4).hint, HasSubstr("REFUSED"));
+}
+
+TEST_F(ZoneTrustTest, WhoRefusesAgainAndAgainIsProbedLessAndLess) {
+  Probe(kOk);
+  for (const int pause : {1, 2, 4, 8}) {
+    Note(ZoneOutcome::kRefused);
+    EXPECT_EQ(UntilProbe(), seconds(pause));
+    now_ += seconds(pause);
+    Probe(kOk);
+  }
+  for (int i = 0; i < 20; ++i) Probe(kRefused);
+  EXPECT_EQ(UntilProbe(), ZoneTrust::kLongestPause);
+}
+
+TEST_F(ZoneTrustTest, AnAnswerThatNoListCanGiveIsAReasonForDoubt) {
+  Probe(kOk);
+  now_ += minutes(1);
+  Note(ZoneOutcome::kOddAnswer, 0xcb007150);
+  EXPECT_TRUE(trust_.is_in_doubt());
+  EXPECT_TRUE(trust_.MayCondemn(kIpv4));
+  EXPECT_FALSE(trust_.MayBan(kIpv4));
+  EXPECT_EQ(UntilProbe(), seconds(0));
+  Probe(kOk);
+  EXPECT_TRUE(trust_.MayBan(kIpv4));
+}
+
+TEST_F(ZoneTrustTest, ARateThatLeavesAllBoundsIsAReasonForDoubt) {
+  MakePast();
+  TakeLog();
+  Note(ZoneOutcome::kListed, 0, 20);
+  EXPECT_FALSE(trust_.MayBan(kIpv4));
+  EXPECT_THAT(TakeLog(), HasSubstr("event=zone-doubt zone=list why=hit-rate"));
+  Probe(kOk);
+  Note(ZoneOutcome::kListed, 0, 20);
+  EXPECT_TRUE(trust_.MayBan(kIpv4)) << "the probe has confirmed it";
+}
+
+TEST_F(ZoneTrustTest, AProbeThatIsLostLeavesTheDoubt) {
+  MakePast();
+  Note(ZoneOutcome::kListed, 0, 20);
+  Probe(kUnreachable, kOk);
+  EXPECT_TRUE(trust_.is_in_doubt());
+  EXPECT_EQ(UntilProbe(), seconds(1));
+}
+
+TEST_F(ZoneTrustTest, AHundredListingsAskForAnotherProof) {
+  Probe(kOk);
+  now_ += minutes(1);
+  for (int i = 0; i < ZoneTrust::kListingsForProof - 1; ++i) {
+    Note(ZoneOutcome::kListed);
+  }
+  EXPECT_GT(UntilProbe(), minutes(20));
+  Note(ZoneOutcome::kListed);
+  EXPECT_EQ(UntilProbe(), seconds(0));
+  EXPECT_TRUE(trust_.MayBan(kIpv4)) << "nobody doubts it";
+}
+
+TEST_F(ZoneTrustTest, WhoDoesNotAnswerIsNotAskedButWhatItSaidIsTrue) {
+  Probe(kOk);
+  Note(ZoneOutcome::kTimeout, 0, Breaker::kInARow);
+  EXPECT_EQ(Shown(), kUnreachable);
+  EXPECT_FALSE(trust_.MayBeAsked(kIpv4));
+  EXPECT_TRUE(trust_.MayBan(kIpv4));
+  EXPECT_EQ(UntilProbe(), seconds(1));
+  EXPECT_THAT(TakeLog(), HasSubstr("state=unreachable before=ok"));
+  now_ += seconds(1);
+  Probe(kOk);
+  EXPECT_TRUE(trust_.MayBeAsked(kIpv4));
+  EXPECT_THAT(TakeLog(), HasSubstr("state=ok before=unreachable"));
+}
+
+TEST_F(ZoneTrustTest, ASilentProbeIsEnoughToStopAsking) {
+  Probe(kUnreachable, kUnreachable);
+  EXPECT_TRUE(trust_.is_probed());
+  EXPECT_EQ(Shown(), kUnreachable);
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4)) << "it has never proven anything";
+  EXPECT_EQ(UntilProbe(), seconds(1));
+}
+
+TEST_F(ZoneTrustTest, OneLostAnswerOfAProbeChangesNothing) {
+  Probe(kOk);
+  Probe(kUnreachable, kNoTestEntry);
+  EXPECT_TRUE(trust_.MayBan(kIpv4));
+  EXPECT_TRUE(trust_.MayBeAsked(kIpv4));
+}
+
+}  // namespace
+}  // namespace breakwater
