@@ -88,8 +88,9 @@ TEST_F(ReaperTest, ASweepEndsWhatWaitsToBeAccepted) {
 }
 
 TEST_F(ReaperTest, ASweepOfANetworkFindsAllItsHosts) {
-  ASSERT_TRUE(NetNamespace::Run("ip -6 addr add 2001:db8::5/128 dev lo"));
-  ASSERT_TRUE(NetNamespace::Run("ip -6 addr add 2001:db8:0:1::5/128 dev lo"));
+  ASSERT_TRUE(NetNamespace::Run("ip -6 addr add 2001:db8::5/128 dev lo nodad"));
+  ASSERT_TRUE(
+      NetNamespace::Run("ip -6 addr add 2001:db8:0:1::5/128 dev lo nodad"));
   const Session mine = ConnectFrom("2001:db8::5", "::1", 25, listener_);
   const Session other = ConnectFrom("2001:db8:0:1::5", "::1", 25, listener_);
   reaper_->Add({.sweep = {Of("2001:db8::1234")}});

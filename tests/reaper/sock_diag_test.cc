@@ -87,7 +87,7 @@ TEST_F(SockDiagTest, SeesAnIpv4SessionOfADualStackListener) {
 }
 
 TEST_F(SockDiagTest, SeesIpv6) {
-  ASSERT_TRUE(NetNamespace::Run("ip -6 addr add 2001:db8::5/128 dev lo"));
+  ASSERT_TRUE(NetNamespace::Run("ip -6 addr add 2001:db8::5/128 dev lo nodad"));
   const TcpSocketFd listener = ListenOn("::1", 25);
   Session session = ConnectFrom("2001:db8::5", "::1", 25, listener);
   ASSERT_GE(session.server.get(), 0);
