@@ -100,6 +100,7 @@ asio::awaitable<Verdict> Screener::Screen(Client client) {
   if (const std::optional<Verdict> known = Known(client)) co_return *known;
 
   const auto screening = std::make_shared<Screening>(std::move(client));
+  if (IsOnlyClaimed(screening->client())) screening->WithholdBan();
   // Shared with the callback: whoever gives up waiting may be gone before it.
   const auto completed =
       std::make_shared<asio::steady_timer>(loop_, Instant::max());
@@ -113,6 +114,9 @@ asio::awaitable<Verdict> Screener::Screen(Client client) {
 
 std::shared_ptr<Screening> Screener::Start(Client client) {
   auto screening = std::make_shared<Screening>(std::move(client));
+  // Here and not on the loop, while the MTA waits for us: once it has answered,
+  // client and socket may be gone before the loop comes to it.
+  if (IsOnlyClaimed(screening->client())) screening->WithholdBan();
   asio::post(loop_, [this, screening] {
     sessions_.Add(screening);
     metrics_.sessions.Set(static_cast<double>(sessions_.size()));
@@ -137,9 +141,6 @@ void Screener::Join(std::shared_ptr<Screening> screening) {
     screening->Complete(Pass(Reason::kOverloaded));
     return;
   }
-  // Now, as the MTA waits for us: once it has answered, client and socket may
-  // be gone in a moment.
-  if (IsOnlyClaimed(screening->client())) screening->WithholdBan();
   Waiting& waiting = waiting_[address];
   waiting.screenings.push_back(std::move(screening));
   if (waiting.screenings.size() > 1) return;
@@ -149,7 +150,7 @@ void Screener::Join(std::shared_ptr<Screening> screening) {
 }
 
 bool Screener::IsOnlyClaimed(const Client& client) {
-  if (sockets_ == nullptr || !rules_->ban_needs_socket) return false;
+  if (sockets_ == nullptr || !Snapshot()->ban_needs_socket) return false;
   // Who tells no ports cannot be checked, and is believed.
   if (!client.connection.IsComplete()) return false;
   return sockets_->Has(client.connection) == false;

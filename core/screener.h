@@ -107,7 +107,7 @@ class Screener {
   };
 
   void Join(std::shared_ptr<Screening> screening);
-  bool IsOnlyClaimed(const Client& client);
+  bool IsOnlyClaimed(const Client& client);  // any thread
   asio::awaitable<void> Run(IpAddress address);
   asio::awaitable<Verdict> VerdictFrom(IpAddress address, Answers answers);
   void Finish(const IpAddress& address, Verdict verdict);

@@ -25,8 +25,8 @@ class Screening {
   // Any thread.
   std::optional<Verdict> verdict() const;
 
-  // Loop thread. The client is only claimed to be there: whatever the verdict
-  // will be, it bans nobody.
+  // Before it is shared. The client is only claimed to be there: whatever the
+  // verdict will be, it bans nobody.
   void WithholdBan() { ban_withheld_ = true; }
   // Loop thread. Does nothing if there is a verdict already.
   void Complete(Verdict verdict);
@@ -35,7 +35,7 @@ class Screening {
 
  private:
   const Client client_;
-  bool ban_withheld_ = false;  // loop only
+  bool ban_withheld_ = false;
   mutable std::mutex mutex_;
   mutable std::condition_variable completed_;
   std::optional<Verdict> verdict_;                          // by mutex_

@@ -17,7 +17,7 @@ class Sockets {
   virtual ~Sockets() = default;
 
   // Whether the kernel has a socket of exactly this connection, in whatever
-  // state; nothing if it cannot be told. Microseconds. Loop thread only.
+  // state; nothing if it cannot be told. Microseconds. Any thread.
   virtual std::optional<bool> Has(const Connection& connection) = 0;
 };
 

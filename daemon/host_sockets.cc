@@ -7,6 +7,7 @@
 namespace breakwater {
 
 std::optional<bool> HostSockets::Has(const Connection& connection) {
+  const std::lock_guard lock(mutex_);
   if (!diag_) {
     absl::StatusOr<SockDiag> diag = SockDiag::Open();
     if (!diag.ok()) return Failed(diag.status());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <mutex>
 #include <optional>
 
 #include "core/log_limit.h"
@@ -23,7 +24,8 @@ class HostSockets : public Sockets {
   // Whoever cannot look bans as it was told, and says so.
   std::optional<bool> Failed(const absl::Status& status);
 
-  std::optional<SockDiag> diag_;  // opened when it is first needed
+  std::mutex mutex_;
+  std::optional<SockDiag> diag_;  // guarded by mutex_; opened when needed
   LogLimit complaints_{1, std::chrono::hours(1)};
 };
 

@@ -182,5 +182,23 @@ TEST_P(HurriedClientTest, WhoHangsUpAtTheReplyIsBannedEachOfTwoHundred) {
   EXPECT_THAT(breakwater_->Log(), Not(HasSubstr("no-socket")));
 }
 
+TEST_F(PostfixProxyTest, TheMilterBansWhoResetsWithoutReadingItsReply) {
+  Parts parts{.milter = true, .rules = false};
+  parts.listed = {{"198.18.0.0/16"}};
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  constexpr size_t kClients = 200;
+  for (size_t i = 1; i <= kClients; ++i) {
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session,
+                                    Open(absl::StrCat("198.18.1.", i)));
+    BREAKWATER_ASSERT_OK(
+        session.client.Send("EHLO z\r\nMAIL FROM:<a@example.org>\r\n"));
+    session.client.Reset();
+  }
+  EXPECT_TRUE(WaitUntil(
+      [&] { return sets_->Entries("breakwater4").size() == kClients; }));
+  EXPECT_THAT(breakwater_->Log(), Not(HasSubstr("no-socket")));
+}
+
 }  // namespace
 }  // namespace breakwater::testing
