@@ -26,6 +26,10 @@ struct Ban {
   std::string id;
   std::string label;  // the list's; empty if none
   std::string text;   // of the reply
+  Instant imposed{};  // first, while in force since
+  // Only the list of `label` is for it: a list that is found to lie takes it
+  // along.
+  bool rests_on_one = false;
 };
 
 }  // namespace breakwater

@@ -13,6 +13,9 @@ Ban BanTable::Add(const Ban& ban, Instant now) {
       kept = ban;
     } else {
       ++kept.count;
+      if (ban.label != kept.label || !ban.rests_on_one) {
+        kept.rests_on_one = false;
+      }
       if (ban.expires <= kept.expires) return kept;
       kept.expires = ban.expires;
     }

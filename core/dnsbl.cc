@@ -42,7 +42,7 @@ std::string NamePrefix(const IpAddress& client) {
 // Whether cached answers and health of the one are those of the other.
 bool SameZones(const std::vector<Zone>& a, const std::vector<Zone>& b) {
   return std::ranges::equal(a, b, [](const Zone& x, const Zone& y) {
-    return x.name == y.name && x.label == y.label && x.answers == y.answers;
+    return x.name == y.name && x.label == y.label && x.filters == y.filters;
   });
 }
 
@@ -84,22 +84,21 @@ struct Dnsbl::Wait {
 
   asio::steady_timer timer;
   bool over = false;
-  size_t outstanding = 0;
 };
 
 struct Dnsbl::Round : Wait {
   Round(asio::io_context& loop, Duration deadline) : Wait(loop, deadline) {}
 
   void Add(size_t zone, const ZoneAnswer& read) {
-    --outstanding;
+    std::erase(missing, zone);
     if (over) return;
     if (read.outcome == ZoneOutcome::kListed) {
-      answers.listings.push_back({.zone = zone, .answer = read.address});
+      answers.listings.push_back({.zone = zone, .filters = read.filters});
     } else if (read.outcome != ZoneOutcome::kNotListed) {
       ++answers.errors;
       if (read.outcome == ZoneOutcome::kOverloaded) answers.overloaded = true;
     }
-    if (outstanding == 0 || IsSettled(*answers.rules, answers.listings)) {
+    if (IsSettled(*answers.rules, answers.listings, missing)) {
       settled = true;
       End();
     }
@@ -107,6 +106,7 @@ struct Dnsbl::Round : Wait {
 
   IpAddress client;
   Answers answers;
+  std::vector<size_t> missing;  // zones that are still to answer
   std::shared_ptr<const ZoneStates> states;
   bool settled = false;  // nothing that is still to come matters
 };
@@ -122,6 +122,7 @@ struct Dnsbl::Report : Wait {
   std::shared_ptr<const ZoneStates> states;
   Instant started = Clock::now();
   std::vector<ZoneReport> zones;
+  size_t outstanding = 0;
 };
 
 Dnsbl::Dnsbl(asio::io_context& loop, Resolver& resolver, Metrics& metrics,
@@ -164,11 +165,11 @@ std::vector<size_t> Dnsbl::FillFromCache(const IpAddress& client,
   std::vector<size_t> missing;
   const Instant now = Clock::now();
   for (size_t zone = 0; zone < rules_->zones.size(); ++zone) {
-    const std::optional<uint32_t> answer = cache_.Find(client, zone, now);
-    if (!answer) {
+    const std::optional<uint32_t> filters = cache_.Find(client, zone, now);
+    if (!filters) {
       missing.push_back(zone);
-    } else if (*answer != 0) {
-      answers.listings.push_back({.zone = zone, .answer = *answer});
+    } else if (*filters != 0) {
+      answers.listings.push_back({.zone = zone, .filters = *filters});
     }
   }
   return missing;
@@ -185,7 +186,7 @@ void Dnsbl::CountHits(const std::vector<size_t>& missing) {
 std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
   Answers answers{.rules = rules_};
   const std::vector<size_t> missing = FillFromCache(client, answers);
-  if (!missing.empty() && !IsSettled(*rules_, answers.listings)) {
+  if (!IsSettled(*rules_, answers.listings, missing)) {
     return std::nullopt;
   }
   CountHits(missing);
@@ -196,13 +197,13 @@ asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
   Answers known{.rules = rules_};
   const std::vector<size_t> missing = FillFromCache(client, known);
   CountHits(missing);
-  if (missing.empty() || IsSettled(*rules_, known.listings)) co_return known;
+  if (IsSettled(*rules_, known.listings, missing)) co_return known;
 
   const auto round = std::make_shared<Round>(loop_, options_.deadline);
   round->client = client;
   round->answers = std::move(known);
   round->states = states_;
-  round->outstanding = missing.size();
+  round->missing = missing;
   const std::string prefix = NamePrefix(client);
   for (const size_t zone : missing) {
     resolver_.Query(
@@ -240,8 +241,8 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
   }
   if (round.states != states_) return;  // the cache is for other zones now
 
-  const auto keep = [&](uint32_t listing, std::chrono::seconds time) {
-    cache_.Put(round.client, zone, listing, now + time);
+  const auto keep = [&](uint32_t filters, std::chrono::seconds time) {
+    cache_.Put(round.client, zone, filters, now + time);
     metrics_.cached_clients.Set(static_cast<double>(cache_.size()));
   };
   const auto believed = [&](std::chrono::seconds time) {
@@ -249,7 +250,7 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
   };
   // An error is not kept: it says nothing about the client.
   if (read.outcome == ZoneOutcome::kListed) {
-    keep(read.address, believed(answer.ttl.value_or(options_.ttl_floor)));
+    keep(read.filters, believed(answer.ttl.value_or(options_.ttl_floor)));
   } else if (read.outcome == ZoneOutcome::kNotListed) {
     keep(0, believed(answer.ttl.value_or(options_.negative_ttl)));
   } else if (read.outcome == ZoneOutcome::kOddAnswer) {

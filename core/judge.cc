@@ -2,31 +2,129 @@
 
 #include <algorithm>
 
+#include "absl/container/inlined_vector.h"
+
 namespace breakwater {
 namespace {
 
-const ReplyForm& ReplyOf(const Rules& rules, const Zone& zone) {
-  return zone.reply ? *zone.reply : rules.reply;
+Action ActionOf(const Rules& rules, const Zone& zone) {
+  const ReplyForm& reply = zone.reply ? *zone.reply : rules.reply;
+  return reply.code >= 500 ? Action::kReject : Action::kDefer;
 }
 
-Judgement JudgementOf(const Rules& rules, size_t index) {
-  const Zone& zone = rules.zones[index];
-  Judgement result{.action = ReplyOf(rules, zone).code >= 500 ? Action::kReject
-                                                              : Action::kDefer,
-                   .zone = index};
-  if (zone.ban) result.ban = zone.ban_duration.value_or(rules.ban_duration);
+// What filters add up to.
+struct Sum {
+  int score = 0;
+  int ban = 0;           // the same without what may not ban
+  bool for_ban = false;  // some that may ban is against the client
+
+  void Add(const Sum& other) {
+    score += other.score;
+    ban += other.ban;
+  }
+};
+
+Sum SumOf(const Zone& zone, uint32_t filters, bool may_ban) {
+  Sum sum;
+  for (size_t i = 0; i < zone.filters.size(); ++i) {
+    if ((filters >> i & 1) == 0) continue;
+    const ZoneFilter& filter = zone.filters[i];
+    const bool bans = filter.weight > 0 && may_ban && zone.ban && filter.ban;
+    sum.score += filter.weight;
+    // What speaks for the client counts here too.
+    if (bans || filter.weight < 0) sum.ban += filter.weight;
+    if (bans) sum.for_ban = true;
+  }
+  return sum;
+}
+
+// A zone that speaks against the client.
+struct Accuser {
+  size_t zone;
+  Action action;
+  bool bans;
+  int adds;  // to what decides: the score, or the sum for a ban
+};
+
+// Orders accusers by how much they ask for.
+bool IsStronger(const Accuser& a, const Accuser& b) {
+  if (a.action != b.action) return a.action > b.action;
+  if (a.bans != b.bans) return a.bans;
+  if (a.adds != b.adds) return a.adds > b.adds;
+  return a.zone < b.zone;
+}
+
+bool Allows(const Rules& rules, const Listing& listing) {
+  return rules.zones[listing.zone].kind == ZoneKind::kAllow;
+}
+
+// But for whether the ban rests on one zone.
+Judgement JudgeOnce(const Rules& rules, absl::Span<const Listing> listings) {
+  Sum total;
+  for (const Listing& listing : listings) {
+    if (Allows(rules, listing)) return {};
+    total.Add(
+        SumOf(rules.zones[listing.zone], listing.filters, listing.may_ban));
+  }
+  Judgement result{.score = total.score};
+  if (total.score < rules.reject_score) return result;
+
+  const bool bannable = total.ban >= rules.ban_score;
+  std::optional<Accuser> decides;
+  for (const Listing& listing : listings) {
+    const Zone& zone = rules.zones[listing.zone];
+    const Sum sum = SumOf(zone, listing.filters, listing.may_ban);
+    if (sum.score <= 0) continue;
+    const bool bans = bannable && sum.for_ban;
+    const Accuser accuser{.zone = listing.zone,
+                          .action = ActionOf(rules, zone),
+                          .bans = bans,
+                          .adds = bans ? sum.ban : sum.score};
+    if (!decides || IsStronger(accuser, *decides)) decides = accuser;
+  }
+  if (!decides) return result;
+  const Zone& zone = rules.zones[decides->zone];
+  result.action = decides->action;
+  result.zone = decides->zone;
+  if (decides->bans) {
+    result.ban = zone.ban_duration.value_or(rules.ban_duration);
+  }
   return result;
 }
 
-// Orders judgements by how much they ask for.
-int Strength(const Judgement& judgement) {
-  return 2 * static_cast<int>(judgement.action) + (judgement.ban ? 1 : 0);
-}
+// The most and the least that zones which are still to answer may add, and
+// whether there is one that could decide.
+struct Bounds {
+  explicit Bounds(const Rules& rules) : rules(rules) {}
 
-bool IsStronger(const Judgement& a, const Judgement& b) {
-  if (Strength(a) != Strength(b)) return Strength(a) > Strength(b);
-  return a.zone < b.zone;
-}
+  void Add(const Zone& zone) {
+    if (zone.kind == ZoneKind::kAllow) {
+      allow = true;
+      return;
+    }
+    const Action action = ActionOf(rules, zone);
+    for (const ZoneFilter& filter : zone.filters) {
+      if (filter.weight <= 0) {
+        least += filter.weight;
+        continue;
+      }
+      most += filter.weight;
+      if (action == Action::kReject) reject = true;
+      if (!zone.ban || !filter.ban) continue;
+      most_for_ban += filter.weight;
+      (action == Action::kReject ? reject_and_ban : defer_and_ban) = true;
+    }
+  }
+
+  const Rules& rules;
+  int most = 0;
+  int least = 0;  // for a ban too
+  int most_for_ban = 0;
+  bool allow = false;
+  bool reject = false;
+  bool reject_and_ban = false;
+  bool defer_and_ban = false;
+};
 
 }  // namespace
 
@@ -46,19 +144,45 @@ std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
 }
 
 Judgement Judge(const Rules& rules, absl::Span<const Listing> listings) {
-  Judgement strongest;
+  Judgement result = JudgeOnce(rules, listings);
+  if (!result.ban) return result;
+  absl::InlinedVector<Listing, 8> others;
   for (const Listing& listing : listings) {
-    const Judgement judgement = JudgementOf(rules, listing.zone);
-    if (!strongest.zone || IsStronger(judgement, strongest)) {
-      strongest = judgement;
-    }
+    if (listing.zone != *result.zone) others.push_back(listing);
   }
-  return strongest;
+  result.rests_on_one = !JudgeOnce(rules, others).ban;
+  return result;
 }
 
-bool IsSettled(const Rules& rules, absl::Span<const Listing> listings) {
-  const Judgement now = Judge(rules, listings);
-  return now.action == Action::kReject && now.ban.has_value();
+bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
+               absl::Span<const size_t> outstanding) {
+  if (outstanding.empty()) return true;
+  Bounds bounds(rules);
+  for (const size_t zone : outstanding) bounds.Add(rules.zones[zone]);
+  Sum now;
+  for (const Listing& listing : listings) {
+    if (Allows(rules, listing)) return true;
+    const Zone& zone = rules.zones[listing.zone];
+    const Sum sum = SumOf(zone, listing.filters, listing.may_ban);
+    now.Add(sum);
+    if (sum.score <= 0 || !sum.for_ban) continue;
+    const bool rejects = ActionOf(rules, zone) == Action::kReject;
+    (rejects ? bounds.reject_and_ban : bounds.defer_and_ban) = true;
+  }
+  if (now.score + bounds.most < rules.reject_score) return true;
+
+  const Judgement judgement = JudgeOnce(rules, listings);
+  if (judgement.action == Action::kPass || bounds.allow ||
+      now.score + bounds.least < rules.reject_score) {
+    return false;
+  }
+  if (judgement.action == Action::kDefer && bounds.reject) return false;
+  if (judgement.ban) return now.ban + bounds.least >= rules.ban_score;
+  // Whether a ban could still come of it.
+  const bool accused = judgement.action == Action::kReject
+                           ? bounds.reject_and_ban
+                           : bounds.defer_and_ban;
+  return !accused || now.ban + bounds.most_for_ban < rules.ban_score;
 }
 
 }  // namespace breakwater

@@ -20,6 +20,9 @@ inline constexpr char kDefaultReplyTemplate[] =
 struct Rules {
   bool observe = false;  // judge and log, touch nothing
   std::vector<Zone> zones;
+  // What the weights must add up to. Both are at least 1.
+  int reject_score = 1;
+  int ban_score = 1;
   ReplyForm reply = {.code = 521, .text_template = kDefaultReplyTemplate};
   Duration ban_duration = std::chrono::minutes(10);
   // Whoever has no socket on this host is refused and not banned: see Sockets.
@@ -34,22 +37,32 @@ struct Rules {
 // A reason why this client is not judged at all.
 std::optional<Reason> Exemption(const Rules& rules, const Client& client);
 
-// What listings mean for a client that has no exemption: the strongest of
-// them decides, a rejection with a ban before one without before a deferral;
-// among equals the zone that was configured first. Pure. The reply's text and
-// id are not filled: they need the list's own reason, which is asked for only
-// when it is going to be shown.
+// What listings mean for a client that has no exemption. A listing of a zone
+// that allows lets it pass. Else the weights of all filters that matched are
+// its score, and from Rules::reject_score on it is turned away. The sum without
+// the weights against it that may not ban is what Rules::ban_score is for.
+//
+// One zone decides how the client is answered and for how long it is banned: of
+// those that speak against it the one that asks for most, a rejection with a
+// ban before one without before a deferral; among equals the one that adds
+// most, then the one configured first. If that zone may not ban, nobody does.
+//
+// Pure. The reply's text and id are not filled: they need the list's own
+// reason, which is asked for only when it is going to be shown.
 struct Judgement {
   Action action = Action::kPass;
   std::optional<size_t> zone;  // which decided
+  int score = 0;
   std::optional<Duration> ban;
+  bool rests_on_one = false;  // without `zone` there would be no ban
 
   bool operator==(const Judgement&) const = default;
 };
 Judgement Judge(const Rules& rules, absl::Span<const Listing> listings);
 
-// Whether answers that are still to come could change the judgement. With
-// weights, this is where they will count.
-bool IsSettled(const Rules& rules, absl::Span<const Listing> listings);
+// Whether no answer of the zones that are still to answer can change what is
+// done: pass, defer, reject or ban. It may yet be said in another's name.
+bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
+               absl::Span<const size_t> outstanding);
 
 }  // namespace breakwater

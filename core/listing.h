@@ -5,11 +5,14 @@
 
 namespace breakwater {
 
-// One zone's positive answer about one client (RFC 5782): an A record that the
+// One zone's positive answer about one client (RFC 5782): A records that the
 // zone's configuration counts.
 struct Listing {
-  size_t zone = 0;      // index into Rules::zones
-  uint32_t answer = 0;  // host order; 127.0.0.2 and so on
+  size_t zone = 0;       // index into Rules::zones
+  uint32_t filters = 1;  // bit i: the zone's filter i matched; never 0
+  // Whether the zone is trusted that far now. A zone that is not trusted at all
+  // has no listing.
+  bool may_ban = true;
 
   bool operator==(const Listing&) const = default;
 };

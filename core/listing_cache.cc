@@ -34,13 +34,13 @@ std::optional<uint32_t> ListingCache::Find(const IpAddress& client, size_t zone,
   if (place == index_.end() || zone >= zones_) return std::nullopt;
   const Answer& answer = AnswersAt(*place)[zone];
   if (answer.expires <= Tenths(now)) return std::nullopt;
-  return answer.answer;
+  return answer.filters;
 }
 
-void ListingCache::Put(const IpAddress& client, size_t zone, uint32_t answer,
+void ListingCache::Put(const IpAddress& client, size_t zone, uint32_t filters,
                        Instant expires) {
   if (zone >= zones_) return;
-  AnswersAt(SlotFor(client))[zone] = {.answer = answer,
+  AnswersAt(SlotFor(client))[zone] = {.filters = filters,
                                       .expires = Tenths(expires)};
 }
 

@@ -28,12 +28,12 @@ class ListingCache {
   ListingCache(const ListingCache&) = delete;  // the index points back
   ListingCache& operator=(const ListingCache&) = delete;
 
-  // The answer that counted (host order), zero for "not listed", or nothing if
+  // The zone's filters that matched, zero for "not listed", or nothing if
   // unknown or too old.
   std::optional<uint32_t> Find(const IpAddress& client, size_t zone,
                                Instant now) const;
   // `expires` counts in tenths of a second, rounded down.
-  void Put(const IpAddress& client, size_t zone, uint32_t answer,
+  void Put(const IpAddress& client, size_t zone, uint32_t filters,
            Instant expires);
 
   // Forgets all, and is for that many zones from now on.
@@ -47,7 +47,7 @@ class ListingCache {
 
  private:
   struct Answer {
-    uint32_t answer = 0;
+    uint32_t filters = 0;
     uint32_t expires = 0;  // tenths of a second after start_; 0: unknown
   };
   // kChunk clients, and behind them the answers about each.

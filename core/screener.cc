@@ -183,7 +183,8 @@ asio::awaitable<Verdict> Screener::VerdictFrom(IpAddress address,
                   .label = zone.label,
                   .code = form.code,
                   .id = NewId(),
-                  .ban = judgement.ban};
+                  .ban = judgement.ban,
+                  .rests_on_one = judgement.rests_on_one};
   verdict.text = RenderReply(form.text_template, {.client = address,
                                                   .list = verdict.label,
                                                   .reason = words,
@@ -261,13 +262,16 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
     }
   }
   if (!verdict.ban) return;
+  const Instant now = Clock::now();
   PutInForce({.network = Network::OfClient(client.address()),
-              .expires = Clock::now() + *verdict.ban,
+              .expires = now + *verdict.ban,
               .origin = Origin::kList,
               .code = verdict.code,
               .id = verdict.id,
               .label = verdict.label,
-              .text = verdict.text});
+              .text = verdict.text,
+              .imposed = now,
+              .rests_on_one = verdict.rests_on_one});
 }
 
 void Screener::PutInForce(const Ban& ban) {

@@ -39,6 +39,8 @@ struct Verdict {
   std::string id;  // stands in the reply and in the log
   // How long to ban, if at all.
   std::optional<Duration> ban;
+  // Without the list of `label` there would be no ban.
+  bool rests_on_one = false;
   // It would have banned, but the client is only claimed to be there: see
   // Sockets.
   bool ban_withheld = false;

@@ -45,10 +45,18 @@ absl::StatusOr<AnswerRange> ParseAnswerRange(std::string_view text) {
   return range;
 }
 
-bool Zone::Counts(uint32_t answer) const {
+bool ZoneFilter::Counts(uint32_t answer) const {
   return std::any_of(
       answers.begin(), answers.end(),
       [answer](const AnswerRange& range) { return range.Contains(answer); });
+}
+
+uint32_t Zone::Matches(uint32_t answer) const {
+  uint32_t result = 0;
+  for (size_t i = 0; i < filters.size(); ++i) {
+    if (filters[i].Counts(answer)) result |= uint32_t{1} << i;
+  }
+  return result;
 }
 
 }  // namespace breakwater

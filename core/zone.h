@@ -40,18 +40,47 @@ struct ReplyForm {
   bool operator==(const ReplyForm&) const = default;
 };
 
+// Some of a zone's answers, and what they mean.
+struct ZoneFilter {
+  std::vector<AnswerRange> answers = {kDefaultAnswers};
+  int weight = 1;     // added to the client's score; negative speaks for it
+  std::string label;  // as shown; empty: the zone's
+  // Whether it counts towards a ban. Lists of dynamic ranges are a reason to
+  // reject and a weak one to ban.
+  bool ban = true;
+
+  bool Counts(uint32_t answer) const;
+  bool operator==(const ZoneFilter&) const = default;
+};
+
+// So that the filters which matched are the bits of a word.
+inline constexpr size_t kMostFilters = 31;
+
+enum class ZoneKind : uint8_t {
+  kBlock,
+  kAllow,  // a listing lets the client pass, whatever other zones say
+};
+
 // A DNS list. Its name may hold a paid key, so people only ever see `label`.
 struct Zone {
   std::string name;   // as queried: "zen.spamhaus.org", no trailing dot
   std::string label;  // as shown
-  std::vector<AnswerRange> answers = {kDefaultAnswers};
-  // Whether a listing here condemns the address in the kernel too. Lists of
-  // dynamic ranges are a reason to reject and a weak one to ban.
+  ZoneKind kind = ZoneKind::kBlock;
+  std::vector<ZoneFilter> filters = {ZoneFilter{}};  // 1 to kMostFilters
+  // Whether a listing here condemns the address in the kernel too; for all
+  // filters, each of which may say no for itself.
   bool ban = true;
   std::optional<Duration> ban_duration;  // else Rules::ban_duration
   std::optional<ReplyForm> reply;        // else Rules::reply
+  // Whether it must pass the tests of RFC 5782 section 5 before it counts.
+  bool strict = true;
+  // The stage in which it is asked: those of a later one only when the
+  // earlier ones have not settled the matter. From 0.
+  int after = 0;
+  uint64_t daily_budget = 0;  // of questions; 0: no limit
 
-  bool Counts(uint32_t answer) const;
+  // Bit i: filter i counts the answer. Zero: not a listing.
+  uint32_t Matches(uint32_t answer) const;
 };
 
 }  // namespace breakwater

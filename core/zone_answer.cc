@@ -1,5 +1,7 @@
 #include "core/zone_answer.h"
 
+#include <algorithm>
+
 namespace breakwater {
 namespace {
 
@@ -8,10 +10,18 @@ constexpr uint32_t kErrorNet = 0x7fffff00;     // 127.255.255.0/24
 constexpr uint32_t kNeverListed = 0x7f000001;  // 127.0.0.1
 constexpr uint32_t kBlocked = 0x7f0000ff;      // 127.0.0.255
 
+// Nobody may be let in because a list refuses to say.
+bool SpeaksAgainst(const Zone& zone, uint32_t address) {
+  return zone.kind == ZoneKind::kBlock &&
+         std::ranges::any_of(zone.filters, [address](const ZoneFilter& filter) {
+           return filter.weight > 0 && filter.Counts(address);
+         });
+}
+
 bool IsOdd(const Zone& zone, uint32_t address) {
   return (address & 0xff000000) != kLoopbackNet ||
          (address & 0xffffff00) == kErrorNet || address == kNeverListed ||
-         (address == kBlocked && !zone.Counts(address));
+         (address == kBlocked && !SpeaksAgainst(zone, address));
 }
 
 ZoneAnswer ReadAddresses(const Zone& zone,
@@ -21,9 +31,11 @@ ZoneAnswer ReadAddresses(const Zone& zone,
     if (IsOdd(zone, address)) {
       return {.outcome = ZoneOutcome::kOddAnswer, .address = address};
     }
-    if (result.outcome == ZoneOutcome::kNotListed && zone.Counts(address)) {
-      result = {.outcome = ZoneOutcome::kListed, .address = address};
-    }
+    const uint32_t filters = zone.Matches(address);
+    if (filters == 0) continue;
+    if (result.filters == 0) result.address = address;
+    result.outcome = ZoneOutcome::kListed;
+    result.filters |= filters;
   }
   return result;
 }

@@ -35,14 +35,16 @@ bool IsZoneFault(ZoneOutcome outcome);
 
 struct ZoneAnswer {
   ZoneOutcome outcome = ZoneOutcome::kNotListed;
-  uint32_t address = 0;  // host order; which is a listing, or which is odd
+  uint32_t address = 0;  // host order; first that is a listing, or which is odd
+  uint32_t filters = 0;  // bit i: the zone's filter i matched some address
 };
 
 // What an answer means. A listing is an A record that the zone's configuration
 // counts, in a set of records that holds no sign of an error: 127.255.255.x,
 // with which lists say "mistyped zone", "public resolver" or "too many
-// queries"; 127.0.0.1, which none may answer (RFC 5782 section 5); 127.0.0.255
-// where it is not configured, dnswl.org's "blocked"; and anything outside
+// queries"; 127.0.0.1, which none may answer (RFC 5782 section 5); 127.0.0.255,
+// dnswl.org's "blocked", unless a filter that speaks against the client counts
+// it; and anything outside
 // 127.0.0.0/8, the sign of an expired domain or of a resolver that invents
 // answers. Other records are codes that the operator left out: not listed.
 ZoneAnswer ReadZoneAnswer(const Zone& zone, const DnsAnswer& answer);

@@ -105,7 +105,7 @@ const toml::source_region& Place(const TableReader& reader,
 Zone MakeZone(const ZoneDraft& draft, const ReplyForm& reply) {
   Zone zone{.name = draft.name,
             .label = draft.label.empty() ? draft.name : draft.label,
-            .answers = draft.answers,
+            .filters = {{.answers = draft.answers}},
             .ban_duration = draft.ban_duration};
   if (draft.reply_code || draft.reply_template) {
     zone.reply = ReplyForm{

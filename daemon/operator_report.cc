@@ -174,7 +174,7 @@ json DescribeJudgement(const Rules& rules, const IpAddress& address,
   std::vector<Listing> listings;
   for (const Dnsbl::ZoneReport& report : reports) {
     if (report.answer.outcome != ZoneOutcome::kListed) continue;
-    listings.push_back({.zone = report.zone, .answer = report.answer.address});
+    listings.push_back({.zone = report.zone, .filters = report.answer.filters});
   }
   const Judgement judgement = Judge(rules, listings);
   json result = {{"action", ActionName(judgement.action)},

@@ -34,18 +34,20 @@ TEST(DnsblNameTest, ReversesOctetsAndNibbles) {
       "ugly.test");
 }
 
-// Two zones, a.test and b.test, whose listings reject but do not ban, so that
-// the second still matters when the first has answered.
+// Two zones, a.test and b.test, that reject each and ban together, so that the
+// second still matters when the first has answered.
 class DnsblTest : public testing::Test {
  protected:
   void SetUp() override {
-    UseZones({{.name = "a.test", .label = "A", .ban = false},
-              {.name = "b.test", .label = "B", .ban = false}});
+    UseZones(
+        {{.name = "a.test", .label = "A"}, {.name = "b.test", .label = "B"}},
+        2);
   }
 
-  void UseZones(std::vector<Zone> zones) {
+  void UseZones(std::vector<Zone> zones, int ban_score = 1) {
     auto rules = std::make_shared<Rules>();
     rules->zones = std::move(zones);
+    rules->ban_score = ban_score;
     dnsbl_->SetRules(std::move(rules));
   }
 
@@ -75,8 +77,7 @@ class DnsblTest : public testing::Test {
 TEST_F(DnsblTest, AListedClientIsListed) {
   server_.On(kInB, Says({"127.0.0.4"}));
   const Answers answers = Lookup();
-  EXPECT_THAT(answers.listings,
-              ElementsAre(Listing{.zone = 1, .answer = 0x7f000004}));
+  EXPECT_THAT(answers.listings, ElementsAre(Listing{.zone = 1, .filters = 1}));
   EXPECT_EQ(answers.errors, 0u);
   EXPECT_FALSE(answers.overdue);
 }
@@ -85,7 +86,7 @@ TEST_F(DnsblTest, AnIpv6ClientIsAskedByNibbles) {
   const IpAddress client = *IpAddress::Parse("2001:db8::5");
   server_.On(DnsblName(client, "a.test"), Says({"127.0.0.2"}));
   EXPECT_THAT(Lookup(client).listings,
-              ElementsAre(Listing{.zone = 0, .answer = 0x7f000002}));
+              ElementsAre(Listing{.zone = 0, .filters = 1}));
 }
 
 // What a list may say, and what it must not be taken for.
@@ -275,7 +276,7 @@ TEST_F(DnsblTest, OtherZonesMakeItForget) {
   EXPECT_EQ(dnsbl_->cached_clients(), 1u);
   UseZones({{.name = "a.test",
              .label = "A",
-             .answers = {*ParseAnswerRange("127.0.0.9")}}});
+             .filters = {{.answers = {*ParseAnswerRange("127.0.0.9")}}}}});
   EXPECT_EQ(dnsbl_->cached_clients(), 0u);
   EXPECT_THAT(Lookup().listings, IsEmpty());
 }

@@ -28,18 +28,30 @@ Rules MakeRules() {
 Judgement JudgeBy(const std::vector<size_t>& zones) {
   std::vector<Listing> listings;
   for (const size_t zone : zones) {
-    listings.push_back({.zone = zone, .answer = 0x7f000002});
+    listings.push_back({.zone = zone});
   }
   return Judge(MakeRules(), listings);
 }
 
 TEST(JudgeTest, TheStrongestListingDecides) {
-  const Judgement bans{
-      .action = Action::kReject, .zone = kBans, .ban = minutes(10)};
-  const Judgement rejects{.action = Action::kReject, .zone = kRejects};
-  const Judgement defers{.action = Action::kDefer, .zone = kDefers};
-  const Judgement bans_long{
-      .action = Action::kReject, .zone = kBansLong, .ban = hours(24)};
+  const Judgement bans{.action = Action::kReject,
+                       .zone = kBans,
+                       .score = 1,
+                       .ban = minutes(10),
+                       .rests_on_one = true};
+  const Judgement rejects{
+      .action = Action::kReject, .zone = kRejects, .score = 1};
+  const Judgement defers{.action = Action::kDefer, .zone = kDefers, .score = 1};
+  const Judgement bans_long{.action = Action::kReject,
+                            .zone = kBansLong,
+                            .score = 1,
+                            .ban = hours(24),
+                            .rests_on_one = true};
+  const auto with = [](Judgement judgement, int score, bool rests_on_one) {
+    judgement.score = score;
+    judgement.rests_on_one = rests_on_one;
+    return judgement;
+  };
   const struct {
     std::vector<size_t> zones;
     Judgement judgement;
@@ -50,27 +62,28 @@ TEST(JudgeTest, TheStrongestListingDecides) {
       {{kDefers}, defers},
       {{kBansLong}, bans_long},
       // A ban before a rejection before a deferral, whoever answers first.
-      {{kRejects, kBans}, bans},
-      {{kBans, kRejects}, bans},
-      {{kDefers, kRejects}, rejects},
-      {{kDefers, kBans}, bans},
-      {{kDefersAndBans, kRejects}, rejects},
+      {{kRejects, kBans}, with(bans, 2, true)},
+      {{kBans, kRejects}, with(bans, 2, true)},
+      {{kDefers, kRejects}, with(rejects, 2, false)},
+      {{kDefers, kBans}, with(bans, 2, true)},
+      {{kDefersAndBans, kRejects}, with(rejects, 2, false)},
       // Among equals the one configured first.
-      {{kBansLong, kBans}, bans},
-      {{kBans, kBansLong}, bans},
+      {{kBansLong, kBans}, with(bans, 2, false)},
+      {{kBans, kBansLong}, with(bans, 2, false)},
   };
   for (const auto& [zones, judgement] : kTable) {
     EXPECT_EQ(JudgeBy(zones), judgement) << testing::PrintToString(zones);
   }
 }
 
-TEST(JudgeTest, IsSettledOnlyByARejectionWithABan) {
+TEST(JudgeTest, WithoutWeightsARejectionWithABanSettlesIt) {
   const Rules rules = MakeRules();
-  EXPECT_FALSE(IsSettled(rules, {}));
-  EXPECT_TRUE(IsSettled(rules, {{.zone = kBans}}));
-  EXPECT_FALSE(IsSettled(rules, {{.zone = kRejects}}));
-  EXPECT_FALSE(IsSettled(rules, {{.zone = kDefersAndBans}}));
-  EXPECT_TRUE(IsSettled(rules, {{.zone = kRejects}, {.zone = kBansLong}}));
+  const size_t all[] = {kBans, kRejects, kDefers, kBansLong, kDefersAndBans};
+  EXPECT_FALSE(IsSettled(rules, {}, all));
+  EXPECT_TRUE(IsSettled(rules, {{.zone = kBans}}, all));
+  EXPECT_FALSE(IsSettled(rules, {{.zone = kRejects}}, all));
+  EXPECT_FALSE(IsSettled(rules, {{.zone = kDefersAndBans}}, all));
+  EXPECT_TRUE(IsSettled(rules, {{.zone = kRejects}, {.zone = kBansLong}}, all));
 }
 
 Client ClientFrom(const char* address, uint16_t server_port = 25) {

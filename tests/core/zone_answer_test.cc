@@ -20,7 +20,8 @@ ZoneOutcome Read(const Zone& zone, const std::vector<const char*>& addresses) {
 }
 
 Zone ZoneWith(const char* range) {
-  return {.name = "list.test", .answers = {*ParseAnswerRange(range)}};
+  return {.name = "list.test",
+          .filters = {{.answers = {*ParseAnswerRange(range)}}}};
 }
 
 TEST(ZoneAnswerTest, ByDefault127_0_0_2To254AreListings) {

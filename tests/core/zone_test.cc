@@ -52,19 +52,30 @@ TEST(AnswerRangeTest, RefusesWhatCannotBeAListing) {
 
 TEST(ZoneTest, CountsTheDefaultAnswers) {
   const Zone zone;
-  EXPECT_FALSE(zone.Counts(0x7f000001));
-  EXPECT_TRUE(zone.Counts(0x7f000002));
-  EXPECT_TRUE(zone.Counts(0x7f0000fe));
-  EXPECT_FALSE(zone.Counts(0x7f0000ff));
-  EXPECT_FALSE(zone.Counts(0x7ffffffe));
+  EXPECT_EQ(zone.Matches(0x7f000001), 0u);
+  EXPECT_EQ(zone.Matches(0x7f000002), 1u);
+  EXPECT_EQ(zone.Matches(0x7f0000fe), 1u);
+  EXPECT_EQ(zone.Matches(0x7f0000ff), 0u);
+  EXPECT_EQ(zone.Matches(0x7ffffffe), 0u);
 }
 
-TEST(ZoneTest, CountsEachOfItsRanges) {
-  const Zone zone{.answers = {*ParseAnswerRange("127.0.0.2-127.0.0.4"),
-                              *ParseAnswerRange("127.0.0.9")}};
-  EXPECT_TRUE(zone.Counts(0x7f000004));
-  EXPECT_FALSE(zone.Counts(0x7f000005));
-  EXPECT_TRUE(zone.Counts(0x7f000009));
+TEST(ZoneTest, AFilterCountsEachOfItsRanges) {
+  const ZoneFilter filter{.answers = {*ParseAnswerRange("127.0.0.2-127.0.0.4"),
+                                      *ParseAnswerRange("127.0.0.9")}};
+  EXPECT_TRUE(filter.Counts(0x7f000004));
+  EXPECT_FALSE(filter.Counts(0x7f000005));
+  EXPECT_TRUE(filter.Counts(0x7f000009));
+}
+
+TEST(ZoneTest, AnAnswerMatchesEveryFilterThatCountsIt) {
+  const Zone zone{
+      .filters = {{.answers = {*ParseAnswerRange("127.0.0.2-127.0.0.9")}},
+                  {.answers = {*ParseAnswerRange("127.0.0.10")}},
+                  {.answers = {*ParseAnswerRange("127.0.0.9")}}}};
+  EXPECT_EQ(zone.Matches(0x7f000002), 0b001u);
+  EXPECT_EQ(zone.Matches(0x7f000009), 0b101u);
+  EXPECT_EQ(zone.Matches(0x7f00000a), 0b010u);
+  EXPECT_EQ(zone.Matches(0x7f00000b), 0u);
 }
 
 }  // namespace

@@ -59,8 +59,8 @@ TEST(Config, ReadsTheWholeShape) {
       config.rules.protected_networks.Find(*IpAddress::Parse("192.0.2.77")));
   ASSERT_THAT(config.rules.zones, SizeIs(1));
   EXPECT_EQ(config.rules.zones[0].label, "zen.spamhaus.org");
-  EXPECT_TRUE(config.rules.zones[0].Counts(0x7f00000b));
-  EXPECT_FALSE(config.rules.zones[0].Counts(0x7f00000c));
+  EXPECT_EQ(config.rules.zones[0].Matches(0x7f00000b), 1u);
+  EXPECT_EQ(config.rules.zones[0].Matches(0x7f00000c), 0u);
   EXPECT_THAT(config.warnings, IsEmpty());
 }
 

@@ -32,10 +32,10 @@ class FakeLists : public Lists {
   explicit FakeLists(asio::io_context& loop) : loop_(loop) {}
 
   // --- What the test says ---
-  void List(std::string_view address, size_t zone = 0,
-            uint32_t answer = 0x7f000002) {
+  void List(std::string_view address, size_t zone = 0, uint32_t filters = 1) {
     const std::lock_guard lock(mutex_);
-    scripted_[Parsed(address)].listings.push_back({zone, answer});
+    scripted_[Parsed(address)].listings.push_back(
+        {.zone = zone, .filters = filters});
   }
   // For all that is not a listing: errors, overdue, overloaded.
   void SetAnswers(std::string_view address, Answers answers) {

@@ -14,10 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Require(NeedRestart(*config, *config).empty(), "it equals itself");
   for (const Zone& zone : config->rules.zones) {
     Require(!zone.name.empty() && !zone.label.empty(), "a zone has names");
-    Require(!zone.answers.empty(), "a zone has answers");
-    for (const AnswerRange& range : zone.answers) {
-      Require(range.first > 0x7f000001 && range.last < 0x7fffff00,
-              "an answer that counts is no error");
+    Require(!zone.filters.empty() && zone.filters.size() <= kMostFilters,
+            "a zone has filters");
+    for (const ZoneFilter& filter : zone.filters) {
+      Require(!filter.answers.empty(), "a filter has answers");
     }
   }
   return 0;
