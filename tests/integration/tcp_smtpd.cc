@@ -70,7 +70,8 @@ bool Store(const std::string& directory, const std::string& message) {
   const std::string name = directory + "/" + std::to_string(getpid()) + "." +
                            std::to_string(++count);
   // Elsewhere first, so that nobody sees half of it.
-  const std::string draft = directory + "/../drafts/" + std::to_string(getpid());
+  const std::string draft =
+      directory + "/../drafts/" + std::to_string(getpid());
   std::ofstream file(draft);
   file << message << std::flush;
   return file && rename(draft.c_str(), name.c_str()) == 0;
