@@ -18,6 +18,10 @@ Family<Counter>& Counters(Registry& registry, const char* name,
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
 }
 
+Family<Gauge>& Gauges(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+}
+
 Gauge& OneGauge(Registry& registry, const char* name, const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(
       {});
@@ -32,7 +36,17 @@ Histogram& OneHistogram(Registry& registry, const char* name, const char* help,
       .Add({}, boundaries);
 }
 
-const char* TypeName(DnsType type) { return type == DnsType::kA ? "a" : "txt"; }
+const char* TypeName(Question question) {
+  switch (question) {
+    case Question::kListing:
+      return "a";
+    case Question::kReason:
+      return "txt";
+    case Question::kProbe:
+      return "probe";
+  }
+  return "?";
+}
 
 }  // namespace
 
@@ -75,6 +89,20 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
                             "Questions to a DNS list, by what came of them.")),
       cache_hits_(Counters(*registry_, "breakwater_dns_cache_hits_total",
                            "Answers of a DNS list taken from the cache.")),
+      dns_saved_(Counters(*registry_, "breakwater_dns_saved_total",
+                          "Questions to a DNS list that were not needed.")),
+      dns_seconds_(prometheus::BuildHistogram()
+                       .Name("breakwater_dns_seconds")
+                       .Help("From a question to a DNS list to its end.")
+                       .Register(*registry_)),
+      queries_today_(Gauges(*registry_, "breakwater_zone_queries_today",
+                            "Questions to a DNS list since midnight, UTC.")),
+      daily_budget_(Gauges(*registry_, "breakwater_zone_daily_budget",
+                           "Questions that a DNS list may be asked a day.")),
+      zone_states_(prometheus::BuildGauge()
+                       .Name("breakwater_zone_state")
+                       .Help("What a DNS list was found to be: 1 or 0.")
+                       .Register(*registry_)),
       bans_(Counters(*registry_, "breakwater_bans_total", "Bans imposed.")),
       bad_input_(Counters(*registry_, "breakwater_bad_input_total",
                           "Input that no front could read.")),
@@ -105,15 +133,45 @@ Counter& Metrics::Verdicts(Front front, const Verdict& verdict) {
   return *counter;
 }
 
-Counter& Metrics::DnsQueries(const std::string& label, DnsType type,
+Counter& Metrics::DnsQueries(const std::string& label, Question question,
                              ZoneOutcome outcome) {
   return dns_queries_.Add({{"zone", label},
-                           {"type", TypeName(type)},
+                           {"type", TypeName(question)},
                            {"outcome", ZoneOutcomeName(outcome)}});
+}
+
+Counter& Metrics::ProbeQueries(const std::string& label, ZoneOutcome outcome) {
+  return dns_queries_.Add({{"zone", label},
+                           {"type", "probe"},
+                           {"outcome", ZoneOutcomeName(outcome)}});
+}
+
+Gauge& Metrics::ZoneState(const std::string& label, const char* family,
+                          const char* state) {
+  return zone_states_.Add(
+      {{"zone", label}, {"family", family}, {"state", state}});
 }
 
 Counter& Metrics::CacheHits(const std::string& label) {
   return cache_hits_.Add({{"zone", label}});
+}
+
+Counter& Metrics::DnsSaved(const std::string& label, Saving saving) {
+  return dns_saved_.Add({{"zone", label}, {"by", SavingName(saving)}});
+}
+
+Histogram& Metrics::DnsSeconds(const std::string& label) {
+  static const Histogram::BucketBoundaries kBoundaries = {
+      0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5};
+  return dns_seconds_.Add({{"zone", label}}, kBoundaries);
+}
+
+Gauge& Metrics::QueriesToday(const std::string& label) {
+  return queries_today_.Add({{"zone", label}});
+}
+
+Gauge& Metrics::DailyBudget(const std::string& label) {
+  return daily_budget_.Add({{"zone", label}});
 }
 
 Counter& Metrics::Bans(const char* origin) {

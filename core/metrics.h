@@ -14,6 +14,7 @@
 
 #include "core/client.h"
 #include "core/dns_answer.h"
+#include "core/ledger.h"
 #include "core/verdict.h"
 #include "core/zone_answer.h"
 
@@ -30,9 +31,25 @@ class Metrics {
   Metrics();
 
   prometheus::Counter& Verdicts(Front front, const Verdict& verdict);
-  prometheus::Counter& DnsQueries(const std::string& label, DnsType type,
+  prometheus::Counter& DnsQueries(const std::string& label, Question question,
                                   ZoneOutcome outcome);
+  prometheus::Counter& DnsQueries(const std::string& label, DnsType type,
+                                  ZoneOutcome outcome) {
+    return DnsQueries(
+        label, type == DnsType::kA ? Question::kListing : Question::kReason,
+        outcome);
+  }
+  prometheus::Counter& ProbeQueries(const std::string& label,
+                                    ZoneOutcome outcome);
   prometheus::Counter& CacheHits(const std::string& label);
+  // 1 for the state that the zone is in, 0 for the others.
+  prometheus::Gauge& ZoneState(const std::string& label, const char* family,
+                               const char* state);
+  // Not for those that the cache saved.
+  prometheus::Counter& DnsSaved(const std::string& label, Saving saving);
+  prometheus::Histogram& DnsSeconds(const std::string& label);
+  prometheus::Gauge& QueriesToday(const std::string& label);
+  prometheus::Gauge& DailyBudget(const std::string& label);
   prometheus::Counter& Bans(const char* origin);
   prometheus::Counter& BadInput(const char* front);
 
@@ -63,6 +80,11 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& verdicts_;
   prometheus::Family<prometheus::Counter>& dns_queries_;
   prometheus::Family<prometheus::Counter>& cache_hits_;
+  prometheus::Family<prometheus::Counter>& dns_saved_;
+  prometheus::Family<prometheus::Histogram>& dns_seconds_;
+  prometheus::Family<prometheus::Gauge>& queries_today_;
+  prometheus::Family<prometheus::Gauge>& daily_budget_;
+  prometheus::Family<prometheus::Gauge>& zone_states_;
   prometheus::Family<prometheus::Counter>& bans_;
   prometheus::Family<prometheus::Counter>& bad_input_;
   prometheus::Family<prometheus::Counter>& enforcer_events_;

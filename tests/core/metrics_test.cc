@@ -37,6 +37,12 @@ TEST(MetricsTest, EqualLabelsAreOneCounter) {
 TEST(MetricsTest, NamesEachThingThatIsCounted) {
   Metrics metrics;
   metrics.DnsQueries("list", DnsType::kTxt, ZoneOutcome::kTimeout).Increment();
+  metrics.DnsQueries("list", Question::kProbe, ZoneOutcome::kListed)
+      .Increment();
+  metrics.DnsSaved("list", Saving::kJoined).Increment(4);
+  metrics.DnsSeconds("list").Observe(0.002);
+  metrics.QueriesToday("list").Set(12);
+  metrics.DailyBudget("list").Set(300'000);
   metrics.CacheHits("list").Increment(3);
   metrics.Bans("operator").Increment();
   metrics.BadInput("policy").Increment();
@@ -47,6 +53,12 @@ TEST(MetricsTest, NamesEachThingThatIsCounted) {
   for (const char* line : {
            "breakwater_dns_queries_total{outcome=\"timeout\",type=\"txt\","
            "zone=\"list\"} 1\n",
+           "breakwater_dns_queries_total{outcome=\"listed\",type=\"probe\","
+           "zone=\"list\"} 1\n",
+           "breakwater_dns_saved_total{by=\"joined\",zone=\"list\"} 4\n",
+           "breakwater_dns_seconds_bucket{zone=\"list\",le=\"0.0025\"} 1\n",
+           "breakwater_zone_queries_today{zone=\"list\"} 12\n",
+           "breakwater_zone_daily_budget{zone=\"list\"} 300000\n",
            "breakwater_dns_cache_hits_total{zone=\"list\"} 3\n",
            "breakwater_bans_total{origin=\"operator\"} 1\n",
            "breakwater_bad_input_total{front=\"policy\"} 1\n",

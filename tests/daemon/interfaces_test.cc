@@ -240,6 +240,10 @@ std::string EveryMetric() {
   metrics.DnsQueries("zone.test", DnsType::kA, ZoneOutcome::kListed)
       .Increment();
   metrics.CacheHits("zone.test").Increment();
+  metrics.DnsSaved("zone.test", Saving::kBan).Increment();
+  metrics.DnsSeconds("zone.test").Observe(0.01);
+  metrics.QueriesToday("zone.test").Set(1);
+  metrics.DailyBudget("zone.test").Set(100);
   metrics.Bans("list").Increment();
   metrics.BadInput("policy").Increment();
   metrics.SetEnforcerCount("added", 1);
