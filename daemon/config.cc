@@ -106,7 +106,8 @@ Zone MakeZone(const ZoneDraft& draft, const ReplyForm& reply) {
   Zone zone{.name = draft.name,
             .label = draft.label.empty() ? draft.name : draft.label,
             .filters = {{.answers = draft.answers}},
-            .ban_duration = draft.ban_duration};
+            .ban_duration = draft.ban_duration,
+            .daily_budget = draft.daily_budget};
   if (draft.reply_code || draft.reply_template) {
     zone.reply = ReplyForm{
         .code = draft.reply_code.value_or(reply.code),

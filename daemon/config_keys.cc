@@ -192,6 +192,8 @@ std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone) {
   keys.push_back({"zone.reply_code", kReload, ReplyCodeField(zone.reply_code)});
   keys.push_back({"zone.reply_template", kReload,
                   ReplyTemplateField(zone.reply_template)});
+  keys.push_back({"zone.daily_budget", kReload,
+                  NumberField(zone.daily_budget, 0, 1'000'000 * kMillion)});
   return keys;
 }
 

@@ -31,6 +31,7 @@ struct ZoneDraft {
   std::optional<Duration> ban_duration;
   std::optional<int> reply_code;
   std::optional<std::string> reply_template;
+  size_t daily_budget = 0;
 };
 
 // The tables, bound to what they fill: it must outlive them. In the order of

@@ -45,6 +45,16 @@ Config Parsed(std::string_view text) {
   return config.ok() ? *config : Config{};
 }
 
+TEST(Config, AZoneHasABudgetForTheDayWhereOneIsSet) {
+  const Config config = Parsed(
+      "[[zone]]\nname = \"a.test\"\ndaily_budget = 300000\n"
+      "[[zone]]\nname = \"b.test\"\n");
+  EXPECT_EQ(config.rules.zones[0].daily_budget, 300'000u);
+  EXPECT_EQ(config.rules.zones[1].daily_budget, 0u);
+  EXPECT_THAT(ErrorOf("[[zone]]\nname = \"a.test\"\ndaily_budget = -1\n"),
+              HasSubstr("zone.daily_budget"));
+}
+
 TEST(Config, ReadsTheWholeShape) {
   const Config config = Parsed(kWhole);
   EXPECT_FALSE(config.rules.observe);
