@@ -33,6 +33,9 @@ struct DnsblOptions {
   std::chrono::seconds ttl_ceiling = std::chrono::hours(1);
   // For "not listed" when the answer carries no SOA.
   std::chrono::seconds negative_ttl = std::chrono::minutes(5);
+  // How long after its time an answer still serves for a zone that does not
+  // answer.
+  std::chrono::seconds stale_for = std::chrono::hours(1);
   size_t cache_capacity = 200'000;  // clients
 };
 

@@ -7,6 +7,7 @@
 #include "asio/experimental/as_tuple.hpp"
 #include "asio/steady_timer.hpp"
 #include "asio/use_awaitable.hpp"
+#include "core/asked_address.h"
 #include "core/log.h"
 
 namespace breakwater {
@@ -87,28 +88,77 @@ struct Dnsbl::Wait {
 };
 
 struct Dnsbl::Round : Wait {
-  Round(asio::io_context& loop, Duration deadline) : Wait(loop, deadline) {}
+  Round(asio::io_context& loop, Duration deadline)
+      : Wait(loop, deadline), end(Clock::now() + deadline) {}
 
-  void Add(size_t zone, const ZoneAnswer& read) {
-    std::erase(missing, zone);
-    if (over) return;
+  bool IsSettled() const {
+    return breakwater::IsSettled(*answers.rules, answers.listings, missing);
+  }
+
+  // Takes the next stage's zones out of those to be asked.
+  std::vector<size_t> NextStage() {
+    const std::vector<Zone>& zones = answers.rules->zones;
+    const auto by_stage = [&zones](size_t a, size_t b) {
+      return zones[a].after < zones[b].after;
+    };
+    const int stage = zones[*std::ranges::min_element(unasked, by_stage)].after;
+    std::vector<size_t> result;
+    std::erase_if(unasked, [&](size_t zone) {
+      if (zones[zone].after != stage) return false;
+      result.push_back(zone);
+      return true;
+    });
+    return result;
+  }
+
+  // This stage may take its share of what is left, so that a zone that is
+  // silent leaves time for the next.
+  void GiveStageItsTime() {
+    std::vector<int> later;
+    for (const size_t zone : unasked) {
+      const int stage = answers.rules->zones[zone].after;
+      if (std::ranges::find(later, stage) == later.end()) {
+        later.push_back(stage);
+      }
+    }
+    const Instant now = Clock::now();
+    over = false;
+    timer.expires_at(now + (end - now) / static_cast<int>(later.size() + 1));
+  }
+
+  // `stale` is what was known before, if the answer is an error.
+  void Add(size_t zone, const ZoneAnswer& read, std::optional<uint32_t> stale) {
+    std::erase(asked, zone);
+    // Who waited has gone; it has its answers.
+    if (std::erase(missing, zone) == 0 || ended) return;
     if (read.outcome == ZoneOutcome::kListed) {
       answers.listings.push_back({.zone = zone, .filters = read.filters});
     } else if (read.outcome != ZoneOutcome::kNotListed) {
-      ++answers.errors;
+      if (stale) {
+        AddStale(zone, *stale);
+      } else {
+        ++answers.errors;
+      }
       if (read.outcome == ZoneOutcome::kOverloaded) answers.overloaded = true;
     }
-    if (IsSettled(*answers.rules, answers.listings, missing)) {
-      settled = true;
-      End();
+    if (asked.empty() || IsSettled()) End();
+  }
+
+  void AddStale(size_t zone, uint32_t filters) {
+    ++answers.stale;
+    if (filters != 0) {
+      answers.listings.push_back({.zone = zone, .filters = filters});
     }
   }
 
+  const Instant end;  // the deadline; the timer is for the stage
   IpAddress client;
   Answers answers;
-  std::vector<size_t> missing;  // zones that are still to answer
+  std::vector<size_t> missing;  // zones that are still to answer,
+  std::vector<size_t> unasked;  // those of them whose stage has not come,
+  std::vector<size_t> asked;    // and the others
   std::shared_ptr<const ZoneStates> states;
-  bool settled = false;  // nothing that is still to come matters
+  bool ended = false;  // nobody waits any more
 };
 
 struct Dnsbl::Report : Wait {
@@ -185,46 +235,86 @@ void Dnsbl::CountHits(const std::vector<size_t>& missing) {
 
 std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
   Answers answers{.rules = rules_};
-  const std::vector<size_t> missing = FillFromCache(client, answers);
-  if (!IsSettled(*rules_, answers.listings, missing)) {
-    return std::nullopt;
-  }
+  const std::optional<IpAddress> asked = AskedAddress(client);
+  if (!asked) return answers;
+  const std::vector<size_t> missing = FillFromCache(*asked, answers);
+  if (!IsSettled(*rules_, answers.listings, missing)) return std::nullopt;
   CountHits(missing);
   return answers;
 }
 
 asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
   Answers known{.rules = rules_};
-  const std::vector<size_t> missing = FillFromCache(client, known);
+  const std::optional<IpAddress> address = AskedAddress(client);
+  if (!address) co_return known;
+  const std::vector<size_t> missing = FillFromCache(*address, known);
   CountHits(missing);
   if (IsSettled(*rules_, known.listings, missing)) co_return known;
 
   const auto round = std::make_shared<Round>(loop_, options_.deadline);
-  round->client = client;
+  round->client = *address;
   round->answers = std::move(known);
-  round->states = states_;
   round->missing = missing;
-  const std::string prefix = NamePrefix(client);
-  for (const size_t zone : missing) {
+  round->unasked = missing;
+  round->states = states_;
+  const std::weak_ptr<Dnsbl> weak = self_;
+  bool settled = false;
+  while (!settled && !round->unasked.empty() && Clock::now() < round->end) {
+    // While we waited, *this may have gone; nobody may hold it while we wait.
+    if (const auto self = weak.lock()) {
+      self->AskStage(round);
+    } else {
+      break;
+    }
+    co_await Wait::Until(round);
+    settled = round->IsSettled();
+  }
+  if (const auto self = weak.lock(); self != nullptr && !settled) {
+    self->FillFromPast(*round);
+  }
+  round->ended = true;
+  Answers answers = round->answers;  // late answers still need its rules
+  answers.overdue = !round->IsSettled();
+  co_return answers;
+}
+
+void Dnsbl::AskStage(const std::shared_ptr<Round>& round) {
+  const std::vector<Zone>& zones = round->answers.rules->zones;
+  const std::vector<size_t> stage = round->NextStage();
+  round->asked.insert(round->asked.end(), stage.begin(), stage.end());
+  round->GiveStageItsTime();
+  const std::string prefix = NamePrefix(round->client);
+  for (const size_t zone : stage) {
     resolver_.Query(
-        prefix + rules_->zones[zone].name, DnsType::kA,
+        prefix + zones[zone].name, DnsType::kA,
         [weak = std::weak_ptr<Dnsbl>(self_), round, zone](DnsAnswer answer) {
           const ZoneAnswer read =
               ReadZoneAnswer(round->answers.rules->zones[zone], answer);
+          std::optional<uint32_t> stale;
           if (const auto self = weak.lock()) {
+            stale = self->Stale(*round, zone);
             self->Take(*round, zone, read, answer);
           }
-          round->Add(zone, read);
+          round->Add(zone, read, stale);
         });
   }
   metrics_.dns_queries_in_flight.Set(
       static_cast<double>(resolver_.in_flight()));
+}
 
-  // From here on *this may be gone.
-  co_await Wait::Until(round);
-  Answers answers = round->answers;  // late answers still need its rules
-  answers.overdue = !round->settled;
-  co_return answers;
+void Dnsbl::FillFromPast(Round& round) {
+  std::erase_if(round.missing, [&](size_t zone) {
+    const std::optional<uint32_t> stale = Stale(round, zone);
+    if (stale) round.AddStale(zone, *stale);
+    return stale.has_value();
+  });
+}
+
+std::optional<uint32_t> Dnsbl::Stale(const Round& round, size_t zone) const {
+  if (round.states != states_ || options_.stale_for.count() == 0) {
+    return std::nullopt;
+  }
+  return cache_.Find(round.client, zone, Clock::now() - options_.stale_for);
 }
 
 void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
@@ -254,7 +344,8 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
   } else if (read.outcome == ZoneOutcome::kNotListed) {
     keep(0, believed(answer.ttl.value_or(options_.negative_ttl)));
   } else if (read.outcome == ZoneOutcome::kOddAnswer) {
-    keep(0, kOddAnswerTime);
+    // What it said before it was in trouble is worth more than that.
+    if (!Stale(round, zone)) keep(0, kOddAnswerTime);
   }
 }
 
@@ -271,6 +362,7 @@ void Dnsbl::Count(ZoneState& state, DnsType type, ZoneOutcome outcome) {
 
 asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
                                                std::string zone_name) {
+  client = AskedAddress(client).value_or(client);
   const auto state = std::ranges::find_if(*states_, [&](const auto& candidate) {
     return candidate->name == zone_name;
   });
@@ -293,6 +385,7 @@ asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
 }
 
 asio::awaitable<std::vector<Dnsbl::ZoneReport>> Dnsbl::Ask(IpAddress client) {
+  client = AskedAddress(client).value_or(client);
   const auto report = std::make_shared<Report>(
       loop_, options_.deadline + options_.reason_deadline);
   report->rules = rules_;

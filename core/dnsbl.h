@@ -70,6 +70,13 @@ class Dnsbl : public Lists {
   std::vector<size_t> FillFromCache(const IpAddress& client,
                                     Answers& answers) const;
   void CountHits(const std::vector<size_t>& missing);
+  // Asks the zones of the next stage. Not to be called when none is left.
+  void AskStage(const std::shared_ptr<Round>& round);
+  // Lets what was known before serve for the zones that have not answered.
+  void FillFromPast(Round& round);
+  // The zone's last answer about the client, unless it is too old even for a
+  // zone that does not answer.
+  std::optional<uint32_t> Stale(const Round& round, size_t zone) const;
   // An answer came, in time or late.
   void Take(const Round& round, size_t zone, const ZoneAnswer& read,
             const DnsAnswer& answer);

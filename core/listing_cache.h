@@ -29,7 +29,7 @@ class ListingCache {
   ListingCache& operator=(const ListingCache&) = delete;
 
   // The zone's filters that matched, zero for "not listed", or nothing if
-  // unknown or too old.
+  // unknown or too old. An earlier `now` forgives that it is too old.
   std::optional<uint32_t> Find(const IpAddress& client, size_t zone,
                                Instant now) const;
   // `expires` counts in tenths of a second, rounded down.

@@ -18,6 +18,7 @@ struct Answers {
   std::shared_ptr<const Rules> rules;
   absl::InlinedVector<Listing, 2> listings;
   size_t errors = 0;        // zones whose answer was an error
+  size_t stale = 0;         // zones for which an earlier answer had to do
   bool overdue = false;     // the deadline came before some answers
   bool overloaded = false;  // some zone was not asked: too much in flight
 };
@@ -35,10 +36,11 @@ class Lists {
   // is there settles the matter.
   virtual std::optional<Answers> Cached(const IpAddress& client) = 0;
 
-  // Asks every zone that the cache does not answer, in parallel. Ends when all
-  // have answered, when no outstanding answer can change the judgement, or at
-  // the deadline. Not called again for a client while one is under way: the
-  // screener joins equal questions.
+  // Asks the zones that the cache does not answer: those of one stage (see
+  // Zone::after) in parallel, the next when these have answered or have had
+  // their share of the time. Ends when no outstanding answer can change what is
+  // done, or at the deadline. Not called again for a client while one is under
+  // way: the screener joins equal questions.
   virtual asio::awaitable<Answers> Lookup(IpAddress client) = 0;
 
   // The zone's own words about a listing (RFC 5782 section 2.1, TXT), as

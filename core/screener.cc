@@ -11,6 +11,7 @@
 #include "asio/experimental/as_tuple.hpp"
 #include "asio/post.hpp"
 #include "asio/use_awaitable.hpp"
+#include "core/asked_address.h"
 #include "core/log.h"
 #include "core/record.h"
 #include "core/reply.h"
@@ -90,7 +91,9 @@ std::optional<Verdict> Screener::Known(const Client& client) {
     return Pass(*exempt);
   }
   if (std::optional<Verdict> banned = Banned(client)) return banned;
-  if (rules_->zones.empty()) return Pass(Reason::kNotAsked);
+  if (rules_->zones.empty() || !AskedAddress(client.address())) {
+    return Pass(Reason::kNotAsked);
+  }
   const std::optional<Answers> cached = lists_.Cached(client.address());
   if (cached && cached->listings.empty()) return Pass(Reason::kClean);
   return std::nullopt;

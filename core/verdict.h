@@ -15,7 +15,7 @@ const char* ActionName(Action action);  // "pass", "defer", "reject"
 // Why a verdict is what it is.
 enum class Reason : uint8_t {
   kClean,          // asked, and no list holds the client
-  kNotAsked,       // nothing to ask: no address, or no zones
+  kNotAsked,       // nothing to ask: no address that lists know, or no zones
   kSubmission,     // came to a port where users submit mail
   kProtected,      // own, gateway, loopback or configured network
   kAuthenticated,  // a user of this server

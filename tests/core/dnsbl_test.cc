@@ -263,6 +263,113 @@ TEST_F(DnsblTest, AtTheDeadlineWhatIsKnownIsTheAnswer) {
   EXPECT_THAT(dnsbl_->Cached(kClient)->listings, SizeIs(2));
 }
 
+TEST_F(DnsblTest, ALaterStageIsAskedWhenTheEarlierSettlesNothing) {
+  UseZones({{.name = "a.test", .label = "A", .after = 2},
+            {.name = "b.test", .label = "B"}});
+  server_.On(kInA, Says({"127.0.0.2"}));
+  EXPECT_THAT(Lookup().listings, ElementsAre(Listing{.zone = 0}));
+  EXPECT_EQ(server_.queries(kInA), 1u);
+  EXPECT_EQ(server_.queries(kInB), 1u);
+}
+
+TEST_F(DnsblTest, ALaterStageIsNotAskedWhenTheEarlierSettlesIt) {
+  UseZones({{.name = "a.test", .label = "A", .after = 1},
+            {.name = "b.test", .label = "B"}});
+  server_.On(kInB, Says({"127.0.0.2"}));
+  EXPECT_THAT(Lookup().listings, ElementsAre(Listing{.zone = 1}));
+  Settle();
+  EXPECT_EQ(server_.queries(kInA), 0u);
+  EXPECT_NE(dnsbl_->Cached(kClient), std::nullopt);
+}
+
+TEST_F(DnsblTest, ASilentStageLeavesTimeForTheNext) {
+  options_.deadline = milliseconds(400);
+  dnsbl_->SetOptions(options_);
+  UseZones({{.name = "a.test", .label = "A", .after = 1},
+            {.name = "b.test", .label = "B"}});
+  server_.On(kInA, Says({"127.0.0.2"}));
+  server_.On(kInB, {.addresses = {"127.0.0.3"}, .delay = seconds(2)});
+  const Answers answers = Lookup();
+  EXPECT_THAT(answers.listings, ElementsAre(Listing{.zone = 0}));
+  EXPECT_FALSE(answers.overdue);
+}
+
+// The zone's answer about kClient is one that is too old already.
+class StaleTest : public DnsblTest {
+ protected:
+  void SetUp() override {
+    options_.ttl_floor = seconds(0);
+    UseStale(seconds(3600));
+    UseZones({{.name = "a.test", .label = "A"}});
+    server_.On(kInA, Says({"127.0.0.2"}, 0));
+    ASSERT_THAT(Lookup().listings, SizeIs(1));
+    ASSERT_EQ(dnsbl_->Cached(kClient), std::nullopt);
+  }
+
+  void UseStale(seconds stale_for) {
+    options_.stale_for = stale_for;
+    dnsbl_->SetOptions(options_);
+  }
+};
+
+TEST_F(StaleTest, ServesWhenTheZoneAnswersWithAnError) {
+  for (const FakeReply& reply : {Rcode(kServFail), Rcode(kRefusedRcode),
+                                 Says({"127.255.255.254"}), Silence()}) {
+    server_.On(kInA, reply);
+    const Answers answers = Lookup();
+    EXPECT_THAT(answers.listings, SizeIs(1));
+    EXPECT_EQ(answers.stale, 1u);
+    EXPECT_EQ(answers.errors, 0u);
+  }
+}
+
+TEST_F(StaleTest, ServesAtTheDeadline) {
+  options_.deadline = milliseconds(50);
+  dnsbl_->SetOptions(options_);
+  server_.On(kInA, {.addresses = {"127.0.0.2"}, .delay = milliseconds(500)});
+  const Answers answers = Lookup();
+  EXPECT_THAT(answers.listings, SizeIs(1));
+  EXPECT_FALSE(answers.overdue);
+}
+
+TEST_F(StaleTest, ANewAnswerComesFirst) {
+  server_.On(kInA, NoSuchName());
+  const Answers answers = Lookup();
+  EXPECT_THAT(answers.listings, IsEmpty());
+  EXPECT_EQ(answers.stale, 0u);
+}
+
+TEST_F(StaleTest, CanBeSwitchedOff) {
+  UseStale(seconds(0));
+  server_.On(kInA, Rcode(kServFail));
+  const Answers answers = Lookup();
+  EXPECT_THAT(answers.listings, IsEmpty());
+  EXPECT_EQ(answers.errors, 1u);
+}
+
+TEST_F(StaleTest, EndsAfterItsTime) {
+  UseStale(seconds(1));
+  server_.On(kInA, Rcode(kServFail));
+  ASSERT_TRUE(RunUntil(loop_, [&] { return Lookup().stale == 0; }));
+  EXPECT_THAT(Lookup().listings, IsEmpty());
+}
+
+TEST_F(DnsblTest, ACarriedIpv4AddressIsAskedAndKeptAsIpv4) {
+  server_.On(kInA, Says({"127.0.0.2"}));
+  EXPECT_THAT(Lookup(*IpAddress::Parse("2002:c000:205::1")).listings,
+              SizeIs(1));
+  EXPECT_THAT(dnsbl_->Cached(kClient)->listings, SizeIs(1));
+  EXPECT_EQ(dnsbl_->cached_clients(), 1u);
+}
+
+TEST_F(DnsblTest, NobodysAddressIsNotAskedAbout) {
+  server_.Otherwise(Says({"127.0.0.2"}));
+  const IpAddress client = *IpAddress::Parse("10.0.0.1");
+  EXPECT_THAT(Lookup(client).listings, IsEmpty());
+  EXPECT_THAT(dnsbl_->Cached(client)->listings, IsEmpty());
+  EXPECT_EQ(server_.queries(), 0u);
+}
+
 TEST_F(DnsblTest, WithoutZonesThereIsNothingToAsk) {
   UseZones({});
   EXPECT_THAT(dnsbl_->Cached(kClient)->listings, IsEmpty());
