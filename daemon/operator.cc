@@ -122,7 +122,8 @@ json Operator::Status() const {
       {"waiting", parts_.screener.waiting()},
       {"sessions", parts_.screener.sessions()},
       {"cached_clients", parts_.dnsbl.cached_clients()},
-      {"problems", Problems(*config, enforcer, health, bans, now)},
+      {"problems",
+       Problems(*config, enforcer, health, bans, parts_.metrics, now)},
       {"warnings", config->warnings}};
 }
 

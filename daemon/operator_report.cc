@@ -119,7 +119,7 @@ json DescribeProtections(const Config& config, const EnforcerState& enforcer) {
 std::vector<std::string> Problems(const Config& config,
                                   const EnforcerState& enforcer,
                                   const std::vector<ZoneHealth>& zones,
-                                  size_t bans, Instant now) {
+                                  size_t bans, Metrics& metrics, Instant now) {
   std::vector<std::string> problems;
   if (!enforcer.connected && !config.rules.observe) {
     problems.push_back(absl::StrCat(
@@ -149,6 +149,14 @@ std::vector<std::string> Problems(const Config& config,
     problems.push_back(
         "the table of bans is full: new ones push out those that would end "
         "first; raise ban.max");
+  }
+  // One now and then is a client that hung up at once.
+  if (metrics.bans_withheld.Value() > 0 &&
+      metrics.Bans(OriginName(Origin::kList)).Value() == 0) {
+    problems.push_back(
+        "no refused client has been banned, for none had a connection with "
+        "this host: is the mail server behind a proxy, or in a network "
+        "namespace of its own? See ban.needs_socket");
   }
   return problems;
 }

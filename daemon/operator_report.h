@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/dnsbl.h"
 #include "core/judge.h"
+#include "core/metrics.h"
 #include "core/zone_health.h"
 #include "daemon/config.h"
 #include "daemon/operator.h"
@@ -43,7 +44,7 @@ nlohmann::json DescribeProtections(const Config& config,
 std::vector<std::string> Problems(const Config& config,
                                   const EnforcerState& enforcer,
                                   const std::vector<ZoneHealth>& zones,
-                                  size_t bans, Instant now);
+                                  size_t bans, Metrics& metrics, Instant now);
 
 // What the answers of the zones lead to for a client that nothing exempts.
 nlohmann::json DescribeJudgement(const Rules& rules, const IpAddress& address,

@@ -131,6 +131,13 @@ TEST_F(OperatorTest, StatusSaysWhatIsWrong) {
   EXPECT_THAT(problems, HasSubstr("no zone answers: all mail passes"));
 }
 
+TEST_F(OperatorTest, StatusSaysWhenNobodyCouldBeBannedForWantOfASocket) {
+  metrics_.bans_withheld.Increment();
+  EXPECT_THAT(Ask("status")["problems"].dump(), HasSubstr("ban.needs_socket"));
+  metrics_.Bans("list").Increment();
+  EXPECT_THAT(Ask("status")["problems"], IsEmpty());
+}
+
 TEST_F(OperatorTest, ABanTakesEffectAndIsListed) {
   const json ban = Ask("ban 192.0.2.5 600 sends viruses");
   ASSERT_EQ(ban["ok"], true) << ban;
