@@ -20,7 +20,8 @@ using ::testing::IsEmpty;
 class CourierFilterTest : public CourierDoor {};
 
 TEST_F(CourierFilterTest, AClientBannedInDataReadsWhyAfterItAndNothingIsTaken) {
-  StartParts({.filter = true});
+  // At CONNECT it was let pass, and the daemon remembers the session.
+  StartParts({.wrapper = true, .filter = true});
   ASSERT_FALSE(HasFatalFailure());
   BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
   SayUpToData(session.client);
@@ -146,6 +147,30 @@ TEST_F(CourierFilterTest, FilterctlTakesTheFilterAwayAndBringsItBack) {
   ASSERT_FALSE(HasFatalFailure());
   BREAKWATER_ASSERT_OK_AND_ASSIGN(SmtpReply reply, session.client.Command("."));
   EXPECT_EQ(reply.code, 521) << reply.text;
+}
+
+TEST_F(CourierFilterTest, ManyMessagesAtATimePassWhileBreakwaterHangs) {
+  StartParts({.filter = true});
+  ASSERT_FALSE(HasFatalFailure());
+  std::vector<Session> sessions;
+  for (int i = 0; i < 30; ++i) {
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session,
+                                    Open(absl::StrCat("203.0.113.", 100 + i)));
+    SayUpToData(session.client);
+    ASSERT_FALSE(HasFatalFailure());
+    sessions.push_back(std::move(session));
+  }
+  const Paused daemon(breakwater_->ChildPid("breakwaterd"));
+  for (Session& session : sessions) {
+    BREAKWATER_ASSERT_OK(session.client.Send(".\r\n"));
+  }
+  // Together, not one after the other: each would take five seconds.
+  for (Session& session : sessions) {
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(SmtpReply reply,
+                                    session.client.ReadReply(seconds(25)));
+    EXPECT_EQ(reply.code, 250) << reply.text;
+  }
+  EXPECT_TRUE(courier_->WaitForMail("honest", sessions.size()));
 }
 
 TEST_F(CourierFilterTest, MailWaitsForAMomentWhenTheFiltersProcessDies) {
