@@ -83,7 +83,7 @@ class FakePolicyServer {
   using Answer = std::function<std::string(const std::string& request)>;
 
   FakePolicyServer(std::string path, Answer answer) : path_(std::move(path)) {
-    listening_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    listening_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_un address = UnixAddress(path_);
     EXPECT_EQ(bind(listening_, reinterpret_cast<const sockaddr*>(&address),
                    sizeof address),
@@ -115,10 +115,6 @@ class FakePolicyServer {
   }
 
  private:
-  static int socket(int family, int type, int protocol) {
-    return ::socket(family, type, protocol);
-  }
-
   const std::string path_;
   int listening_ = -1;
   mutable std::mutex mutex_;
