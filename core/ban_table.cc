@@ -38,6 +38,18 @@ std::optional<Ban> BanTable::Remove(const Network& network) {
   return removed;
 }
 
+std::vector<Ban> BanTable::RemoveIf(
+    const std::function<bool(const Ban&)>& which) {
+  std::vector<Ban> removed;
+  const std::lock_guard lock(mutex_);
+  absl::erase_if(bans_, [&](const auto& entry) {
+    if (!which(entry.second)) return false;
+    removed.push_back(entry.second);
+    return true;
+  });
+  return removed;
+}
+
 std::optional<Ban> BanTable::Find(const IpAddress& client, Instant now) const {
   return Find(Network::OfClient(client), now);
 }

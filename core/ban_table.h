@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -26,6 +27,8 @@ class BanTable {
   Ban Add(const Ban& ban, Instant now);
   // What was in force, if anything was.
   std::optional<Ban> Remove(const Network& network);
+  // Removes those of whom `which` says so, and returns them.
+  std::vector<Ban> RemoveIf(const std::function<bool(const Ban&)>& which);
   // The ban that covers this client.
   std::optional<Ban> Find(const IpAddress& client, Instant now) const;
   std::optional<Ban> Find(const Network& network, Instant now) const;

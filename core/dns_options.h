@@ -37,6 +37,9 @@ struct DnsblOptions {
   // answer.
   std::chrono::seconds stale_for = std::chrono::hours(1);
   size_t cache_capacity = 200'000;  // clients
+  // Whether zones are believed only while they are proven to tell the truth.
+  // For tests and benches of other things.
+  bool prove_zones = true;
 };
 
 }  // namespace breakwater

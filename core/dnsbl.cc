@@ -47,6 +47,11 @@ bool SameZones(const std::vector<Zone>& a, const std::vector<Zone>& b) {
   });
 }
 
+// Who allows can do no harm by being empty, and some have no test entry.
+bool IsStrict(const Zone& zone) {
+  return zone.strict && zone.kind == ZoneKind::kBlock;
+}
+
 }  // namespace
 
 std::string DnsblName(const IpAddress& client, std::string_view zone) {
@@ -54,13 +59,18 @@ std::string DnsblName(const IpAddress& client, std::string_view zone) {
 }
 
 struct Dnsbl::ZoneState {
-  explicit ZoneState(const Zone& zone, Metrics& metrics)
+  ZoneState(const Zone& zone, ZoneTrust::Options options, Metrics& metrics)
       : name(zone.name),
+        label(zone.label),
         watch(zone.label),
+        trust(std::move(options), Clock::now()),
         cache_hits(metrics.CacheHits(zone.label)) {}
 
   const std::string name;
+  const std::string label;
   ZoneWatch watch;
+  ZoneTrust trust;
+  std::array<std::optional<ZoneStanding>, 2> shown;  // by the metrics
   prometheus::Counter& cache_hits;
   // By DnsType and ZoneOutcome, made when first needed.
   std::array<std::array<prometheus::Counter*, kZoneOutcomes>, 2> queries{};
@@ -141,6 +151,7 @@ struct Dnsbl::Round : Wait {
       }
       if (read.outcome == ZoneOutcome::kOverloaded) answers.overloaded = true;
     }
+    TrustAsNow();
     if (asked.empty() || IsSettled()) End();
   }
 
@@ -148,6 +159,22 @@ struct Dnsbl::Round : Wait {
     ++answers.stale;
     if (filters != 0) {
       answers.listings.push_back({.zone = zone, .filters = filters});
+    }
+  }
+
+  // A zone may have lost trust since it answered.
+  void TrustAsNow() {
+    const Family family = FamilyOf(client);
+    auto& listings = answers.listings;
+    listings.erase(
+        std::remove_if(listings.begin(), listings.end(),
+                       [&](const Listing& listing) {
+                         return !(*states)[listing.zone]->trust.MayCondemn(
+                             family);
+                       }),
+        listings.end());
+    for (Listing& listing : listings) {
+      listing.may_ban = (*states)[listing.zone]->trust.MayBan(family);
     }
   }
 
@@ -183,24 +210,45 @@ Dnsbl::Dnsbl(asio::io_context& loop, Resolver& resolver, Metrics& metrics,
       options_(options),
       rules_(std::make_shared<const Rules>()),
       states_(std::make_shared<const ZoneStates>()),
-      cache_(options.cache_capacity, 0) {}
+      cache_(options.cache_capacity, 0),
+      prober_(loop, resolver) {}
 
 Dnsbl::~Dnsbl() = default;
 
 void Dnsbl::SetRules(std::shared_ptr<const Rules> rules) {
   const std::shared_ptr<const Rules> before = std::exchange(rules_, rules);
-  if (SameZones(before->zones, rules_->zones)) return;
+  if (SameZones(before->zones, rules_->zones)) {
+    for (size_t zone = 0; zone < states_->size(); ++zone) {
+      (*states_)[zone]->trust.SetStrict(IsStrict(rules_->zones[zone]),
+                                        Clock::now());
+    }
+    prober_.Wake();
+    return;
+  }
   auto states = std::make_shared<ZoneStates>();
   for (const Zone& zone : rules_->zones) {
     const auto old = std::ranges::find_if(*states_, [&](const auto& state) {
       return state->name == zone.name &&
              state->watch.health().label == zone.label;
     });
-    states->push_back(old != states_->end()
-                          ? *old
-                          : std::make_shared<ZoneState>(zone, metrics_));
+    if (old != states_->end()) {
+      states->push_back(*old);
+      (*old)->trust.SetStrict(IsStrict(zone), Clock::now());
+      continue;
+    }
+    states->push_back(std::make_shared<ZoneState>(
+        zone,
+        ZoneTrust::Options{.label = zone.label,
+                           .strict = IsStrict(zone),
+                           .spread = absl::Uniform(random_, 0.9, 1.1),
+                           .blind = !options_.prove_zones},
+        metrics_));
+    ShowTrust(*states->back());
   }
+  std::vector<ZoneProber::Subject> subjects;
+  for (const auto& state : *states) subjects.push_back(SubjectOf(state));
   states_ = std::move(states);
+  prober_.SetSubjects(std::move(subjects));
   cache_.Clear(rules_->zones.size());
   metrics_.cached_clients.Set(0);
 }
@@ -214,44 +262,66 @@ std::vector<size_t> Dnsbl::FillFromCache(const IpAddress& client,
                                          Answers& answers) const {
   std::vector<size_t> missing;
   const Instant now = Clock::now();
+  const Family family = FamilyOf(client);
   for (size_t zone = 0; zone < rules_->zones.size(); ++zone) {
-    const std::optional<uint32_t> filters = cache_.Find(client, zone, now);
+    const ZoneTrust& trust = (*states_)[zone]->trust;
+    if (!trust.MayCondemn(family)) continue;
+    // What a zone said that does not answer now serves a while longer.
+    const bool may_be_asked = trust.MayBeAsked(family);
+    const std::optional<uint32_t> filters = cache_.Find(
+        client, zone, may_be_asked ? now : now - options_.stale_for);
     if (!filters) {
-      missing.push_back(zone);
+      if (may_be_asked) missing.push_back(zone);
     } else if (*filters != 0) {
-      answers.listings.push_back({.zone = zone, .filters = *filters});
+      answers.listings.push_back(
+          {.zone = zone, .filters = *filters, .may_ban = trust.MayBan(family)});
     }
   }
   return missing;
 }
 
-void Dnsbl::CountHits(const std::vector<size_t>& missing) {
+void Dnsbl::CountHits(const IpAddress& client,
+                      const std::vector<size_t>& missing) {
+  const Family family = FamilyOf(client);
   for (size_t zone = 0; zone < states_->size(); ++zone) {
-    if (std::ranges::find(missing, zone) == missing.end()) {
+    if ((*states_)[zone]->trust.MayBeAsked(family) &&
+        std::ranges::find(missing, zone) == missing.end()) {
       (*states_)[zone]->cache_hits.Increment();
     }
   }
 }
 
 std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
+  if (!prober_.AllProbed()) return std::nullopt;
   Answers answers{.rules = rules_};
   const std::optional<IpAddress> asked = AskedAddress(client);
   if (!asked) return answers;
   const std::vector<size_t> missing = FillFromCache(*asked, answers);
   if (!IsSettled(*rules_, answers.listings, missing)) return std::nullopt;
-  CountHits(missing);
+  CountHits(*asked, missing);
   return answers;
 }
 
 asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
+  const Instant deadline = Clock::now() + options_.deadline;
   Answers known{.rules = rules_};
   const std::optional<IpAddress> address = AskedAddress(client);
   if (!address) co_return known;
+  if (!prober_.AllProbed()) {
+    // That takes as long as a list does, and then a wave that is under way when
+    // the daemon starts is met by lists that may speak.
+    known.overdue = true;
+    const bool alive = co_await prober_.UntilAllProbed(options_.deadline);
+    if (!alive || !prober_.AllProbed()) co_return known;
+    known.rules = rules_;
+    known.overdue = false;
+  }
   const std::vector<size_t> missing = FillFromCache(*address, known);
-  CountHits(missing);
+  CountHits(*address, missing);
   if (IsSettled(*rules_, known.listings, missing)) co_return known;
 
-  const auto round = std::make_shared<Round>(loop_, options_.deadline);
+  const auto round = std::make_shared<Round>(
+      loop_, std::chrono::ceil<Duration>(deadline - Clock::now()));
   round->client = *address;
   round->answers = std::move(known);
   round->missing = missing;
@@ -273,6 +343,7 @@ asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
     self->FillFromPast(*round);
   }
   round->ended = true;
+  round->TrustAsNow();
   Answers answers = round->answers;  // late answers still need its rules
   answers.overdue = !round->IsSettled();
   co_return answers;
@@ -323,6 +394,7 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
   ZoneState& state = *(*round.states)[zone];
   Count(state, DnsType::kA, read.outcome);
   state.watch.Note(read, now);
+  NoteTrust(state, *round.states, read, now);
   if (read.outcome == ZoneOutcome::kOverloaded &&
       (!overload_said_ || now - *overload_said_ > kBetweenComplaints)) {
     overload_said_ = now;
@@ -330,6 +402,7 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
         .Add("in_flight", resolver_.in_flight());
   }
   if (round.states != states_) return;  // the cache is for other zones now
+  if (!state.trust.MayCondemn(FamilyOf(round.client))) return;
 
   const auto keep = [&](uint32_t filters, std::chrono::seconds time) {
     cache_.Put(round.client, zone, filters, now + time);
@@ -359,6 +432,80 @@ void Dnsbl::Count(ZoneState& state, DnsType type, ZoneOutcome outcome) {
   metrics_.dns_queries_in_flight.Set(
       static_cast<double>(resolver_.in_flight()));
 }
+
+// ---- How far zones are believed --------------------------------------------
+
+ZoneProber::Subject Dnsbl::SubjectOf(const std::shared_ptr<ZoneState>& state) {
+  const std::weak_ptr<Dnsbl> weak = self_;
+  return {
+      .name = state->name,
+      .trust = {state, &state->trust},
+      .count =
+          [weak, state](ZoneOutcome outcome) {
+            if (const auto self = weak.lock()) {
+              self->metrics_.ProbeQueries(state->label, outcome).Increment();
+            }
+          },
+      .probed =
+          [weak, state](const std::vector<ZoneTrust::Lie>& lies) {
+            const auto self = weak.lock();
+            if (self == nullptr) return;
+            self->ShowTrust(*state);
+            for (const auto& lie : lies) self->TellLie(*state, lie);
+          }};
+}
+
+void Dnsbl::NoteTrust(ZoneState& state, const ZoneStates& states,
+                      const ZoneAnswer& read, Instant now) {
+  absl::InlinedVector<const HitRate*, 8> others;
+  for (const auto& other : states) {
+    if (other.get() != &state) others.push_back(&other->trust.rate());
+  }
+  state.trust.Note(read, others, now);
+  ShowTrust(state);
+  prober_.Wake();
+}
+
+void Dnsbl::ShowTrust(ZoneState& state) {
+  for (const Family family : kFamilies) {
+    std::optional<ZoneStanding>& shown =
+        state.shown[static_cast<size_t>(family)];
+    const ZoneStanding now = state.trust.standing(family);
+    if (shown == now) continue;
+    shown = now;
+    for (size_t i = 0; i < kZoneStandings; ++i) {
+      const auto standing = static_cast<ZoneStanding>(i);
+      metrics_
+          .ZoneState(state.label, FamilyName(family),
+                     ZoneStandingName(standing))
+          .Set(standing == now ? 1 : 0);
+    }
+  }
+}
+
+void Dnsbl::TellLie(const ZoneState& state, const ZoneTrust::Lie& lie) {
+  ZoneLie told{
+      .label = state.label, .family = lie.family, .proven_at = lie.proven_at};
+  for (size_t zone = 0; zone < states_->size(); ++zone) {
+    if ((*states_)[zone].get() != &state) continue;
+    told.listings = cache_.DropListings(zone, lie.family == Family::kIpv4);
+  }
+  if (lie_listener_) lie_listener_(told);
+}
+
+bool Dnsbl::MayBan(const std::string& label, const IpAddress& client) {
+  const auto state = std::ranges::find_if(*states_, [&](const auto& candidate) {
+    return candidate->label == label;
+  });
+  // A zone that is not asked any more was trusted when it was.
+  return state == states_->end() || (*state)->trust.MayBan(FamilyOf(client));
+}
+
+void Dnsbl::SetLieListener(LieListener listener) {
+  lie_listener_ = std::move(listener);
+}
+
+// ---- Asking past the cache -------------------------------------------------
 
 asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
                                                std::string zone_name) {
@@ -402,7 +549,10 @@ asio::awaitable<std::vector<Dnsbl::ZoneReport>> Dnsbl::Ask(IpAddress client) {
 void Dnsbl::AskZone(const IpAddress& client, size_t zone,
                     const std::shared_ptr<Report>& report) {
   const std::string name = DnsblName(client, rules_->zones[zone].name);
+  const ZoneTrust& trust = (*states_)[zone]->trust;
   report->zones[zone].zone = zone;
+  report->zones[zone].believed = trust.MayCondemn(FamilyOf(client));
+  report->zones[zone].may_ban = trust.MayBan(FamilyOf(client));
   const auto take_text = [report, zone](DnsAnswer answer) {
     report->zones[zone].text = std::move(answer.text);
     report->Finish();
@@ -432,7 +582,14 @@ void Dnsbl::AskZone(const IpAddress& client, size_t zone,
 
 std::vector<ZoneHealth> Dnsbl::Health() const {
   std::vector<ZoneHealth> result;
-  for (const auto& state : *states_) result.push_back(state->watch.health());
+  for (const auto& state : *states_) {
+    ZoneHealth health = state->watch.health();
+    health.ipv4 = state->trust.Proof(Family::kIpv4);
+    health.ipv6 = state->trust.Proof(Family::kIpv6);
+    health.in_doubt = state->trust.is_in_doubt();
+    health.listed_share = state->trust.rate().recent();
+    result.push_back(std::move(health));
+  }
   return result;
 }
 

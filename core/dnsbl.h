@@ -15,6 +15,7 @@
 #include "core/resolver.h"
 #include "core/zone_answer.h"
 #include "core/zone_health.h"
+#include "core/zone_prober.h"
 
 namespace breakwater {
 
@@ -40,6 +41,8 @@ class Dnsbl : public Lists {
   asio::awaitable<Answers> Lookup(IpAddress client) override;
   asio::awaitable<std::string> ReasonText(IpAddress client,
                                           std::string zone_name) override;
+  bool MayBan(const std::string& label, const IpAddress& client) override;
+  void SetLieListener(LieListener listener) override;
 
   // Each zone's answer asked now, past the cache, for `breakwater explain`:
   // one entry for each zone of the rules, in their order. Changes nothing but
@@ -49,6 +52,8 @@ class Dnsbl : public Lists {
     ZoneAnswer answer{.outcome = ZoneOutcome::kTimeout};
     std::vector<uint32_t> addresses;  // all that came, host order
     std::string text;                 // TXT as received, when listed
+    bool believed = true;             // the zone, so that this counts
+    bool may_ban = true;
     Duration took{};
   };
   asio::awaitable<std::vector<ZoneReport>> Ask(IpAddress client);
@@ -69,7 +74,7 @@ class Dnsbl : public Lists {
   // Puts what is known into the answers and returns the zones to ask.
   std::vector<size_t> FillFromCache(const IpAddress& client,
                                     Answers& answers) const;
-  void CountHits(const std::vector<size_t>& missing);
+  void CountHits(const IpAddress& client, const std::vector<size_t>& missing);
   // Asks the zones of the next stage. Not to be called when none is left.
   void AskStage(const std::shared_ptr<Round>& round);
   // Lets what was known before serve for the zones that have not answered.
@@ -81,6 +86,11 @@ class Dnsbl : public Lists {
   void Take(const Round& round, size_t zone, const ZoneAnswer& read,
             const DnsAnswer& answer);
   void Count(ZoneState& state, DnsType type, ZoneOutcome outcome);
+  ZoneProber::Subject SubjectOf(const std::shared_ptr<ZoneState>& state);
+  void NoteTrust(ZoneState& state, const ZoneStates& states,
+                 const ZoneAnswer& read, Instant now);
+  void ShowTrust(ZoneState& state);
+  void TellLie(const ZoneState& state, const ZoneTrust::Lie& lie);
   void AskZone(const IpAddress& client, size_t zone,
                const std::shared_ptr<Report>& report);
 
@@ -94,6 +104,9 @@ class Dnsbl : public Lists {
   std::shared_ptr<const ZoneStates> states_;
   ListingCache cache_;
   std::optional<Instant> overload_said_;
+  LieListener lie_listener_;
+  absl::BitGen random_;
+  ZoneProber prober_;
   // Tells answers that come late that this is gone; owns nothing.
   std::shared_ptr<Dnsbl> self_{this, [](Dnsbl*) {}};
 };

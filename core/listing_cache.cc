@@ -44,6 +44,18 @@ void ListingCache::Put(const IpAddress& client, size_t zone, uint32_t filters,
                                       .expires = Tenths(expires)};
 }
 
+size_t ListingCache::DropListings(size_t zone, bool ipv4) {
+  if (zone >= zones_) return 0;
+  size_t dropped = 0;
+  for (const uint32_t slot : index_) {
+    Answer& answer = AnswersAt(slot)[zone];
+    if (answer.filters == 0 || ClientAt(slot).IsV4() != ipv4) continue;
+    answer = {};
+    ++dropped;
+  }
+  return dropped;
+}
+
 void ListingCache::Clear(size_t zones) {
   zones_ = zones;
   Reset();

@@ -36,6 +36,10 @@ class ListingCache {
   void Put(const IpAddress& client, size_t zone, uint32_t filters,
            Instant expires);
 
+  // Forgets the zone's listings of one family, IPv4 or IPv6, and says how many
+  // they were; that somebody is not listed it keeps.
+  size_t DropListings(size_t zone, bool ipv4);
+
   // Forgets all, and is for that many zones from now on.
   void Clear(size_t zones);
   // Forgets all when it gets smaller.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,7 +9,9 @@
 #include "asio/awaitable.hpp"
 #include "core/address.h"
 #include "core/judge.h"
+#include "core/ledger.h"
 #include "core/listing.h"
+#include "core/zone_trust.h"
 
 namespace breakwater {
 
@@ -23,6 +26,14 @@ struct Answers {
   bool overloaded = false;  // some zone was not asked: too much in flight
 };
 
+// A zone was believed and is found to list the world.
+struct ZoneLie {
+  std::string label;
+  Family family = Family::kIpv4;
+  Instant proven_at;    // it still told the truth; at most that is sure
+  size_t listings = 0;  // which the cache held, and has dropped
+};
+
 // The DNS lists, as the screener sees them. Loop thread only.
 class Lists {
  public:
@@ -33,7 +44,9 @@ class Lists {
   virtual void SetRules(std::shared_ptr<const Rules> rules) = 0;
 
   // What is known without asking: every zone's answer is in the cache, or what
-  // is there settles the matter.
+  // is there settles the matter. A zone that is not believed or does not answer
+  // (zone_trust.h) is not asked, here and below; nor is anything known before
+  // the first probe of each zone is in.
   virtual std::optional<Answers> Cached(const IpAddress& client) = 0;
 
   // Asks the zones that the cache does not answer: those of one stage (see
@@ -47,6 +60,16 @@ class Lists {
   // received, or nothing within 200 ms.
   virtual asio::awaitable<std::string> ReasonText(IpAddress client,
                                                   std::string zone_name) = 0;
+
+  // Whether the zone of that label is still trusted as far as a ban of this
+  // client needs: between verdict and ban there may be a while.
+  virtual bool MayBan(const std::string& label, const IpAddress& client) = 0;
+  // Who is to be told when a zone has lied; one listener.
+  using LieListener = std::function<void(const ZoneLie&)>;
+  virtual void SetLieListener(LieListener listener) = 0;
+
+  // For the ledger: the client was judged without being looked up.
+  virtual void NoteSaving(const IpAddress& /*client*/, Saving /*saving*/) {}
 };
 
 }  // namespace breakwater

@@ -58,11 +58,12 @@ Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
       sockets_(sockets),
       rules_(std::move(rules)),
       patience_timer_(loop, Instant::max()) {
+  lists_.SetLieListener([this](const ZoneLie& lie) { LiftBansOf(lie); });
   lists_.SetRules(rules_);
   asio::co_spawn(loop_, EndTheSilent(), asio::detached);
 }
 
-Screener::~Screener() = default;
+Screener::~Screener() { lists_.SetLieListener(nullptr); }
 
 void Screener::SetRules(std::shared_ptr<const Rules> rules) {
   {
@@ -90,7 +91,10 @@ std::optional<Verdict> Screener::Known(const Client& client) {
   if (const std::optional<Reason> exempt = Exemption(*rules_, client)) {
     return Pass(*exempt);
   }
-  if (std::optional<Verdict> banned = Banned(client)) return banned;
+  if (std::optional<Verdict> banned = Banned(client)) {
+    lists_.NoteSaving(client.address(), Saving::kBan);
+    return banned;
+  }
   if (rules_->zones.empty() || !AskedAddress(client.address())) {
     return Pass(Reason::kNotAsked);
   }
@@ -146,7 +150,10 @@ void Screener::Join(std::shared_ptr<Screening> screening) {
   }
   Waiting& waiting = waiting_[address];
   waiting.screenings.push_back(std::move(screening));
-  if (waiting.screenings.size() > 1) return;
+  if (waiting.screenings.size() > 1) {
+    lists_.NoteSaving(address, Saving::kJoined);
+    return;
+  }
   waiting.since = Clock::now();
   metrics_.screenings_waiting.Set(static_cast<double>(waiting_.size()));
   asio::co_spawn(loop_, Run(address), asio::detached);
@@ -265,6 +272,16 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
     }
   }
   if (!verdict.ban) return;
+  if (verdict.rests_on_one && !lists_.MayBan(verdict.label, client.address())) {
+    if (const auto held_back = distrusted_lines_.Admit()) {
+      Log(Severity::kWarning, "ban-refused")
+          .Add("client", client.address().ToString())
+          .Add("why", "zone-in-doubt")
+          .Add("id", verdict.id)
+          .Add("held_back", *held_back);
+    }
+    return;
+  }
   const Instant now = Clock::now();
   PutInForce({.network = Network::OfClient(client.address()),
               .expires = now + *verdict.ban,
@@ -302,6 +319,27 @@ void Screener::PutInForce(const Ban& ban) {
         .Add("id", after.id);
   }
   TurnOut(after);
+}
+
+void Screener::LiftBansOf(const ZoneLie& lie) {
+  const std::vector<Ban> lifted = bans_.RemoveIf([&lie](const Ban& ban) {
+    return ban.origin == Origin::kList && ban.rests_on_one &&
+           ban.label == lie.label && ban.imposed >= lie.proven_at &&
+           FamilyOf(ban.network.address) == lie.family;
+  });
+  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+  Log(Severity::kError, "zone-lied")
+      .Add("zone", lie.label)
+      .Add("family", FamilyName(lie.family))
+      .Add("listings", lie.listings)
+      .Add("bans", lifted.size());
+  for (const Ban& ban : lifted) {
+    enforcer_.Unban(ban.network);
+    Log(Severity::kInfo, "unban")
+        .Add("client", ban.network.ToString())
+        .Add("why", "zone-lied")
+        .Add("id", ban.id);
+  }
 }
 
 void Screener::TurnOut(const Ban& ban) {

@@ -114,6 +114,8 @@ class Screener {
 
   void Impose(const Client& client, const Verdict& verdict);
   void PutInForce(const Ban& ban);
+  // Those that rest on that zone alone, since it was last proven true.
+  void LiftBansOf(const ZoneLie& lie);
   // Everyone of that network who still waits or holds a session.
   void TurnOut(const Ban& ban);
   void WatchPatience(const std::shared_ptr<Screening>& screening);
@@ -140,6 +142,7 @@ class Screener {
   std::deque<Patience> patience_;  // soonest first
   asio::steady_timer patience_timer_;
   LogLimit claimed_lines_{10, std::chrono::seconds(10)};
+  LogLimit distrusted_lines_{10, std::chrono::seconds(10)};
   absl::BitGen random_;
 };
 

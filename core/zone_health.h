@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "core/zone_answer.h"
+#include "core/zone_trust.h"
 
 namespace breakwater {
 
@@ -18,6 +19,11 @@ struct ZoneHealth {
   // Since when each answer has been an error; nothing while it answers.
   std::optional<Instant> failing_since;
   uint64_t errors_in_a_row = 0;
+  // How far it is believed; not ZoneWatch's to fill.
+  ZoneProof ipv4;
+  ZoneProof ipv6;
+  bool in_doubt = false;    // its listings do not ban until a probe is in
+  double listed_share = 0;  // of the clients, lately
 
   uint64_t count(ZoneOutcome outcome) const {
     return counts[static_cast<size_t>(outcome)];
@@ -32,8 +38,7 @@ struct ZoneHealth {
 //   event=zone-odd-answer zone=LABEL answer=127.255.255.254 in_a_row=1
 //   event=zone-ok zone=LABEL errors=17
 //
-// A zone that fails says so once in a while only, not for each client. (A
-// breaker, which stops asking a zone that fails, would decide here.) Loop
+// A zone that fails says so once in a while only, not for each client. Loop
 // thread only.
 class ZoneWatch {
  public:

@@ -29,10 +29,19 @@ Family FamilyOf(const IpAddress& address) {
 }
 
 ZoneTrust::ZoneTrust(Options options, Instant now)
-    : options_(std::move(options)), probe_due_(now) {}
+    : options_(std::move(options)),
+      probed_(options_.blind),
+      probe_due_(options_.blind ? Instant::max() : now) {
+  if (!options_.blind) return;
+  for (Side& side : sides_) {
+    side.standing = side.said = ZoneStanding::kOk;
+    side.since = now;
+  }
+}
 
 void ZoneTrust::SetStrict(bool strict, Instant now) {
   if (std::exchange(options_.strict, strict) == strict) return;
+  if (options_.blind) return;
   probe_due_ = now;
 }
 
@@ -40,6 +49,7 @@ void ZoneTrust::SetStrict(bool strict, Instant now) {
 
 void ZoneTrust::Note(const ZoneAnswer& answer,
                      absl::Span<const HitRate* const> others, Instant now) {
+  if (options_.blind) return;
   if (answer.outcome == ZoneOutcome::kRefused) {
     DnsAnswer refusal{.outcome = DnsOutcome::kRefused};
     Refuse(ReadProbe({refusal, refusal, refusal}).hint, now);

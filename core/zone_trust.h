@@ -71,6 +71,8 @@ class ZoneTrust {
     bool strict = true;
     // Of the probes' period, so that not all hosts and zones ask at once.
     double spread = 1.0;
+    // Believed without proof and whatever it does; never probed.
+    bool blind = false;
   };
   // The first probe is due at once.
   ZoneTrust(Options options, Instant now);
@@ -102,6 +104,7 @@ class ZoneTrust {
   Instant probe_due() const;
 
   ZoneProof Proof(Family family) const;
+  ZoneStanding standing(Family family) const { return Shown(Of(family)); }
   bool is_in_doubt() const { return doubt_; }
   const HitRate& rate() const { return rate_; }
 

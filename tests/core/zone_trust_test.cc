@@ -255,6 +255,14 @@ TEST_F(ZoneTrustTest, ASilentProbeIsEnoughToStopAsking) {
   EXPECT_EQ(UntilProbe(), seconds(1));
 }
 
+TEST_F(ZoneTrustTest, WhoIsBelievedBlindlyIsNeverProbed) {
+  ZoneTrust blind({.label = "blind", .blind = true}, now_);
+  blind.Note({.outcome = ZoneOutcome::kRefused}, {}, now_);
+  EXPECT_TRUE(blind.is_probed());
+  EXPECT_TRUE(blind.MayBan(kIpv6));
+  EXPECT_EQ(blind.probe_due(), Instant::max());
+}
+
 TEST_F(ZoneTrustTest, OneLostAnswerOfAProbeChangesNothing) {
   Probe(kOk);
   Probe(kUnreachable, kNoTestEntry);

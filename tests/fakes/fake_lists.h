@@ -79,6 +79,14 @@ class FakeLists : public Lists {
     });
   }
 
+  // The zone is not trusted any more as far as a ban needs.
+  void Distrust(const std::string& label) {
+    const std::lock_guard lock(mutex_);
+    distrusted_.insert(label);
+  }
+  // On the loop.
+  void Lie(const ZoneLie& lie) { listener_(lie); }
+
   // --- What the test asks ---
   size_t lookups() const {
     const std::lock_guard lock(mutex_);
@@ -88,6 +96,11 @@ class FakeLists : public Lists {
     const std::lock_guard lock(mutex_);
     return static_cast<size_t>(
         std::count(lookups_.begin(), lookups_.end(), Parsed(address)));
+  }
+  size_t saved(std::string_view address, Saving saving) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = savings_.find({Parsed(address), saving});
+    return found == savings_.end() ? 0 : found->second;
   }
   size_t reason_texts() const {
     const std::lock_guard lock(mutex_);
@@ -125,6 +138,19 @@ class FakeLists : public Lists {
     co_return reason_text_;
   }
 
+  bool MayBan(const std::string& label, const IpAddress&) override {
+    const std::lock_guard lock(mutex_);
+    return !distrusted_.contains(label);
+  }
+  void SetLieListener(LieListener listener) override {
+    listener_ = std::move(listener);
+  }
+
+  void NoteSaving(const IpAddress& client, Saving saving) override {
+    const std::lock_guard lock(mutex_);
+    ++savings_[{client, saving}];
+  }
+
  private:
   // A mistake in the test throws, and so fails it.
   static IpAddress Parsed(std::string_view address) {
@@ -149,15 +175,18 @@ class FakeLists : public Lists {
 
   asio::io_context& loop_;
   std::vector<asio::steady_timer*> held_;  // loop only
+  LieListener listener_;                   // loop only
   mutable std::mutex mutex_;               // guards all below
   std::shared_ptr<const Rules> rules_;
   std::map<IpAddress, Answers> scripted_;
   std::set<IpAddress> cached_;
   std::vector<IpAddress> lookups_;
+  std::map<std::pair<IpAddress, Saving>, size_t> savings_;
   size_t reason_texts_ = 0;
   std::string reason_text_;
   bool holding_ = false;
   std::set<IpAddress> held_clients_;
+  std::set<std::string> distrusted_;
 };
 
 }  // namespace breakwater
