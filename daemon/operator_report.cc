@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +36,18 @@ std::string AddressText(uint32_t address) {
 
 const ReplyForm& FormOf(const Rules& rules, const Zone& zone) {
   return zone.reply ? *zone.reply : rules.reply;
+}
+
+// Why a zone's listings do not count, if they do not.
+std::optional<std::string> Disbelief(const ZoneHealth& zone, Instant now) {
+  const ZoneProof& proof = zone.ipv4;
+  if (!proof.since || proof.standing == ZoneStanding::kOk) return std::nullopt;
+  if (proof.believed && proof.standing == ZoneStanding::kNoTestEntry) {
+    return std::nullopt;
+  }
+  return absl::StrCat("zone ", zone.label, " is not asked, ",
+                      ZoneStandingName(proof.standing), " for ",
+                      Words(*proof.since, now), ": ", proof.hint);
 }
 
 }  // namespace
@@ -71,7 +84,16 @@ json DescribeZone(const Zone& zone, const ZoneHealth& health, Instant now) {
                  {"errors", health.errors()},
                  {"last", health.queries() == 0 ? "not asked yet"
                                                 : ZoneOutcomeName(health.last)},
-                 {"failing_seconds", nullptr}};
+                 {"failing_seconds", nullptr},
+                 {"state", ZoneStandingName(health.ipv4.standing)},
+                 {"state_ipv6", ZoneStandingName(health.ipv6.standing)},
+                 {"state_seconds", nullptr},
+                 {"hint", health.ipv4.hint},
+                 {"in_doubt", health.in_doubt},
+                 {"listed_share", std::round(health.listed_share * 100) / 100}};
+  if (health.ipv4.since) {
+    result["state_seconds"] = SecondsBetween(*health.ipv4.since, now);
+  }
   if (health.failing_since) {
     result["failing_seconds"] = SecondsBetween(*health.failing_since, now);
   }
@@ -130,6 +152,9 @@ std::vector<std::string> Problems(const Config& config,
   }
   size_t failing = 0;
   for (const ZoneHealth& zone : zones) {
+    if (std::optional<std::string> doubt = Disbelief(zone, now)) {
+      problems.push_back(*std::move(doubt));
+    }
     if (!zone.failing_since) continue;
     ++failing;
     problems.push_back(absl::StrCat(
@@ -173,6 +198,8 @@ json DescribeZoneReport(const Zone& zone, const Dnsbl::ZoneReport& report) {
           {"addresses", addresses},
           {"counted",
            listed ? json(AddressText(report.answer.address)) : json(nullptr)},
+          {"believed", report.believed},
+          {"may_ban", report.may_ban},
           {"text", SafeReplyText(report.text, kLongestShown)},
           {"ms", report.took.count()}};
 }
@@ -182,7 +209,10 @@ json DescribeJudgement(const Rules& rules, const IpAddress& address,
   std::vector<Listing> listings;
   for (const Dnsbl::ZoneReport& report : reports) {
     if (report.answer.outcome != ZoneOutcome::kListed) continue;
-    listings.push_back({.zone = report.zone, .filters = report.answer.filters});
+    if (!report.believed) continue;
+    listings.push_back({.zone = report.zone,
+                        .filters = report.answer.filters,
+                        .may_ban = report.may_ban});
   }
   const Judgement judgement = Judge(rules, listings);
   json result = {{"action", ActionName(judgement.action)},

@@ -240,6 +240,7 @@ std::string EveryMetric() {
   metrics.DnsQueries("zone.test", DnsType::kA, ZoneOutcome::kListed)
       .Increment();
   metrics.CacheHits("zone.test").Increment();
+  metrics.ZoneState("zone.test", "ipv4", "ok").Set(1);
   metrics.DnsSaved("zone.test", Saving::kBan).Increment();
   metrics.DnsSeconds("zone.test").Observe(0.01);
   metrics.QueriesToday("zone.test").Set(1);

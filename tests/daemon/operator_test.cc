@@ -81,7 +81,7 @@ class OperatorTest : public ::testing::Test {
   asio::io_context loop_;
   ScriptedResolver resolver_{loop_};
   Metrics metrics_;
-  Dnsbl dnsbl_{loop_, resolver_, metrics_, DnsblOptions{}};
+  Dnsbl dnsbl_{loop_, resolver_, metrics_, {.prove_zones = false}};
   BanTable bans_{1000};
   FakeEnforcer enforcer_;
   Screener screener_{loop_,     dnsbl_,   bans_,
