@@ -148,5 +148,29 @@ TEST_P(PostfixLifeTest, ASessionGoesOnWhenBreakwaterIsRestartedInTheMiddle) {
   EXPECT_EQ(reply.code, 521) << reply.text;
 }
 
+using PostfixWaitingTest = WholePathTest;
+
+TEST_F(PostfixWaitingTest, TwoSessionsThatWaitInACallbackAreBothEnded) {
+  StartParts({.milter = true});
+  ASSERT_FALSE(HasFatalFailure());
+  list_->Pause();
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session first, Open(kListed));
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session second, Open(kListed));
+  for (SmtpClient* client : {&first.client, &second.client}) {
+    BREAKWATER_ASSERT_OK(client->Command("EHLO zombie.example"));
+    BREAKWATER_ASSERT_OK(client->Send("MAIL FROM:<a@example.org>\r\n"));
+  }
+  list_->Resume();
+  // Whoever is answered first is told; the other may be ended by its ban.
+  const absl::StatusOr<SmtpReply> one = first.client.ReadReply();
+  const absl::StatusOr<SmtpReply> other = second.client.ReadReply();
+  EXPECT_TRUE((one.ok() && one->code == 521) ||
+              (other.ok() && other->code == 521));
+  EXPECT_NE(first.client.WaitForEnd(seconds(3)), Ending::kOpen);
+  EXPECT_NE(second.client.WaitForEnd(seconds(3)), Ending::kOpen);
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned(kListed); }));
+  EXPECT_TRUE(WaitUntil([&] { return postfix_->OpenSessions() == 0; }));
+}
+
 }  // namespace
 }  // namespace breakwater::testing
