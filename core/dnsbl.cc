@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
+#include "absl/strings/str_format.h"
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
 #include "asio/experimental/as_tuple.hpp"
 #include "asio/steady_timer.hpp"
 #include "asio/use_awaitable.hpp"
@@ -16,6 +20,9 @@ namespace {
 // How long an odd answer is taken for "not listed". A list that says "too many
 // queries" must not be asked again for each connection.
 constexpr auto kOddAnswerTime = std::chrono::minutes(1);
+
+// Of an operator's tests of zones. The resolver gives up long before.
+constexpr auto kTestsDeadline = std::chrono::seconds(30);
 
 constexpr auto kBetweenComplaints = std::chrono::minutes(1);
 
@@ -64,16 +71,14 @@ struct Dnsbl::ZoneState {
         label(zone.label),
         watch(zone.label),
         trust(std::move(options), Clock::now()),
-        cache_hits(metrics.CacheHits(zone.label)) {}
+        account(zone.label, metrics) {}
 
   const std::string name;
   const std::string label;
   ZoneWatch watch;
   ZoneTrust trust;
   std::array<std::optional<ZoneStanding>, 2> shown;  // by the metrics
-  prometheus::Counter& cache_hits;
-  // By DnsType and ZoneOutcome, made when first needed.
-  std::array<std::array<prometheus::Counter*, kZoneOutcomes>, 2> queries{};
+  ZoneAccount account;
 };
 
 // Callbacks hold it together with the coroutine, which may be gone first.
@@ -105,16 +110,21 @@ struct Dnsbl::Round : Wait {
     return breakwater::IsSettled(*answers.rules, answers.listings, missing);
   }
 
+  // A zone whose budget is nearly spent is asked when all others have been.
+  int StageOf(size_t zone) const {
+    return (*states)[zone]->account.is_free() ? answers.rules->zones[zone].after
+                                              : std::numeric_limits<int>::max();
+  }
+
   // Takes the next stage's zones out of those to be asked.
   std::vector<size_t> NextStage() {
-    const std::vector<Zone>& zones = answers.rules->zones;
-    const auto by_stage = [&zones](size_t a, size_t b) {
-      return zones[a].after < zones[b].after;
+    const auto by_stage = [this](size_t a, size_t b) {
+      return StageOf(a) < StageOf(b);
     };
-    const int stage = zones[*std::ranges::min_element(unasked, by_stage)].after;
+    const int stage = StageOf(*std::ranges::min_element(unasked, by_stage));
     std::vector<size_t> result;
     std::erase_if(unasked, [&](size_t zone) {
-      if (zones[zone].after != stage) return false;
+      if (StageOf(zone) != stage) return false;
       result.push_back(zone);
       return true;
     });
@@ -126,7 +136,7 @@ struct Dnsbl::Round : Wait {
   void GiveStageItsTime() {
     std::vector<int> later;
     for (const size_t zone : unasked) {
-      const int stage = answers.rules->zones[zone].after;
+      const int stage = StageOf(zone);
       if (std::ranges::find(later, stage) == later.end()) {
         later.push_back(stage);
       }
@@ -219,8 +229,9 @@ void Dnsbl::SetRules(std::shared_ptr<const Rules> rules) {
   const std::shared_ptr<const Rules> before = std::exchange(rules_, rules);
   if (SameZones(before->zones, rules_->zones)) {
     for (size_t zone = 0; zone < states_->size(); ++zone) {
-      (*states_)[zone]->trust.SetStrict(IsStrict(rules_->zones[zone]),
-                                        Clock::now());
+      ZoneState& state = *(*states_)[zone];
+      state.trust.SetStrict(IsStrict(rules_->zones[zone]), Clock::now());
+      state.account.SetBudget(rules_->zones[zone].daily_budget);
     }
     prober_.Wake();
     return;
@@ -234,6 +245,7 @@ void Dnsbl::SetRules(std::shared_ptr<const Rules> rules) {
     if (old != states_->end()) {
       states->push_back(*old);
       (*old)->trust.SetStrict(IsStrict(zone), Clock::now());
+      (*old)->account.SetBudget(zone.daily_budget);
       continue;
     }
     states->push_back(std::make_shared<ZoneState>(
@@ -243,6 +255,7 @@ void Dnsbl::SetRules(std::shared_ptr<const Rules> rules) {
                            .spread = absl::Uniform(random_, 0.9, 1.1),
                            .blind = !options_.prove_zones},
         metrics_));
+    states->back()->account.SetBudget(zone.daily_budget);
     ShowTrust(*states->back());
   }
   std::vector<ZoneProber::Subject> subjects;
@@ -266,8 +279,9 @@ std::vector<size_t> Dnsbl::FillFromCache(const IpAddress& client,
   for (size_t zone = 0; zone < rules_->zones.size(); ++zone) {
     const ZoneTrust& trust = (*states_)[zone]->trust;
     if (!trust.MayCondemn(family)) continue;
-    // What a zone said that does not answer now serves a while longer.
-    const bool may_be_asked = trust.MayBeAsked(family);
+    // What a zone said that is not asked now serves a while longer.
+    const bool may_be_asked =
+        trust.MayBeAsked(family) && !(*states_)[zone]->account.is_spent();
     const std::optional<uint32_t> filters = cache_.Find(
         client, zone, may_be_asked ? now : now - options_.stale_for);
     if (!filters) {
@@ -280,14 +294,32 @@ std::vector<size_t> Dnsbl::FillFromCache(const IpAddress& client,
   return missing;
 }
 
-void Dnsbl::CountHits(const IpAddress& client,
-                      const std::vector<size_t>& missing) {
+void Dnsbl::CountSaved(const IpAddress& client,
+                       const std::vector<size_t>& missing) {
   const Family family = FamilyOf(client);
+  const Instant now = Clock::now();
   for (size_t zone = 0; zone < states_->size(); ++zone) {
-    if ((*states_)[zone]->trust.MayBeAsked(family) &&
-        std::ranges::find(missing, zone) == missing.end()) {
-      (*states_)[zone]->cache_hits.Increment();
+    ZoneState& state = *(*states_)[zone];
+    if (!state.trust.MayBeAsked(family) ||
+        std::ranges::find(missing, zone) != missing.end()) {
+      continue;
     }
+    const bool known =
+        !state.account.is_spent() || cache_.Find(client, zone, now);
+    state.account.NoteSaving(known ? Saving::kCache : Saving::kBudget);
+  }
+}
+
+void Dnsbl::NoteSaving(const IpAddress& client, Saving saving) {
+  Answers known{.rules = rules_};
+  const std::optional<IpAddress> address = AskedAddress(client);
+  if (!address) return;
+  std::vector<size_t> missing = FillFromCache(*address, known);
+  if (IsSettled(*rules_, known.listings, missing)) return;
+  const auto stage = [this](size_t zone) { return rules_->zones[zone].after; };
+  const int first = stage(*std::ranges::min_element(missing, {}, stage));
+  for (const size_t zone : missing) {
+    if (stage(zone) == first) (*states_)[zone]->account.NoteSaving(saving);
   }
 }
 
@@ -298,7 +330,7 @@ std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
   if (!asked) return answers;
   const std::vector<size_t> missing = FillFromCache(*asked, answers);
   if (!IsSettled(*rules_, answers.listings, missing)) return std::nullopt;
-  CountHits(*asked, missing);
+  CountSaved(*asked, missing);
   return answers;
 }
 
@@ -317,7 +349,7 @@ asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
     known.overdue = false;
   }
   const std::vector<size_t> missing = FillFromCache(*address, known);
-  CountHits(*address, missing);
+  CountSaved(*address, missing);
   if (IsSettled(*rules_, known.listings, missing)) co_return known;
 
   const auto round = std::make_shared<Round>(
@@ -339,8 +371,12 @@ asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
     co_await Wait::Until(round);
     settled = round->IsSettled();
   }
-  if (const auto self = weak.lock(); self != nullptr && !settled) {
-    self->FillFromPast(*round);
+  if (const auto self = weak.lock()) {
+    if (!settled) self->FillFromPast(*round);
+    for (const size_t zone : round->unasked) {
+      ZoneAccount& account = (*round->states)[zone]->account;
+      if (!account.is_free()) account.NoteSaving(Saving::kBudget);
+    }
   }
   round->ended = true;
   round->TrustAsNow();
@@ -355,19 +391,22 @@ void Dnsbl::AskStage(const std::shared_ptr<Round>& round) {
   round->asked.insert(round->asked.end(), stage.begin(), stage.end());
   round->GiveStageItsTime();
   const std::string prefix = NamePrefix(round->client);
+  const Instant now = Clock::now();
   for (const size_t zone : stage) {
-    resolver_.Query(
-        prefix + zones[zone].name, DnsType::kA,
-        [weak = std::weak_ptr<Dnsbl>(self_), round, zone](DnsAnswer answer) {
-          const ZoneAnswer read =
-              ReadZoneAnswer(round->answers.rules->zones[zone], answer);
-          std::optional<uint32_t> stale;
-          if (const auto self = weak.lock()) {
-            stale = self->Stale(*round, zone);
-            self->Take(*round, zone, read, answer);
-          }
-          round->Add(zone, read, stale);
-        });
+    resolver_.Query(prefix + zones[zone].name, DnsType::kA,
+                    [weak = std::weak_ptr<Dnsbl>(self_), round, zone,
+                     now](DnsAnswer answer) {
+                      const ZoneAnswer read = ReadZoneAnswer(
+                          round->answers.rules->zones[zone], answer);
+                      std::optional<uint32_t> stale;
+                      if (const auto self = weak.lock()) {
+                        stale = self->Stale(*round, zone);
+                        self->Count(*(*round->states)[zone], Question::kListing,
+                                    read.outcome, now);
+                        self->Take(*round, zone, read, answer);
+                      }
+                      round->Add(zone, read, stale);
+                    });
   }
   metrics_.dns_queries_in_flight.Set(
       static_cast<double>(resolver_.in_flight()));
@@ -392,7 +431,6 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
                  const DnsAnswer& answer) {
   const Instant now = Clock::now();
   ZoneState& state = *(*round.states)[zone];
-  Count(state, DnsType::kA, read.outcome);
   state.watch.Note(read, now);
   NoteTrust(state, *round.states, read, now);
   if (read.outcome == ZoneOutcome::kOverloaded &&
@@ -422,13 +460,9 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
   }
 }
 
-void Dnsbl::Count(ZoneState& state, DnsType type, ZoneOutcome outcome) {
-  prometheus::Counter*& counter =
-      state.queries[static_cast<size_t>(type)][static_cast<size_t>(outcome)];
-  if (counter == nullptr) {
-    counter = &metrics_.DnsQueries(state.watch.health().label, type, outcome);
-  }
-  counter->Increment();
+void Dnsbl::Count(ZoneState& state, Question question, ZoneOutcome outcome,
+                  std::optional<Instant> asked) {
+  state.account.NoteQuestion(question, outcome, asked);
   metrics_.dns_queries_in_flight.Set(
       static_cast<double>(resolver_.in_flight()));
 }
@@ -437,22 +471,21 @@ void Dnsbl::Count(ZoneState& state, DnsType type, ZoneOutcome outcome) {
 
 ZoneProber::Subject Dnsbl::SubjectOf(const std::shared_ptr<ZoneState>& state) {
   const std::weak_ptr<Dnsbl> weak = self_;
-  return {
-      .name = state->name,
-      .trust = {state, &state->trust},
-      .count =
-          [weak, state](ZoneOutcome outcome) {
-            if (const auto self = weak.lock()) {
-              self->metrics_.ProbeQueries(state->label, outcome).Increment();
-            }
-          },
-      .probed =
-          [weak, state](const std::vector<ZoneTrust::Lie>& lies) {
-            const auto self = weak.lock();
-            if (self == nullptr) return;
-            self->ShowTrust(*state);
-            for (const auto& lie : lies) self->TellLie(*state, lie);
-          }};
+  return {.name = state->name,
+          .trust = {state, &state->trust},
+          .count =
+              [weak, state](ZoneOutcome outcome) {
+                if (const auto self = weak.lock()) {
+                  self->Count(*state, Question::kProbe, outcome, std::nullopt);
+                }
+              },
+          .probed =
+              [weak, state](const std::vector<ZoneTrust::Lie>& lies) {
+                const auto self = weak.lock();
+                if (self == nullptr) return;
+                self->ShowTrust(*state);
+                for (const auto& lie : lies) self->TellLie(*state, lie);
+              }};
 }
 
 void Dnsbl::NoteTrust(ZoneState& state, const ZoneStates& states,
@@ -514,15 +547,19 @@ asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
     return candidate->name == zone_name;
   });
   if (state == states_->end()) co_return std::string();
+  if (!(*state)->account.is_free()) {
+    (*state)->account.NoteSaving(Saving::kBudget);
+    co_return std::string();
+  }
 
   const auto wait = std::make_shared<Wait>(loop_, options_.reason_deadline);
   const auto text = std::make_shared<std::string>();
   resolver_.Query(DnsblName(client, zone_name), DnsType::kTxt,
                   [weak = std::weak_ptr<Dnsbl>(self_), state = *state, wait,
-                   text](DnsAnswer answer) {
+                   text, asked = Clock::now()](DnsAnswer answer) {
                     if (const auto self = weak.lock()) {
-                      self->Count(*state, DnsType::kTxt,
-                                  ZoneOutcomeOf(answer.outcome));
+                      self->Count(*state, Question::kReason,
+                                  ZoneOutcomeOf(answer.outcome), asked);
                     }
                     *text = std::move(answer.text);
                     wait->End();
@@ -553,7 +590,12 @@ void Dnsbl::AskZone(const IpAddress& client, size_t zone,
   report->zones[zone].zone = zone;
   report->zones[zone].believed = trust.MayCondemn(FamilyOf(client));
   report->zones[zone].may_ban = trust.MayBan(FamilyOf(client));
-  const auto take_text = [report, zone](DnsAnswer answer) {
+  const auto take_text = [weak = std::weak_ptr<Dnsbl>(self_), report,
+                          zone](DnsAnswer answer) {
+    if (const auto self = weak.lock()) {
+      self->Count(*(*report->states)[zone], Question::kReason,
+                  ZoneOutcomeOf(answer.outcome), std::nullopt);
+    }
     report->zones[zone].text = std::move(answer.text);
     report->Finish();
   };
@@ -569,7 +611,8 @@ void Dnsbl::AskZone(const IpAddress& client, size_t zone,
                     const auto self = weak.lock();
                     if (self != nullptr) {
                       ZoneState& state = *(*report->states)[zone];
-                      self->Count(state, DnsType::kA, entry.answer.outcome);
+                      self->Count(state, Question::kListing,
+                                  entry.answer.outcome, report->started);
                       state.watch.Note(entry.answer, Clock::now());
                       if (entry.answer.outcome == ZoneOutcome::kListed) {
                         self->resolver_.Query(name, DnsType::kTxt, take_text);
@@ -578,6 +621,60 @@ void Dnsbl::AskZone(const IpAddress& client, size_t zone,
                     }
                     report->Finish();
                   });
+}
+
+struct Dnsbl::Tests : Wait {
+  Tests(asio::io_context& loop, Duration deadline) : Wait(loop, deadline) {}
+
+  std::vector<ZoneTest> zones;
+  size_t outstanding = 0;
+};
+
+asio::awaitable<std::vector<Dnsbl::ZoneTest>> Dnsbl::Test(
+    std::vector<size_t> zones) {
+  const auto tests = std::make_shared<Tests>(loop_, kTestsDeadline);
+  tests->outstanding = zones.size();
+  for (const size_t zone : zones) {
+    tests->zones.push_back({.zone = zone});
+    asio::co_spawn(
+        loop_,
+        TestZone(loop_, resolver_, self_, tests, tests->zones.size() - 1,
+                 (*states_)[zone],
+                 absl::StrFormat("%016x", absl::Uniform<uint64_t>(random_))),
+        asio::detached);
+  }
+  if (!zones.empty()) co_await Wait::Until(tests);
+  co_return tests->zones;
+}
+
+asio::awaitable<void> Dnsbl::TestZone(
+    asio::io_context& loop, Resolver& resolver, std::weak_ptr<Dnsbl> dnsbl,
+    std::shared_ptr<Tests> tests, size_t place,
+    std::shared_ptr<ZoneState> state, std::string random_label) {
+  const Instant started = Clock::now();
+  const auto count = [dnsbl, state](ZoneOutcome outcome) {
+    if (const auto self = dnsbl.lock()) {
+      self->Count(*state, Question::kProbe, outcome, std::nullopt);
+    }
+  };
+  ZoneProbe probe = co_await ProbeZone(loop, resolver, state->name,
+                                       std::move(random_label), count);
+  tests->zones[place].probe = std::move(probe);
+  tests->zones[place].took =
+      std::chrono::duration_cast<Duration>(Clock::now() - started);
+  if (--tests->outstanding == 0) tests->End();
+}
+
+std::vector<const ZoneLedger*> Dnsbl::Ledgers() const {
+  std::vector<const ZoneLedger*> result;
+  for (const auto& state : *states_) {
+    result.push_back(&state->account.ledger());
+  }
+  return result;
+}
+
+void Dnsbl::UpdateGauges() {
+  for (const auto& state : *states_) state->account.UpdateGauges();
 }
 
 std::vector<ZoneHealth> Dnsbl::Health() const {

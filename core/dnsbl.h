@@ -13,6 +13,7 @@
 #include "core/lists.h"
 #include "core/metrics.h"
 #include "core/resolver.h"
+#include "core/zone_account.h"
 #include "core/zone_answer.h"
 #include "core/zone_health.h"
 #include "core/zone_prober.h"
@@ -58,8 +59,23 @@ class Dnsbl : public Lists {
   };
   asio::awaitable<std::vector<ZoneReport>> Ask(IpAddress client);
 
-  // How each zone of the rules has answered, in their order.
+  // Asks the zones' test entries now, for `breakwater zones test`: one entry
+  // for each of them. Changes nothing.
+  struct ZoneTest {
+    size_t zone = 0;
+    ZoneProbe probe;
+    Duration took{};
+  };
+  asio::awaitable<std::vector<ZoneTest>> Test(std::vector<size_t> zones);
+
+  void NoteSaving(const IpAddress& client, Saving saving) override;
+
+  // How each zone of the rules has answered, in their order, and what it costs;
+  // the ledgers are good until the rules change.
   std::vector<ZoneHealth> Health() const;
+  std::vector<const ZoneLedger*> Ledgers() const;
+  // Those that change with the time alone.
+  void UpdateGauges();
 
   size_t cached_clients() const { return cache_.size(); }
   size_t cache_bytes() const { return cache_.bytes(); }
@@ -68,13 +84,15 @@ class Dnsbl : public Lists {
   struct Wait;       // for answers, until a deadline
   struct Round;      // one client's questions under way
   struct Report;     // the same for Ask
+  struct Tests;      // of zones, under way
   struct ZoneState;  // a zone's health and counters
   using ZoneStates = std::vector<std::shared_ptr<ZoneState>>;
 
   // Puts what is known into the answers and returns the zones to ask.
   std::vector<size_t> FillFromCache(const IpAddress& client,
                                     Answers& answers) const;
-  void CountHits(const IpAddress& client, const std::vector<size_t>& missing);
+  // The zones need not be asked, but for those that are missing.
+  void CountSaved(const IpAddress& client, const std::vector<size_t>& missing);
   // Asks the zones of the next stage. Not to be called when none is left.
   void AskStage(const std::shared_ptr<Round>& round);
   // Lets what was known before serve for the zones that have not answered.
@@ -85,7 +103,8 @@ class Dnsbl : public Lists {
   // An answer came, in time or late.
   void Take(const Round& round, size_t zone, const ZoneAnswer& read,
             const DnsAnswer& answer);
-  void Count(ZoneState& state, DnsType type, ZoneOutcome outcome);
+  void Count(ZoneState& state, Question question, ZoneOutcome outcome,
+             std::optional<Instant> asked);
   ZoneProber::Subject SubjectOf(const std::shared_ptr<ZoneState>& state);
   void NoteTrust(ZoneState& state, const ZoneStates& states,
                  const ZoneAnswer& read, Instant now);
@@ -93,6 +112,11 @@ class Dnsbl : public Lists {
   void TellLie(const ZoneState& state, const ZoneTrust::Lie& lie);
   void AskZone(const IpAddress& client, size_t zone,
                const std::shared_ptr<Report>& report);
+  // Holds no Dnsbl while it waits; loop and resolver outlive it.
+  static asio::awaitable<void> TestZone(
+      asio::io_context& loop, Resolver& resolver, std::weak_ptr<Dnsbl> dnsbl,
+      std::shared_ptr<Tests> tests, size_t place,
+      std::shared_ptr<ZoneState> state, std::string random_label);
 
   asio::io_context& loop_;
   Resolver& resolver_;

@@ -86,7 +86,7 @@ void ZoneLedger::SetBudget(uint64_t daily) {
 }
 
 void ZoneLedger::NoteQuestion(Question question, ZoneOutcome outcome,
-                              microseconds took, UtcDay today) {
+                              std::optional<microseconds> took, UtcDay today) {
   TurnTo(today);
   for (Tally* tally : {&total_, &today_}) {
     if (question == Question::kListing) {
@@ -95,7 +95,7 @@ void ZoneLedger::NoteQuestion(Question question, ZoneOutcome outcome,
     if (outcome == ZoneOutcome::kOverloaded) continue;
     ++tally->asked[static_cast<size_t>(question)];
   }
-  if (outcome < ZoneOutcome::kOverloaded) latency_.Add(took);
+  if (took && outcome < ZoneOutcome::kOverloaded) latency_.Add(*took);
   Warn(today);
 }
 

@@ -91,9 +91,11 @@ class ZoneLedger {
   void SetBudget(uint64_t daily);
   uint64_t budget() const { return budget_; }
 
-  // A question has ended. One that was never sent costs nothing.
+  // A question has ended, after a time that may not be known. One that was
+  // never sent costs nothing.
   void NoteQuestion(Question question, ZoneOutcome outcome,
-                    std::chrono::microseconds took, UtcDay today);
+                    std::optional<std::chrono::microseconds> took,
+                    UtcDay today);
   void NoteSaving(Saving saving, UtcDay today);
 
   enum class Allowance : uint8_t { kFree, kSparing, kSpent };

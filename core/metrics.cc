@@ -140,12 +140,6 @@ Counter& Metrics::DnsQueries(const std::string& label, Question question,
                            {"outcome", ZoneOutcomeName(outcome)}});
 }
 
-Counter& Metrics::ProbeQueries(const std::string& label, ZoneOutcome outcome) {
-  return dns_queries_.Add({{"zone", label},
-                           {"type", "probe"},
-                           {"outcome", ZoneOutcomeName(outcome)}});
-}
-
 Gauge& Metrics::ZoneState(const std::string& label, const char* family,
                           const char* state) {
   return zone_states_.Add(

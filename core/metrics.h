@@ -39,8 +39,6 @@ class Metrics {
         label, type == DnsType::kA ? Question::kListing : Question::kReason,
         outcome);
   }
-  prometheus::Counter& ProbeQueries(const std::string& label,
-                                    ZoneOutcome outcome);
   prometheus::Counter& CacheHits(const std::string& label);
   // 1 for the state that the zone is in, 0 for the others.
   prometheus::Gauge& ZoneState(const std::string& label, const char* family,

@@ -1,0 +1,199 @@
+// What the lists' questions cost, and that a budget for them is kept.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
+#include "core/dnsbl.h"
+#include "tests/core/loop.h"
+#include "tests/fakes/dns_server.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+const IpAddress kClient = *IpAddress::Parse("192.0.2.5");
+
+IpAddress Nth(int number) {
+  return IpAddress::FromV4(0xc6336400 + static_cast<uint32_t>(number));
+}
+
+// Two zones, either of which is enough to have a client rejected and banned.
+class DnsblBudgetTest : public testing::Test {
+ protected:
+  void SetUp() override { GiveBudget(0); }
+
+  // To a.test, for a day.
+  void GiveBudget(uint64_t daily) {
+    auto rules = std::make_shared<Rules>();
+    rules->zones = {{.name = "a.test", .label = "A", .daily_budget = daily},
+                    {.name = "b.test", .label = "B"}};
+    dnsbl_.SetRules(std::move(rules));
+  }
+
+  Answers Lookup(const IpAddress& client) {
+    const Answers answers = Await(loop_, dnsbl_.Lookup(client));
+    RunUntil(loop_, [&] { return resolver_->in_flight() == 0; });
+    return answers;
+  }
+  // Clients of whom nobody has heard, and who are on no list.
+  void LookUpUnlisted(int clients) {
+    for (int i = 0; i < clients; ++i) Lookup(Nth(next_++));
+  }
+  void List(const IpAddress& client, std::string_view zone) {
+    server_.On(DnsblName(client, zone), Says({"127.0.0.2"}));
+  }
+  bool WasAsked(const IpAddress& client, std::string_view zone) {
+    return server_.queries(DnsblName(client, zone)) > 0;
+  }
+
+  Tally A() { return dnsbl_.Ledgers()[0]->total(); }
+  Tally B() { return dnsbl_.Ledgers()[1]->total(); }
+
+  asio::io_context loop_;
+  FakeDnsServer server_;
+  Metrics metrics_;
+  std::unique_ptr<Resolver> resolver_ = *Resolver::Make(
+      loop_, {.servers = {server_.address()}, .timeout = milliseconds(100)});
+  Dnsbl dnsbl_{loop_, *resolver_, metrics_,
+               DnsblOptions{.deadline = seconds(5), .prove_zones = false}};
+  int next_ = 1;
+};
+
+TEST_F(DnsblBudgetTest, EachQuestionIsInItsZonesLedger) {
+  List(kClient, "a.test");
+  Lookup(kClient);
+  EXPECT_EQ(A().of(Question::kListing), 1u);
+  EXPECT_EQ(A().of(ZoneOutcome::kListed), 1u);
+  EXPECT_EQ(B().of(ZoneOutcome::kNotListed), 1u);
+  EXPECT_NE(dnsbl_.Ledgers()[0]->latency().Quantile(0.5), std::nullopt);
+}
+
+TEST_F(DnsblBudgetTest, AnErrorIsInTheLedgerByItsKind) {
+  server_.On(DnsblName(kClient, "a.test"), Rcode(kServFail));
+  Lookup(kClient);
+  EXPECT_EQ(A().of(ZoneOutcome::kServerFailure), 1u);
+  EXPECT_EQ(A().errors(), 1u);
+}
+
+TEST_F(DnsblBudgetTest, TheZonesWordsAreAQuestionToo) {
+  Await(loop_, dnsbl_.ReasonText(kClient, "a.test"));
+  EXPECT_EQ(A().of(Question::kReason), 1u);
+  EXPECT_EQ(A().of(Question::kListing), 0u);
+}
+
+TEST_F(DnsblBudgetTest, WhatTheCacheAnswersIsSaved) {
+  Lookup(kClient);
+  ASSERT_TRUE(dnsbl_.Cached(kClient));
+  EXPECT_EQ(A().of(Question::kListing), 1u);
+  EXPECT_EQ(A().of(Saving::kCache), 1u);
+}
+
+TEST_F(DnsblBudgetTest, WhoJoinsALookupSavesItsQuestions) {
+  asio::co_spawn(loop_, dnsbl_.Lookup(kClient), asio::detached);
+  loop_.poll();
+  dnsbl_.NoteSaving(kClient, Saving::kJoined);
+  EXPECT_EQ(A().of(Saving::kJoined), 1u);
+  EXPECT_EQ(B().of(Saving::kJoined), 1u);
+}
+
+TEST_F(DnsblBudgetTest, ABanSavesWhatTheCacheWouldNotHaveAnswered) {
+  dnsbl_.NoteSaving(kClient, Saving::kBan);
+  EXPECT_EQ(A().of(Saving::kBan), 1u);
+  Lookup(kClient);
+  dnsbl_.NoteSaving(kClient, Saving::kBan);
+  EXPECT_EQ(A().of(Saving::kBan), 1u);
+  EXPECT_EQ(metrics_.DnsSaved("A", Saving::kBan).Value(), 1);
+}
+
+TEST_F(DnsblBudgetTest, AZoneWhoseBudgetIsSpentIsNotAsked) {
+  GiveBudget(3);
+  LookUpUnlisted(3);
+  List(kClient, "b.test");
+  EXPECT_THAT(Lookup(kClient).listings, SizeIs(1));
+  EXPECT_FALSE(WasAsked(kClient, "a.test"));
+  EXPECT_EQ(A().of(Question::kListing), 3u);
+  EXPECT_EQ(A().of(Saving::kBudget), 1u);
+}
+
+TEST_F(DnsblBudgetTest, MailPassesAtOnceWhenAllBudgetsAreSpent) {
+  auto rules = std::make_shared<Rules>();
+  rules->zones = {{.name = "a.test", .label = "A", .daily_budget = 1}};
+  dnsbl_.SetRules(rules);
+  LookUpUnlisted(1);
+  const auto known = dnsbl_.Cached(kClient);
+  ASSERT_TRUE(known);
+  EXPECT_THAT(known->listings, IsEmpty());
+  EXPECT_FALSE(known->overdue);
+}
+
+TEST_F(DnsblBudgetTest, WhatASpentZoneHasSaidStillCounts) {
+  GiveBudget(1);
+  List(kClient, "a.test");
+  Lookup(kClient);
+  ASSERT_TRUE(dnsbl_.Cached(kClient));
+  EXPECT_THAT(dnsbl_.Cached(kClient)->listings, SizeIs(1));
+}
+
+TEST_F(DnsblBudgetTest, AZoneThatIsSparedIsNotAskedWhereAnotherHasSettledIt) {
+  GiveBudget(10);
+  LookUpUnlisted(8);
+  List(kClient, "b.test");
+  EXPECT_THAT(Lookup(kClient).listings, SizeIs(1));
+  EXPECT_FALSE(WasAsked(kClient, "a.test"));
+  EXPECT_EQ(A().of(Saving::kBudget), 1u);
+}
+
+TEST_F(DnsblBudgetTest, AZoneThatIsSparedIsAskedWhereItDecides) {
+  GiveBudget(10);
+  LookUpUnlisted(8);
+  List(kClient, "a.test");
+  EXPECT_THAT(Lookup(kClient).listings, SizeIs(1));
+  EXPECT_EQ(A().of(Saving::kBudget), 0u);
+}
+
+TEST_F(DnsblBudgetTest, AZoneThatIsSparedIsNotAskedForItsWords) {
+  GiveBudget(10);
+  LookUpUnlisted(8);
+  server_.OnText(DnsblName(kClient, "a.test"), SaysText({"because"}));
+  EXPECT_EQ(Await(loop_, dnsbl_.ReasonText(kClient, "a.test")), "");
+  EXPECT_EQ(A().of(Question::kReason), 0u);
+  EXPECT_EQ(A().of(Saving::kBudget), 1u);
+}
+
+TEST_F(DnsblBudgetTest, ABudgetThatAReloadRaisesCountsAtOnce) {
+  GiveBudget(2);
+  LookUpUnlisted(2);
+  GiveBudget(100);
+  Lookup(kClient);
+  EXPECT_TRUE(WasAsked(kClient, "a.test"));
+  // And what was asked before is not forgotten.
+  EXPECT_EQ(A().of(Question::kListing), 3u);
+  dnsbl_.UpdateGauges();
+  EXPECT_EQ(metrics_.QueriesToday("A").Value(), 3);
+  EXPECT_EQ(metrics_.DailyBudget("A").Value(), 100);
+}
+
+TEST_F(DnsblBudgetTest, TestsOfAZoneSayWhatItIs) {
+  server_.On("2.0.0.127.a.test", Says({"127.0.0.2"}));
+  const auto tests = Await(loop_, dnsbl_.Test({0, 1}));
+  ASSERT_THAT(tests, SizeIs(2));
+  EXPECT_EQ(tests[0].probe.ipv4.standing, ZoneStanding::kOk);
+  EXPECT_EQ(tests[0].probe.ipv6.standing, ZoneStanding::kNoTestEntry);
+  EXPECT_EQ(tests[1].probe.ipv4.standing, ZoneStanding::kNoTestEntry);
+  EXPECT_EQ(A().of(Question::kProbe), 5u);
+  EXPECT_EQ(A().of(Question::kListing), 0u);
+}
+
+TEST_F(DnsblBudgetTest, ATestOfNoZoneEndsAtOnce) {
+  EXPECT_THAT(Await(loop_, dnsbl_.Test({})), IsEmpty());
+}
+
+}  // namespace
+}  // namespace breakwater
