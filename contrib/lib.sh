@@ -8,7 +8,7 @@
 #   install_promtool            promtool alone, without a Prometheus service
 #   install_tcpserver6          tcpserver of ucspi-tcp-ipv6, as tcpserver6
 #   make_root NAME PACKAGE...   a Debian in $BREAKWATER_CACHE/roots/NAME
-#   make_mta_root MTA           one with postfix (and rbldnsd and dnsdist),
+#   make_mta_root MTA           one with postfix (and rbldnsd, dnsdist, unbound),
 #                               sendmail, courier or exim: roots/mta-MTA
 #   make_mta_roots              all of them
 #   root_path NAME              where it is
@@ -32,7 +32,7 @@ TEST_PACKAGES=(
 )
 # They exclude one another as packages: to each MTA a root of its own.
 declare -A MTA_PACKAGES=(
-  [postfix]="postfix rbldnsd dnsdist"
+  [postfix]="postfix rbldnsd dnsdist unbound"
   [sendmail]="sendmail-bin sendmail-cf m4"
   [courier]="courier-mta"
   [exim]="exim4-daemon-light"
