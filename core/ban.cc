@@ -65,4 +65,18 @@ const char* ReasonName(Reason reason) {
   return "?";
 }
 
+const char* WithheldName(Withheld why) {
+  switch (why) {
+    case Withheld::kNoSocket:
+      return "no-socket";
+    case Withheld::kGoodHistory:
+      return "good-history";
+    case Withheld::kBrake:
+      return "brake";
+    case Withheld::kZoneInDoubt:
+      return "zone-in-doubt";
+  }
+  return "?";
+}
+
 }  // namespace breakwater

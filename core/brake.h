@@ -55,6 +55,7 @@ class Brake {
   bool Update(Instant now);
 
   bool is_on() const { return on_since_.has_value(); }
+  std::optional<Instant> on_since() const { return on_since_; }
 
   // The numbers, as of the last update.
   struct State {

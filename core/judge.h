@@ -6,7 +6,9 @@
 
 #include "absl/types/span.h"
 #include "core/address.h"
+#include "core/brake.h"
 #include "core/client.h"
+#include "core/good_history.h"
 #include "core/listing.h"
 #include "core/verdict.h"
 #include "core/zone.h"
@@ -27,6 +29,8 @@ struct Rules {
   Duration ban_duration = std::chrono::minutes(10);
   // Whoever has no socket on this host is refused and not banned: see Sockets.
   bool ban_needs_socket = true;
+  HistoryRules history;
+  BrakeRules brake;
   // How long a rejected client may wait before it says MAIL.
   Duration patience = std::chrono::seconds(5);
   std::vector<uint16_t> submission_ports = {465, 587};

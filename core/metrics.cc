@@ -65,12 +65,10 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
            0.025, 0.1, 0.5, 2.5})),
       bans_in_force(
           OneGauge(*registry, "breakwater_bans", "Bans that are in force.")),
-      bans_withheld(
-          prometheus::BuildCounter()
-              .Name("breakwater_bans_withheld_total")
-              .Help("Refused clients that have no socket on this host.")
-              .Register(*registry)
-              .Add({})),
+      brake_on(OneGauge(*registry, "breakwater_brake_on",
+                        "Whether lists may ban nobody: 1 or 0.")),
+      good_clients(OneGauge(*registry, "breakwater_good_clients",
+                            "Clients that have a good history.")),
       cached_clients(OneGauge(*registry, "breakwater_cached_clients",
                               "Clients about whom answers of lists are kept.")),
       dns_queries_in_flight(OneGauge(*registry,
@@ -104,6 +102,8 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
                        .Help("What a DNS list was found to be: 1 or 0.")
                        .Register(*registry_)),
       bans_(Counters(*registry_, "breakwater_bans_total", "Bans imposed.")),
+      bans_withheld_(Counters(*registry_, "breakwater_bans_withheld_total",
+                              "Condemned clients that were refused only.")),
       bad_input_(Counters(*registry_, "breakwater_bad_input_total",
                           "Input that no front could read.")),
       enforcer_events_(Counters(*registry_, "breakwater_enforcer_events_total",
@@ -170,6 +170,10 @@ Gauge& Metrics::DailyBudget(const std::string& label) {
 
 Counter& Metrics::Bans(const char* origin) {
   return bans_.Add({{"origin", origin}});
+}
+
+Counter& Metrics::BansWithheld(const char* why) {
+  return bans_withheld_.Add({{"why", why}});
 }
 
 Counter& Metrics::BadInput(const char* front) {

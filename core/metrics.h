@@ -49,12 +49,14 @@ class Metrics {
   prometheus::Gauge& QueriesToday(const std::string& label);
   prometheus::Gauge& DailyBudget(const std::string& label);
   prometheus::Counter& Bans(const char* origin);
+  prometheus::Counter& BansWithheld(const char* why);
   prometheus::Counter& BadInput(const char* front);
 
   prometheus::Histogram& verdict_seconds;      // asked to known, when asked
   prometheus::Histogram& ban_applied_seconds;  // answered to in the kernel
   prometheus::Gauge& bans_in_force;
-  prometheus::Counter& bans_withheld;  // the client was only claimed
+  prometheus::Gauge& brake_on;
+  prometheus::Gauge& good_clients;  // with a good history
   prometheus::Gauge& cached_clients;
   prometheus::Gauge& dns_queries_in_flight;
   prometheus::Gauge& screenings_waiting;
@@ -84,6 +86,7 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& daily_budget_;
   prometheus::Family<prometheus::Gauge>& zone_states_;
   prometheus::Family<prometheus::Counter>& bans_;
+  prometheus::Family<prometheus::Counter>& bans_withheld_;
   prometheus::Family<prometheus::Counter>& bad_input_;
   prometheus::Family<prometheus::Counter>& enforcer_events_;
 

@@ -57,8 +57,10 @@ Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
       metrics_(metrics),
       sockets_(sockets),
       rules_(std::move(rules)),
-      patience_timer_(loop, Instant::max()) {
+      patience_timer_(loop, Instant::max()),
+      restraint_(metrics) {
   lists_.SetLieListener([this](const ZoneLie& lie) { LiftBansOf(lie); });
+  restraint_.SetRules(*rules_);
   lists_.SetRules(rules_);
   asio::co_spawn(loop_, EndTheSilent(), asio::detached);
 }
@@ -70,6 +72,7 @@ void Screener::SetRules(std::shared_ptr<const Rules> rules) {
     const std::lock_guard lock(rules_mutex_);
     rules_ = rules;
   }
+  restraint_.SetRules(*rules);
   lists_.SetRules(rules);
   for (const Ban& ban : bans_.List(Clock::now(), bans_.size())) {
     if (rules->protected_networks.FindOverlap(ban.network)) {
@@ -211,6 +214,7 @@ void Screener::Finish(const IpAddress& address, Verdict verdict) {
   metrics_.verdict_seconds.Observe(
       std::chrono::duration<double>(verdict.took).count());
 
+  restraint_.Consider(address, verdict);
   if (rules_->observe && verdict.action != Action::kPass) {
     Log(Severity::kInfo, "would-reject")
         .Add("client", address.ToString())
@@ -218,6 +222,8 @@ void Screener::Finish(const IpAddress& address, Verdict verdict) {
         .Add("id", verdict.id)
         .Add("code", verdict.code)
         .Add("ban_s", verdict.ban ? verdict.ban->count() / 1000 : 0)
+        .Add("withheld",
+             verdict.withheld ? WithheldName(*verdict.withheld) : "")
         .Add("verdict_us", verdict.took.count());
     verdict = Pass(Reason::kListed);
   }
@@ -261,25 +267,12 @@ void Screener::AnsweredLater(const Client& client, const Verdict& verdict) {
 }
 
 void Screener::Impose(const Client& client, const Verdict& verdict) {
-  if (verdict.ban_withheld) {
-    metrics_.bans_withheld.Increment();
-    if (const auto held_back = claimed_lines_.Admit()) {
-      Log(Severity::kWarning, "ban-refused")
-          .Add("client", client.address().ToString())
-          .Add("why", "no-socket")
-          .Add("id", verdict.id)
-          .Add("held_back", *held_back);
-    }
+  if (verdict.withheld) {
+    restraint_.NoteWithheld(client.address(), verdict, *verdict.withheld);
   }
   if (!verdict.ban) return;
   if (verdict.rests_on_one && !lists_.MayBan(verdict.label, client.address())) {
-    if (const auto held_back = distrusted_lines_.Admit()) {
-      Log(Severity::kWarning, "ban-refused")
-          .Add("client", client.address().ToString())
-          .Add("why", "zone-in-doubt")
-          .Add("id", verdict.id)
-          .Add("held_back", *held_back);
-    }
+    restraint_.NoteWithheld(client.address(), verdict, Withheld::kZoneInDoubt);
     return;
   }
   const Instant now = Clock::now();
@@ -310,6 +303,7 @@ void Screener::PutInForce(const Ban& ban) {
   if (!before || before->expires + kSameEnd < after.expires) {
     const auto length = duration_cast<Duration>(after.expires - now);
     enforcer_.Ban(after.network, length);
+    if (ban.origin == Origin::kList && !before) restraint_.Imposed();
     metrics_.Bans(OriginName(ban.origin)).Increment();
     Log(Severity::kInfo, "ban")
         .Add("client", after.network.ToString())
@@ -376,6 +370,22 @@ void Screener::Authenticated(std::shared_ptr<Screening> screening) {
     const Connection& connection = screening->client().connection;
     if (connection.IsComplete()) enforcer_.Spare(connection);
   });
+}
+
+void Screener::Accepted(std::shared_ptr<Screening> screening) {
+  asio::post(loop_, [this, screening] {
+    if (const std::optional<Verdict> verdict = screening->verdict()) {
+      Accepted(screening->client(), *verdict);
+    }
+  });
+}
+
+// Only of whom the lists have said nothing: who passes because they were late,
+// or in observe mode, has proved nothing by it.
+void Screener::Accepted(const Client& client, const Verdict& verdict) {
+  if (verdict.action == Action::kPass && verdict.reason == Reason::kClean) {
+    restraint_.Accept(client.address());
+  }
 }
 
 void Screener::Closed(std::shared_ptr<Screening> screening) {

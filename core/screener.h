@@ -19,8 +19,8 @@
 #include "core/enforcer.h"
 #include "core/judge.h"
 #include "core/lists.h"
-#include "core/log_limit.h"
 #include "core/metrics.h"
+#include "core/restraint.h"
 #include "core/screening.h"
 #include "core/session_table.h"
 #include "core/sockets.h"
@@ -56,6 +56,8 @@ class Screener {
   asio::awaitable<Verdict> Screen(Client client);
   // The reply stands on its way to the MTA; `client` as it was judged.
   void Answered(const Client& client, const Verdict& verdict);
+  // A message was let pass under that verdict.
+  void Accepted(const Client& client, const Verdict& verdict);
   // A user has logged in: the session is not ended, until Forget.
   void Spare(const Connection& connection) { enforcer_.Spare(connection); }
   void Forget(const Connection& connection) { enforcer_.Forget(connection); }
@@ -69,6 +71,8 @@ class Screener {
   // The MTA says that a user has logged in: the session is spared and whatever
   // its verdict was, it is not answered with it.
   void Authenticated(std::shared_ptr<Screening> screening);
+  // A message's end was let pass.
+  void Accepted(std::shared_ptr<Screening> screening);
   void Closed(std::shared_ptr<Screening> screening);
   // The verdict of a client whose ban is in force; nothing in observe mode.
   std::optional<Verdict> Banned(const Client& client) const;
@@ -91,6 +95,9 @@ class Screener {
   // The enforcer knows better: the network holds a protected address.
   void Withdraw(const Network& network);
 
+  // Once a second: what ends by itself.
+  void Tick() { restraint_.Tick(); }
+  const Restraint& restraint() const { return restraint_; }
   size_t waiting() const { return waiting_.size(); }
   size_t sessions() const { return sessions_.size(); }
 
@@ -141,8 +148,7 @@ class Screener {
   SessionTable sessions_;
   std::deque<Patience> patience_;  // soonest first
   asio::steady_timer patience_timer_;
-  LogLimit claimed_lines_{10, std::chrono::seconds(10)};
-  LogLimit distrusted_lines_{10, std::chrono::seconds(10)};
+  Restraint restraint_;
   absl::BitGen random_;
 };
 

@@ -16,7 +16,7 @@ std::optional<Verdict> Screening::verdict() const {
 void Screening::Complete(Verdict verdict) {
   if (ban_withheld_ && verdict.ban) {
     verdict.ban.reset();
-    verdict.ban_withheld = true;
+    verdict.withheld = Withheld::kNoSocket;
   }
   {
     const std::lock_guard lock(mutex_);

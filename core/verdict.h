@@ -27,6 +27,16 @@ enum class Reason : uint8_t {
 
 const char* ReasonName(Reason reason);  // "clean", "listed", ... as logged
 
+// Why a client is refused and not banned, though its verdict bans.
+enum class Withheld : uint8_t {
+  kNoSocket,     // it is only claimed to be there: see Sockets
+  kGoodHistory,  // its mail was accepted before: see GoodHistory
+  kBrake,        // too many are condemned: see Brake
+  kZoneInDoubt,  // the list that it rests on may not ban now
+};
+
+const char* WithheldName(Withheld why);  // "no-socket", ... as logged
+
 // What is to be done about a client, and why.
 struct Verdict {
   Action action = Action::kPass;
@@ -41,9 +51,8 @@ struct Verdict {
   std::optional<Duration> ban;
   // Without the list of `label` there would be no ban.
   bool rests_on_one = false;
-  // It would have banned, but the client is only claimed to be there: see
-  // Sockets.
-  bool ban_withheld = false;
+  // Why it does not, if it would.
+  std::optional<Withheld> withheld;
   std::chrono::microseconds took{};  // from asked to known
 
   std::string enhanced_code() const { return code < 500 ? "4.7.1" : "5.7.1"; }

@@ -184,6 +184,12 @@ void CheckTogether(const Config& config, const TableReader& reader,
     complaints.Add(Place(reader, "dns.ttl_floor", root), "dns.ttl_floor",
                    "is longer than dns.ttl_ceiling; make it the shorter one");
   }
+  if (config.rules.history.probation >= config.rules.history.keep) {
+    complaints.Add(Place(reader, "history.probation", root),
+                   "history.probation",
+                   "is not shorter than history.keep; nobody would ever have a "
+                   "good history");
+  }
   if (config.control.socket == config.enforcer.socket) {
     complaints.Add(Place(reader, "control.socket", root), "control.socket",
                    "is enforcer.socket too; give each its own path");

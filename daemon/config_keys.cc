@@ -100,6 +100,33 @@ void AddBan(Config& c, std::vector<ConfigKey>& keys) {
       {"protect.networks", kReload, NetworksField(c.rules.protected_networks)});
 }
 
+void AddRestraint(Config& c, std::vector<ConfigKey>& keys) {
+  using enum Effect;
+  HistoryRules& history = c.rules.history;
+  keys.push_back({"history.clients", kReload,
+                  NumberField(history.clients, 0, 10 * kMillion)});
+  keys.push_back(
+      {"history.probation", kReload, LengthField(history.probation, 0s, 168h)});
+  keys.push_back({"history.half_life", kReload,
+                  LengthField(history.half_life, 1h, 8760h)});
+  keys.push_back(
+      {"history.keep", kReload, LengthField(history.keep, 1h, 8760h)});
+  keys.push_back(
+      {"history.window", kReload, LengthField(history.window, 0s, 8760h)});
+  BrakeRules& brake = c.rules.brake;
+  keys.push_back({"brake.bans_per_minute", kReload,
+                  NumberField(brake.bans_per_minute, 1, 10 * kMillion)});
+  keys.push_back({"brake.times_busiest", kReload,
+                  NumberField(brake.times_busiest, 1, 1000)});
+  keys.push_back(
+      {"brake.good_percent", kReload, NumberField(brake.good_percent, 0, 100)});
+  keys.push_back({"brake.good_clients", kReload,
+                  NumberField(brake.good_clients, 1,
+                              static_cast<int64_t>(Brake::kLastCondemned))});
+  keys.push_back(
+      {"brake.release", kReload, LengthField(brake.release, 0s, 24h)});
+}
+
 void AddKernel(Config& c, std::vector<ConfigKey>& keys) {
   using enum Effect;
   std::string& backend = c.firewall.backend;
@@ -174,6 +201,7 @@ std::vector<ConfigKey> KeysOf(Config& config) {
   AddFronts(config, keys);
   AddDns(config, keys);
   AddBan(config, keys);
+  AddRestraint(config, keys);
   AddKernel(config, keys);
   AddPrograms(config, keys);
   return keys;

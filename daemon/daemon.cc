@@ -77,8 +77,8 @@ absl::Status Daemon::Open() {
   enforcer_.emplace(loop_, metrics_,
                     EnforcerLink::Options{.socket = config.enforcer.socket,
                                           .accepted = EnforcerUids(config)});
-  screener_.emplace(loop_, *dnsbl_, bans_, *enforcer_, metrics_,
-                    CurrentRules(), &sockets_);
+  screener_.emplace(loop_, *dnsbl_, bans_, *enforcer_, metrics_, CurrentRules(),
+                    &sockets_);
 
   for (const std::string& spec : config.policy.sockets) {
     const absl::StatusOr<int> listening =
@@ -201,6 +201,7 @@ void Daemon::WatchSignals() {
 asio::awaitable<void> Daemon::Housekeeping() {
   for (;;) {
     bans_.Expire(Clock::now());
+    screener_->Tick();
     metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
     metrics_.cached_clients.Set(static_cast<double>(dnsbl_->cached_clients()));
     metrics_.dns_queries_in_flight.Set(

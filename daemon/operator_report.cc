@@ -176,7 +176,7 @@ std::vector<std::string> Problems(const Config& config,
         "first; raise ban.max");
   }
   // One now and then is a client that hung up at once.
-  if (metrics.bans_withheld.Value() > 0 &&
+  if (metrics.BansWithheld(WithheldName(Withheld::kNoSocket)).Value() > 0 &&
       metrics.Bans(OriginName(Origin::kList)).Value() == 0) {
     problems.push_back(
         "no refused client has been banned, for none had a connection with "

@@ -170,6 +170,14 @@ sfsistat OnLater(SMFICTX* context) noexcept {
   });
 }
 
+sfsistat OnEndOfMessage(SMFICTX* context) noexcept {
+  return WithEngine([&](Engine&) -> sfsistat {
+    Session* session = SessionOf(context);
+    if (session == nullptr) return SMFIS_CONTINUE;
+    return Answer(context, session->EndOfMessage());
+  });
+}
+
 sfsistat OnRecipient(SMFICTX* context, char**) noexcept {
   return OnLater(context);
 }
@@ -201,7 +209,7 @@ bool Register() {
   description.xxfi_envfrom = OnMail;
   description.xxfi_envrcpt = OnRecipient;
   description.xxfi_data = OnLater;
-  description.xxfi_eom = OnLater;
+  description.xxfi_eom = OnEndOfMessage;
   description.xxfi_close = OnClose;
   description.xxfi_negotiate = OnNegotiate;
   return smfi_register(description) == MI_SUCCESS;

@@ -89,6 +89,12 @@ std::optional<Verdict> Session::Later() {
   return Refused(screening_->verdict());
 }
 
+std::optional<Verdict> Session::EndOfMessage() {
+  std::optional<Verdict> refusal = Later();
+  if (!refusal && screening_ && !authenticated_) screener_.Accepted(screening_);
+  return refusal;
+}
+
 std::optional<Verdict> Session::Refused(const std::optional<Verdict>& verdict) {
   if (IsRefusal(verdict) && !std::exchange(refused_, true)) {
     screener_.AnsweredFrom(screening_);

@@ -46,8 +46,9 @@ class Session {
   bool WouldWait() const;
   // `authenticated`: the MTA names a user.
   std::optional<Verdict> Mail(bool authenticated);
-  // RCPT, DATA and end of message.
+  // RCPT and DATA.
   std::optional<Verdict> Later();
+  std::optional<Verdict> EndOfMessage();
 
  private:
   std::optional<Verdict> Refused(const std::optional<Verdict>& verdict);

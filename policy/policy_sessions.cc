@@ -89,6 +89,10 @@ void PolicySessions::Answered(const PolicyRequest& request,
   if (before == nullptr || !AreSame(*before, verdict)) {
     screener_.Answered(client, verdict);
   }
+  if (request.protocol_state == "DATA" ||
+      request.protocol_state == "END-OF-MESSAGE") {
+    screener_.Accepted(client, verdict);
+  }
   Session session{.key = SessionKey::Of(request),
                   .verdict = verdict,
                   .asked = Clock::now(),

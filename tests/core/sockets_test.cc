@@ -78,7 +78,7 @@ TEST_F(SocketsTest, AClaimedClientIsRefusedAndNeitherBannedNorEnded) {
   EXPECT_FALSE(verdict.ban);
   EXPECT_THAT(enforcer_.orders(), IsEmpty());
   EXPECT_EQ(bans_.size(), 0u);
-  EXPECT_EQ(metrics_.bans_withheld.Value(), 1);
+  EXPECT_EQ(metrics_.BansWithheld("no-socket").Value(), 1);
 }
 
 TEST_F(SocketsTest, TheLookComesBeforeStartReturns) {

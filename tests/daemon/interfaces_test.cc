@@ -246,6 +246,7 @@ std::string EveryMetric() {
   metrics.QueriesToday("zone.test").Set(1);
   metrics.DailyBudget("zone.test").Set(100);
   metrics.Bans("list").Increment();
+  metrics.BansWithheld("no-socket").Increment();
   metrics.BadInput("policy").Increment();
   metrics.SetEnforcerCount("added", 1);
   metrics.verdict_seconds.Observe(0.01);

@@ -132,7 +132,7 @@ TEST_F(OperatorTest, StatusSaysWhatIsWrong) {
 }
 
 TEST_F(OperatorTest, StatusSaysWhenNobodyCouldBeBannedForWantOfASocket) {
-  metrics_.bans_withheld.Increment();
+  metrics_.BansWithheld("no-socket").Increment();
   EXPECT_THAT(Ask("status")["problems"].dump(), HasSubstr("ban.needs_socket"));
   metrics_.Bans("list").Increment();
   EXPECT_THAT(Ask("status")["problems"], IsEmpty());

@@ -129,6 +129,35 @@ TEST_F(MilterFrontTest, TakesWhatAnOldMtaOffers) {
   EXPECT_EQ(mta.Mail(), kContinue);
 }
 
+TEST_F(MilterFrontTest, RemembersWhoseMessageWasLetPass) {
+  const auto known = [this](const char* address) {
+    const IpAddress client = *IpAddress::Parse(address);
+    return world_.OnLoop([&] {
+      const GoodHistory& history = world_.screener.restraint().history();
+      return history.Find(client, Clock::now()).has_value();
+    });
+  };
+  const auto mta = Accepted("192.0.2.111");
+  mta->Mail();
+  mta->Recipient();
+  mta->Data();
+  EXPECT_FALSE(known("192.0.2.111"));
+  EXPECT_EQ(mta->EndOfMessage(), kContinue);
+  EXPECT_TRUE(known("192.0.2.111"));
+}
+
+TEST_F(MilterFrontTest, DoesNotRememberAMessageThatItRefused) {
+  const auto mta = Accepted("192.0.2.112");
+  mta->Mail();
+  mta->Data();
+  world_.Ban("192.0.2.112");
+  EXPECT_THAT(mta->EndOfMessage(), Says("521"));
+  const IpAddress client = *IpAddress::Parse("192.0.2.112");
+  EXPECT_FALSE(world_.OnLoop([&] {
+    return world_.screener.restraint().history().Find(client, Clock::now());
+  }));
+}
+
 TEST_F(MilterFrontTest, LetsACleanClientThrough) {
   const auto mta = Accepted("192.0.2.11");
   EXPECT_EQ(mta->Mail(), kContinue);

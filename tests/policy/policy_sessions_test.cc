@@ -95,6 +95,35 @@ TEST_F(PolicySessionsTest, ARefusalIsSaidAgainAndDoneOnce) {
                           StartsWith("ban 198.51.100.7 ")));
 }
 
+// After it a list may condemn the client without having it banned at once.
+TEST_F(PolicySessionsTest, OnlyAMessageThatWasLetPassMakesAGoodClient) {
+  Use({.history = {.probation = std::chrono::hours(0)}});
+  const auto good = [this] { return screener_->restraint().history().good(); };
+  for (const char* state : {"CONNECT", "EHLO", "MAIL", "RCPT"}) Ask(state);
+  EXPECT_EQ(good(), 0u);
+  Ask("DATA");
+  EXPECT_EQ(good(), 1u);
+}
+
+TEST_F(PolicySessionsTest, AUserWhoHasLoggedInMakesNoGoodClient) {
+  Use({.history = {.probation = std::chrono::hours(0)}});
+  PolicyRequest request = RequestAt("END-OF-MESSAGE");
+  request.client.authenticated = true;
+  Ask(request);
+  EXPECT_EQ(screener_->restraint().history().good(), 0u);
+}
+
+TEST_F(PolicySessionsTest, AGoodClientIsToldTheSameToTheEndOfItsSession) {
+  Use({.history = {.probation = std::chrono::hours(0)}});
+  Ask("DATA");
+  lists_.List(kAddress);
+  lists_.ForgetCached();
+  const Verdict first = Ask("CONNECT");
+  EXPECT_EQ(first.withheld, Withheld::kGoodHistory);
+  EXPECT_EQ(Ask("EHLO").id, first.id);
+  EXPECT_EQ(bans_.size(), 0u);
+}
+
 TEST_F(PolicySessionsTest, WhoWasLetPassLateIsNotJudgedAnew) {
   Answers late;
   late.overdue = true;

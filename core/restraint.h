@@ -1,0 +1,56 @@
+#pragma once
+
+#include <optional>
+
+#include "core/brake.h"
+#include "core/client.h"
+#include "core/good_history.h"
+#include "core/judge.h"
+#include "core/log_limit.h"
+#include "core/metrics.h"
+#include "core/verdict.h"
+
+namespace breakwater {
+
+// What keeps a client from being banned that lists condemn, and tells the
+// operator of it: its good history, once in a while, and the brake. It is
+// refused all the same. Bans of the operator's are none of its business.
+//
+// Loop thread only.
+class Restraint {
+ public:
+  explicit Restraint(Metrics& metrics) : metrics_(metrics) {}
+  void SetRules(const Rules& rules);
+
+  // A message of this client's was accepted.
+  void Accept(const IpAddress& client);
+  // What speaks against a ban of this client now, if anything does.
+  std::optional<Withheld> Against(const IpAddress& client, Instant now) const;
+  // The lists' verdict about a client, before anybody has it: takes the ban out
+  // of it, if something speaks against that.
+  void Consider(const IpAddress& client, Verdict& verdict);
+  // The client was given a verdict whose ban was withheld, by us or others.
+  void NoteWithheld(const IpAddress& client, const Verdict& verdict,
+                    Withheld why);
+  // A ban of the lists' was imposed.
+  void Imposed();
+  // Once a second: what ends by itself.
+  void Tick();
+
+  const GoodHistory& history() const { return history_; }
+  const Brake& brake() const { return brake_; }
+
+ private:
+  void UpdateBrake(Instant now);
+
+  Metrics& metrics_;
+  GoodHistory history_;
+  Brake brake_;
+  // By Withheld, so that none hides another.
+  LogLimit lines_[4] = {{10, std::chrono::seconds(10)},
+                        {10, std::chrono::seconds(10)},
+                        {10, std::chrono::seconds(10)},
+                        {10, std::chrono::seconds(10)}};
+};
+
+}  // namespace breakwater

@@ -1,0 +1,180 @@
+// Who is condemned by lists, refused and all the same not banned.
+
+#include "core/restraint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "core/screener.h"
+#include "tests/core/loop.h"
+#include "tests/fakes/fake_enforcer.h"
+#include "tests/fakes/fake_lists.h"
+
+namespace breakwater {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Contains;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+constexpr char kFriend[] = "198.51.100.7";
+constexpr char kStranger[] = "198.51.100.8";
+
+Client ClientAt(std::string_view address, uint16_t port = 4711) {
+  return {.connection = {.client = *IpAddress::Parse(address),
+                         .client_port = port,
+                         .server = *IpAddress::Parse("192.0.2.25"),
+                         .server_port = 25}};
+}
+
+// The first message is enough to be known as good.
+class RestraintTest : public testing::Test {
+ protected:
+  RestraintTest() : lists_(loop_) { Use({}); }
+  void Use(Rules rules) {
+    rules.zones = {{.name = "list.test", .label = "list.test"}};
+    rules.history.probation = 0h;
+    auto shared = std::make_shared<const Rules>(std::move(rules));
+    if (screener_) return screener_->SetRules(shared);
+    screener_.emplace(loop_, lists_, bans_, enforcer_, metrics_, shared);
+  }
+  Verdict Ask(std::string_view address, uint16_t port = 4711) {
+    return Await(loop_, screener_->Screen(ClientAt(address, port)));
+  }
+  Verdict AskAndAnswer(std::string_view address) {
+    const Verdict verdict = Ask(address);
+    screener_->Answered(ClientAt(address), verdict);
+    return verdict;
+  }
+  // A session whose message is let pass.
+  void Deliver(std::string_view address) {
+    screener_->Accepted(ClientAt(address), AskAndAnswer(address));
+  }
+  bool IsGood(std::string_view address) {
+    return screener_->restraint().history().IsGood(*IpAddress::Parse(address),
+                                                   Clock::now());
+  }
+  double Withheld(const char* why) {
+    return metrics_.BansWithheld(why).Value();
+  }
+  // Ten who delivered mail are condemned, more than any list should.
+  void PutTheBrakeOn() {
+    for (int i = 1; i <= 10; ++i) {
+      const std::string address = absl::StrCat("203.0.113.", i);
+      Deliver(address);
+      lists_.List(address);
+      AskAndAnswer(address);
+    }
+    ASSERT_TRUE(screener_->restraint().brake().is_on());
+  }
+
+  asio::io_context loop_;
+  FakeLists lists_;
+  FakeEnforcer enforcer_;
+  Metrics metrics_;
+  BanTable bans_{1000};
+  std::optional<Screener> screener_;
+};
+
+TEST_F(RestraintTest, AGoodClientIsRefusedFirstAndBannedWhenItComesAgain) {
+  Deliver(kFriend);
+  lists_.List(kFriend);
+  const Verdict first = AskAndAnswer(kFriend);
+  EXPECT_EQ(first.action, Action::kReject);
+  EXPECT_EQ(first.withheld, Withheld::kGoodHistory);
+  EXPECT_THAT(enforcer_.orders(), IsEmpty());
+  EXPECT_EQ(Withheld("good-history"), 1);
+  EXPECT_TRUE(AskAndAnswer(kFriend).ban);
+  EXPECT_THAT(enforcer_.orders(), Contains(StartsWith("ban 198.51.100.7 ")));
+  EXPECT_EQ(Withheld("good-history"), 1);
+}
+
+TEST_F(RestraintTest, AStrangerIsBannedAtOnce) {
+  lists_.List(kStranger);
+  EXPECT_TRUE(AskAndAnswer(kStranger).ban);
+}
+
+TEST_F(RestraintTest, AGoodClientsSessionsOfOneMomentAreOneCondemnation) {
+  Deliver(kFriend);
+  lists_.List(kFriend);
+  const Verdict one = Ask(kFriend, 1);
+  const Verdict other = Ask(kFriend, 2);
+  screener_->Answered(ClientAt(kFriend, 1), one);
+  screener_->Answered(ClientAt(kFriend, 2), other);
+  EXPECT_THAT(enforcer_.orders(), IsEmpty());
+  EXPECT_TRUE(AskAndAnswer(kFriend).ban);
+}
+
+TEST_F(RestraintTest, WhoWasCondemnedAndNotToldIsStillToldFirst) {
+  Deliver(kFriend);
+  lists_.List(kFriend);
+  Ask(kFriend);
+  EXPECT_FALSE(AskAndAnswer(kFriend).ban);
+}
+
+TEST_F(RestraintTest, AfterTheWindowAGoodClientIsRefusedFirstAgain) {
+  Use({.history = {.window = 0h}});
+  Deliver(kFriend);
+  lists_.List(kFriend);
+  EXPECT_FALSE(AskAndAnswer(kFriend).ban);
+  EXPECT_FALSE(AskAndAnswer(kFriend).ban);
+}
+
+TEST_F(RestraintTest, MailThatPassedBecauseTheListsWereLateProvesNothing) {
+  lists_.SetAnswers(kFriend, {.overdue = true});
+  Deliver(kFriend);
+  EXPECT_FALSE(IsGood(kFriend));
+}
+
+TEST_F(RestraintTest, ObserveModeRemembersWhoIsGoodAndNotWhoIsListed) {
+  Use({.observe = true});
+  Deliver(kFriend);
+  lists_.List(kStranger);
+  Deliver(kStranger);
+  EXPECT_TRUE(IsGood(kFriend));
+  EXPECT_FALSE(IsGood(kStranger));
+}
+
+TEST_F(RestraintTest, UnderTheBrakeListsBanNobodyAndRefuseAllTheSame) {
+  PutTheBrakeOn();
+  EXPECT_EQ(metrics_.brake_on.Value(), 1);
+  lists_.List(kStranger);
+  const Verdict verdict = AskAndAnswer(kStranger);
+  EXPECT_EQ(verdict.action, Action::kReject);
+  EXPECT_EQ(verdict.withheld, Withheld::kBrake);
+  EXPECT_THAT(enforcer_.orders(), IsEmpty());
+  EXPECT_EQ(Withheld("brake"), 1);
+}
+
+TEST_F(RestraintTest, TheOperatorBansUnderTheBrakeToo) {
+  PutTheBrakeOn();
+  ASSERT_TRUE(
+      screener_->BanByOperator(*IpAddress::Parse(kStranger), 1min, "").ok());
+  EXPECT_THAT(enforcer_.orders(), Contains(StartsWith("ban 198.51.100.8 ")));
+}
+
+TEST_F(RestraintTest, WhenTheBrakeIsOffListsBanAgain) {
+  PutTheBrakeOn();
+  Use({.brake = {.good_percent = 100, .release = 0ms}});
+  screener_->Tick();
+  EXPECT_EQ(metrics_.brake_on.Value(), 0);
+  lists_.List(kStranger);
+  EXPECT_TRUE(AskAndAnswer(kStranger).ban);
+}
+
+TEST_F(RestraintTest, TooManyBansInAMinutePutTheBrakeOn) {
+  Use({.brake = {.bans_per_minute = 20}});
+  for (int i = 1; i <= 30; ++i) {
+    const std::string address = absl::StrCat("203.0.113.", i);
+    lists_.List(address);
+    AskAndAnswer(address);
+  }
+  EXPECT_EQ(bans_.size(), 21u) << "the one too many shows that it is";
+  EXPECT_EQ(Withheld("brake"), 9);
+}
+
+}  // namespace
+}  // namespace breakwater
