@@ -24,6 +24,7 @@ constexpr int kOk = 0;
 constexpr int kRefused = 1;
 constexpr int kUsage = 2;
 constexpr int kUnreachable = 3;
+constexpr int kNotWell = 4;
 
 constexpr char kUsualConfig[] = "/etc/breakwater/breakwater.toml";
 // An explanation waits for the lists; more than this it never takes.
@@ -36,6 +37,8 @@ struct Options {
   std::string address;
   std::string length;
   std::string reason;
+  std::string zone;
+  bool test = false;  // of zones
   size_t limit = kUsualBansShown;
 };
 
@@ -69,6 +72,13 @@ void AddCommands(CLI::App& app, Options& options) {
   address(command("unban", "Let an address in again"));
   address(command("explain",
                   "Ask the lists about an address, and say what would happen"));
+  CLI::App* zones =
+      command("zones", "Show what each list costs and gives, and how it is");
+  CLI::App* test =
+      zones->add_subcommand("test", "Ask the lists' test entries now")
+          ->fallthrough()
+          ->callback([&options] { options.test = true; });
+  test->add_option("ZONE", options.zone, "Only the list with that label");
   command("metrics", "Print the metrics in Prometheus' text format");
   command("reload", "Load the configuration, or say why it cannot be");
 }
@@ -78,6 +88,8 @@ absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
                                            const Options& options,
                                            Duration usual_ban) {
   std::string line = verb;
+  if (options.test) line = "test-zones";
+  if (!options.zone.empty()) absl::StrAppend(&line, " ", options.zone);
   if (!options.address.empty()) absl::StrAppend(&line, " ", options.address);
   if (verb == "bans") absl::StrAppend(&line, " ", options.limit);
   if (verb == "ban") {
@@ -111,7 +123,9 @@ int Show(const Options& options, const ControlRequest& request,
   }
   std::cout.flush();
   if (!std::cout.good()) return Fail(kRefused, "the output cannot be written");
-  return ok ? kOk : kRefused;
+  if (!ok) return kRefused;
+  const bool well = answer.value("all_ok", nlohmann::json()) != false;
+  return well ? kOk : kNotWell;
 }
 
 int Run(const std::string& verb, const Options& options) {
@@ -147,7 +161,8 @@ int main(int argc, char** argv) {
   breakwater::Options options;
   CLI::App app("Shows and changes what breakwaterd does", "breakwater");
   app.footer(
-      "Exit code: 0 done, 1 refused, 2 wrong usage, 3 no daemon.\n"
+      "Exit code: 0 done, 1 refused, 2 wrong usage, 3 no daemon, 4 a zone is "
+      "not well.\n"
       "See breakwater(8).");
   app.set_version_flag("--version", "breakwater " BREAKWATER_VERSION);
   app.set_help_all_flag("--help-all", "Help of all commands");

@@ -7,36 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/text.h"
+#include "daemon/cli_json.h"
+#include "daemon/cli_zones.h"
 
 namespace breakwater {
 namespace {
 
 using nlohmann::json;
-
-const json& Member(const json& object, const char* key) {
-  static const json nothing;
-  if (!object.is_object()) return nothing;
-  const auto found = object.find(key);
-  return found == object.end() ? nothing : *found;
-}
-
-std::string Text(const json& value) {
-  if (value.is_string()) return Printable(value.get<std::string>());
-  return value.is_null() ? "" : value.dump();
-}
-
-std::string Text(const json& object, const char* key) {
-  return Text(Member(object, key));
-}
-
-int64_t Number(const json& object, const char* key) {
-  const json& value = Member(object, key);
-  return value.is_number() ? value.get<int64_t>() : 0;
-}
-
-bool IsTrue(const json& object, const char* key) {
-  return Member(object, key) == json(true);
-}
 
 // "Heading" and its lines, indented.
 void Section(std::string& out, const std::string& heading,
@@ -271,6 +248,10 @@ std::string ShowAnswer(const ControlRequest& request, const json& answer) {
       return ShowUnban(answer);
     case Verb::kExplain:
       return ShowExplain(answer);
+    case Verb::kZones:
+      return ShowZones(answer);
+    case Verb::kTestZones:
+      return ShowZoneTests(answer);
     case Verb::kMetrics: {
       // Exactly as it came: labels are the configuration's own.
       const json& text = Member(answer, "metrics");

@@ -14,9 +14,11 @@ namespace {
 
 constexpr size_t kLongestReason = 200;
 
-constexpr std::array kVerbs = {Verb::kStatus, Verb::kBans,    Verb::kBan,
-                               Verb::kUnban,  Verb::kExplain, Verb::kMetrics,
-                               Verb::kReload};
+constexpr size_t kLongestLabel = 100;
+
+constexpr std::array kVerbs = {Verb::kStatus,    Verb::kBans,    Verb::kBan,
+                               Verb::kUnban,     Verb::kExplain, Verb::kZones,
+                               Verb::kTestZones, Verb::kMetrics, Verb::kReload};
 
 std::string Shown(std::string_view word) {
   return absl::StrCat("\"", Escaped(word, 60), "\"");
@@ -77,6 +79,16 @@ absl::Status ReadLimit(std::string_view& line, ControlRequest& request) {
   return absl::OkStatus();
 }
 
+// A label is all that is left, for it may hold spaces.
+absl::Status ReadLabel(std::string_view& line, ControlRequest& request) {
+  request.label = SafeReplyText(line, kLongestLabel);
+  if (request.label != line) {
+    return Wrong("label", line, "is not a zone's label; see \"zones\"");
+  }
+  line = {};
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const char* VerbName(Verb verb) {
@@ -91,6 +103,10 @@ const char* VerbName(Verb verb) {
       return "unban";
     case Verb::kExplain:
       return "explain";
+    case Verb::kZones:
+      return "zones";
+    case Verb::kTestZones:
+      return "test-zones";
     case Verb::kMetrics:
       return "metrics";
     case Verb::kReload:
@@ -115,8 +131,8 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
   }
   if (!known) {
     return Wrong("verb", verb,
-                 "is unknown; write status, bans, ban, unban, explain, metrics "
-                 "or reload");
+                 "is unknown; write status, bans, ban, unban, explain, zones, "
+                 "test-zones, metrics or reload");
   }
   if (TakesAddress(request.verb)) {
     const std::string_view word = NextWord(line);
@@ -130,6 +146,7 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
   absl::Status status = absl::OkStatus();
   if (request.verb == Verb::kBan) status = ReadBan(line, request);
   if (request.verb == Verb::kBans) status = ReadLimit(line, request);
+  if (request.verb == Verb::kTestZones) status = ReadLabel(line, request);
   if (!status.ok()) return status;
   if (!line.empty()) {
     return Wrong("line", line, "is too much; write nothing behind the rest");
@@ -140,6 +157,7 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
 std::string FormatControlRequest(const ControlRequest& request) {
   std::string line = VerbName(request.verb);
   if (request.verb == Verb::kBans) absl::StrAppend(&line, " ", request.limit);
+  if (!request.label.empty()) absl::StrAppend(&line, " ", request.label);
   if (TakesAddress(request.verb)) {
     absl::StrAppend(&line, " ", request.address.ToString());
   }

@@ -19,6 +19,8 @@ namespace breakwater {
 //   ban ADDRESS SECONDS [REASON ...]
 //   unban ADDRESS
 //   explain ADDRESS
+//   zones
+//   test-zones [LABEL]
 //   metrics
 //   reload
 //
@@ -30,6 +32,8 @@ enum class Verb : uint8_t {
   kBan,
   kUnban,
   kExplain,
+  kZones,
+  kTestZones,
   kMetrics,
   kReload,
 };
@@ -46,6 +50,7 @@ struct ControlRequest {
   IpAddress address;               // of ban, unban, explain
   std::chrono::seconds length{};   // of ban
   std::string reason;              // of ban: safe ASCII, may be empty
+  std::string label;               // of test-zones; empty: all
   size_t limit = kUsualBansShown;  // of bans
 
   bool operator==(const ControlRequest&) const = default;

@@ -7,6 +7,7 @@
 #include "core/duration.h"
 #include "core/log.h"
 #include "daemon/operator_report.h"
+#include "daemon/zone_report.h"
 
 namespace breakwater {
 namespace {
@@ -73,6 +74,10 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
       co_return Bans(request.limit);
     case Verb::kExplain:
       co_return co_await Explain(request.address);
+    case Verb::kZones:
+      co_return Zones();
+    case Verb::kTestZones:
+      co_return co_await TestZones(request.label);
     case Verb::kMetrics:
       co_return MetricsText();
     case Verb::kBan:
@@ -194,7 +199,48 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
   co_return answer;
 }
 
+json Operator::Zones() const {
+  const std::shared_ptr<const Config> config = parts_.config();
+  const std::vector<Zone>& zones = config->rules.zones;
+  const std::vector<ZoneHealth> health = parts_.dnsbl.Health();
+  const std::vector<const ZoneLedger*> ledgers = parts_.dnsbl.Ledgers();
+  const UtcDay today = Today();
+  json described = json::array();
+  for (size_t i = 0; i < ledgers.size() && i < zones.size(); ++i) {
+    described.push_back(
+        DescribeLedger(zones[i], health[i], *ledgers[i], today));
+  }
+  return DescribeLedgers(std::move(described), today);
+}
+
+asio::awaitable<json> Operator::TestZones(std::string label) {
+  const std::shared_ptr<const Config> config = parts_.config();
+  const std::vector<Zone>& zones = config->rules.zones;
+  std::vector<size_t> chosen;
+  for (size_t i = 0; i < zones.size(); ++i) {
+    if (label.empty() || zones[i].label == label || zones[i].name == label) {
+      chosen.push_back(i);
+    }
+  }
+  if (chosen.empty() && !label.empty()) {
+    // The word is not repeated: it may be a name with a key in it.
+    co_return Failure(absl::NotFoundError(
+        "no zone has that label; \"breakwater zones\" shows those there are"));
+  }
+  const std::vector<Dnsbl::ZoneTest> tests =
+      co_await parts_.dnsbl.Test(std::move(chosen));
+  json described = json::array();
+  bool all_ok = true;
+  for (const Dnsbl::ZoneTest& test : tests) {
+    if (test.zone >= zones.size()) continue;
+    described.push_back(DescribeZoneTest(zones[test.zone], test));
+    all_ok = all_ok && described.back()["ok"] == true;
+  }
+  co_return json{{"ok", true}, {"all_ok", all_ok}, {"zones", described}};
+}
+
 json Operator::MetricsText() const {
+  parts_.dnsbl.UpdateGauges();
   return {{"ok", true}, {"metrics", parts_.metrics.Render()}};
 }
 

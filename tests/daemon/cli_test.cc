@@ -110,6 +110,47 @@ TEST(ShowAnswer, ExplainShowsTheReplyAndEachList) {
 }
 
 // A daemon of another version may leave out anything, or say it otherwise.
+TEST(ShowAnswer, ZonesShowWhatEachCosts) {
+  const json zone = {
+      {"label", "a.test"},
+      {"trouble", {"IPv6: refused: look at the key"}},
+      {"state", {{"ipv4", "ok"}, {"ipv6", "refused"}}},
+      {"kind", "block"},
+      {"weights", {2, -1}},
+      {"daily_budget", 1000},
+      {"allowance", "sparing"},
+      {"today",
+       {{"asked", 812},
+        {"listing_questions", 300},
+        {"saved", {{"cache", 700}, {"joined", 41}, {"ban", 52}, {"budget", 6}}},
+        {"listed", 75},
+        {"not_listed", 225},
+        {"errors", 3}}},
+      {"p50_ms", 1.25},
+      {"p99_ms", nullptr}};
+  EXPECT_EQ(Shown(Verb::kZones, {{"day", "2026-11-21"}, {"zones", {zone}}}),
+            "Of 2026-11-21 (UTC):\n"
+            "zone    state                         weight     asked  cached  "
+            "joined  banned  withheld  listed  errors  p50 ms  p99 ms\n"
+            "a.test  ok, ipv6 refused, asked last    2/-1  812/1000     70%  "
+            "    41      52         6     25%       3     1.2       -\n"
+            "\na.test: IPv6: refused: look at the key\n");
+  EXPECT_EQ(Shown(Verb::kZones, {{"zones", json::array()}}),
+            "no zone is configured\n");
+}
+
+TEST(ShowAnswer, TestsOfZonesAreVerdictsInWords) {
+  const json zone = {{"label", "a.test"},
+                     {"verdict", "good for IPv4; it has no IPv6"},
+                     {"ms", 12},
+                     {"ipv4", {{"state", "ok"}, {"words", "as it must be"}}},
+                     {"ipv6", {{"state", "no-test-entry"}, {"words", "no"}}}};
+  EXPECT_EQ(Shown(Verb::kTestZones, {{"zones", {zone}}}),
+            "a.test: good for IPv4; it has no IPv6 (12 ms)\n"
+            "  ipv4  ok: as it must be\n"
+            "  ipv6  no-test-entry: no\n");
+}
+
 TEST(ShowAnswer, TakesWhateverComes) {
   for (const json& answer :
        {json::object(), json(nullptr), json(3), json::array({1, "a"}),
@@ -223,6 +264,21 @@ TEST_F(CliTest, ARefusalIsOne) {
 TEST_F(CliTest, AMissingDaemonIsThree) {
   EXPECT_EQ(Run("status"), 3);
   EXPECT_THAT(output_, HasSubstr("no daemon answers at " + socket_.string()));
+}
+
+TEST_F(CliTest, AZoneThatIsNotWellIsFour) {
+  Serve({{"ok", true}, {"all_ok", false}, {"zones", json::array()}});
+  EXPECT_EQ(Run("zones"), 4);
+  EXPECT_EQ(Seen(), "zones");
+  EXPECT_EQ(Run("zones test --json"), 4);
+  EXPECT_EQ(Seen(), "test-zones");
+}
+
+TEST_F(CliTest, ZonesThatAreWellAreNoFailure) {
+  Serve({{"ok", true}, {"all_ok", true}, {"zones", json::array()}});
+  EXPECT_EQ(Run("zones"), 0);
+  EXPECT_EQ(Run("zones test \"my list\""), 0);
+  EXPECT_EQ(Seen(), "test-zones my list");
 }
 
 TEST_F(CliTest, WrongUsageIsTwo) {

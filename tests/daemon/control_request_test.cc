@@ -32,6 +32,9 @@ TEST(ControlRequest, ReadsEachVerb) {
   EXPECT_EQ(Parsed("bans 7").limit, 7u);
   EXPECT_EQ(Parsed("unban 2001:db8::5").address.ToString(), "2001:db8::5");
   EXPECT_EQ(Parsed("explain 192.0.2.5").verb, Verb::kExplain);
+  EXPECT_EQ(Parsed("zones").verb, Verb::kZones);
+  EXPECT_EQ(Parsed("test-zones").label, "");
+  EXPECT_EQ(Parsed("test-zones zen of mine").label, "zen of mine");
   EXPECT_EQ(Parsed("metrics").verb, Verb::kMetrics);
   EXPECT_EQ(Parsed("reload").verb, Verb::kReload);
 }
@@ -55,7 +58,8 @@ TEST(ControlRequest, AReasonBecomesSafeAsciiOfBoundedLength) {
 TEST(ControlRequest, WhatIsFormattedReadsBackTheSame) {
   for (const char* line :
        {"status", "bans 10000", "ban 2001:db8::5 2147483 a b", "ban ::1 1",
-        "unban 192.0.2.5", "explain ::ffff:192.0.2.5", "metrics", "reload"}) {
+        "unban 192.0.2.5", "explain ::ffff:192.0.2.5", "zones", "test-zones",
+        "test-zones a.test", "metrics", "reload"}) {
     const ControlRequest request = Parsed(line);
     EXPECT_EQ(Parsed(FormatControlRequest(request)), request) << line;
   }
