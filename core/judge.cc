@@ -154,6 +154,24 @@ Judgement Judge(const Rules& rules, absl::Span<const Listing> listings) {
   return result;
 }
 
+const std::string& LabelOf(const Rules& rules,
+                           absl::Span<const Listing> listings, size_t index) {
+  const Zone& zone = rules.zones[index];
+  const ZoneFilter* weightiest = nullptr;
+  for (const Listing& listing : listings) {
+    if (listing.zone != index) continue;
+    for (size_t i = 0; i < zone.filters.size(); ++i) {
+      const ZoneFilter& filter = zone.filters[i];
+      if ((listing.filters >> i & 1) == 0) continue;
+      if (weightiest == nullptr || filter.weight > weightiest->weight) {
+        weightiest = &filter;
+      }
+    }
+  }
+  return weightiest == nullptr || weightiest->label.empty() ? zone.label
+                                                            : weightiest->label;
+}
+
 bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
                absl::Span<const size_t> outstanding) {
   if (outstanding.empty()) return true;

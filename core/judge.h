@@ -64,6 +64,11 @@ struct Judgement {
 };
 Judgement Judge(const Rules& rules, absl::Span<const Listing> listings);
 
+// How people are told of a listing of the zone: by the label of the weightiest
+// filter that matched, or by the zone's.
+const std::string& LabelOf(const Rules& rules,
+                           absl::Span<const Listing> listings, size_t zone);
+
 // Whether no answer of the zones that are still to answer can change what is
 // done: pass, defer, reject or ban. It may yet be said in another's name.
 bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,

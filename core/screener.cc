@@ -198,10 +198,10 @@ asio::awaitable<Verdict> Screener::VerdictFrom(IpAddress address,
                   .id = NewId(),
                   .ban = judgement.ban,
                   .rests_on_one = judgement.rests_on_one};
-  verdict.text = RenderReply(form.text_template, {.client = address,
-                                                  .list = verdict.label,
-                                                  .reason = words,
-                                                  .id = verdict.id});
+  const std::string& shown = LabelOf(rules, answers.listings, *judgement.zone);
+  verdict.text = RenderReply(
+      form.text_template,
+      {.client = address, .list = shown, .reason = words, .id = verdict.id});
   co_return verdict;
 }
 

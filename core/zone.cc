@@ -45,6 +45,17 @@ absl::StatusOr<AnswerRange> ParseAnswerRange(std::string_view text) {
   return range;
 }
 
+bool AnswerRange::Contains(uint32_t answer) const {
+  if (!by_octet) return first <= answer && answer <= last;
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    const uint32_t octet = answer >> shift & 0xff;
+    if (octet < (first >> shift & 0xff) || octet > (last >> shift & 0xff)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool ZoneFilter::Counts(uint32_t answer) const {
   return std::any_of(
       answers.begin(), answers.end(),

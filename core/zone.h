@@ -16,10 +16,9 @@ namespace breakwater {
 struct AnswerRange {
   uint32_t first = 0;  // host order
   uint32_t last = 0;
+  bool by_octet = false;  // each octet is a range of its own
 
-  bool Contains(uint32_t answer) const {
-    return first <= answer && answer <= last;
-  }
+  bool Contains(uint32_t answer) const;
   auto operator<=>(const AnswerRange&) const = default;
 };
 
@@ -28,7 +27,7 @@ struct AnswerRange {
 // report errors), and a range that ends before it begins.
 absl::StatusOr<AnswerRange> ParseAnswerRange(std::string_view text);
 
-// What counts when a zone names no answers of its own.
+// What counts when a filter names no answers of its own.
 inline constexpr AnswerRange kDefaultAnswers = {0x7f000002, 0x7f0000fe};
 
 // How a client is answered: an SMTP reply code and the text behind the

@@ -101,13 +101,22 @@ const toml::source_region& Place(const TableReader& reader,
   return node != nullptr ? node->source() : table.source();
 }
 
-// Fills in what the draft leaves out.
-Zone MakeZone(const ZoneDraft& draft, const ReplyForm& reply) {
+// Fills in what the draft leaves out. Its own answers are the first filter.
+Zone MakeZone(const ZoneDraft& draft, const ReplyForm& reply,
+              const std::vector<ZoneFilter>& more) {
   Zone zone{.name = draft.name,
             .label = draft.label.empty() ? draft.name : draft.label,
-            .filters = {{.answers = draft.answers}},
+            .kind = draft.kind,
+            .filters = more,
             .ban_duration = draft.ban_duration,
+            .strict = draft.strict,
+            .after = draft.after,
             .daily_budget = draft.daily_budget};
+  if (more.empty() || draft.answers || draft.weight) {
+    ZoneFilter own{.weight = draft.weight.value_or(1)};
+    if (draft.answers) own.answers = *draft.answers;
+    zone.filters.insert(zone.filters.begin(), std::move(own));
+  }
   if (draft.reply_code || draft.reply_template) {
     zone.reply = ReplyForm{
         .code = draft.reply_code.value_or(reply.code),
@@ -153,6 +162,69 @@ void CheckZone(const ZoneDraft& draft, const TableReader& reader,
   }
 }
 
+std::vector<ZoneFilter> ReadFilters(const toml::table& zone,
+                                    Complaints& complaints) {
+  std::vector<ZoneFilter> filters;
+  const toml::node* node = zone.get("filter");
+  if (node == nullptr) return filters;
+  const toml::array* array = node->as_array();
+  if (array == nullptr) {
+    complaints.Add(node->source(), "zone.filter",
+                   "must be a list of tables; write [[zone.filter]] with "
+                   "double brackets");
+    return filters;
+  }
+  for (const toml::node& element : *array) {
+    const toml::table* table = element.as_table();
+    if (table == nullptr) {
+      complaints.Add(element.source(), "zone.filter",
+                     "must be a table; write [[zone.filter]] before its keys");
+      continue;
+    }
+    FilterDraft draft;
+    const std::vector<ConfigKey> keys = FilterKeysOf(draft);
+    TableReader reader(keys, complaints);
+    reader.Read(*table, "zone.filter.");
+    if (reader.Node("zone.filter.answers") == nullptr) {
+      complaints.Add(table->source(), "zone.filter.answers",
+                     "is missing; write which of the zone's answers are meant, "
+                     "as in answers = [\"127.0.0.10-127.0.0.11\"]");
+    }
+    ZoneFilter filter{
+        .weight = draft.weight, .label = draft.label, .ban = draft.ban};
+    if (draft.answers) filter.answers = *draft.answers;
+    filters.push_back(std::move(filter));
+  }
+  return filters;
+}
+
+// The zones in postscreen's notation. Those that name the same domain are
+// filters of one zone.
+void AddSites(const TableReader& reader, Config& config,
+              Complaints& complaints) {
+  std::vector<Zone>& zones = config.rules.zones;
+  for (const std::string& text : config.sites) {
+    const absl::StatusOr<std::vector<ZoneSite>> sites = ParseZoneSites(text);
+    if (!sites.ok()) continue;  // told already
+    for (const ZoneSite& site : *sites) {
+      auto zone = std::ranges::find(zones, site.domain, &Zone::name);
+      if (zone == zones.end()) {
+        zones.push_back({.name = site.domain,
+                         .label = site.domain,
+                         .filters = {},
+                         .ban = config.rules.reply.code >= 500});
+        zone = zones.end() - 1;
+      }
+      zone->filters.push_back(site.filter);
+      if (zone->filters.size() == kMostFilters + 1) {
+        complaints.Add(reader.Node("zones")->source(), "zones",
+                       absl::StrCat("has more than ", kMostFilters,
+                                    " entries for ", site.domain));
+      }
+    }
+  }
+}
+
 void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
   const toml::array* array = node.as_array();
   if (array == nullptr) {
@@ -171,9 +243,16 @@ void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
     ZoneDraft draft;
     const std::vector<ConfigKey> keys = ZoneKeysOf(draft);
     TableReader reader(keys, complaints);
-    reader.Read(*table, "zone.");
+    reader.Read(*table, "zone.", "zone.filter");
     CheckZone(draft, reader, *table, config.rules.zones, complaints);
-    config.rules.zones.push_back(MakeZone(draft, config.rules.reply));
+    config.rules.zones.push_back(
+        MakeZone(draft, config.rules.reply, ReadFilters(*table, complaints)));
+    if (config.rules.zones.back().filters.size() > kMostFilters) {
+      complaints.Add(table->source(), "zone.filter",
+                     absl::StrCat("there are more than ", kMostFilters,
+                                  " filters; put answers of equal weight into "
+                                  "one"));
+    }
   }
 }
 
@@ -210,10 +289,54 @@ void WarnOfForm(const std::string& key, const std::string& text_template,
       "log"));
 }
 
+// Thresholds that no sum can reach, and answers that let everybody in.
+void WarnOfScores(const Rules& rules, std::vector<std::string>& warnings) {
+  int most = 0;
+  int most_for_ban = 0;
+  bool bans = false;
+  for (const Zone& zone : rules.zones) {
+    bool allows = zone.kind == ZoneKind::kAllow;
+    bool by_default = false;
+    for (const ZoneFilter& filter : zone.filters) {
+      allows = allows || filter.weight < 0;
+      if (filter.weight < 0 || zone.kind == ZoneKind::kAllow) {
+        by_default = by_default || filter.answers == ZoneFilter{}.answers;
+      }
+      if (filter.weight <= 0 || zone.kind == ZoneKind::kAllow) continue;
+      most += filter.weight;
+      if (!zone.ban || !filter.ban) continue;
+      most_for_ban += filter.weight;
+      bans = true;
+    }
+    if (allows && by_default) {
+      warnings.push_back(absl::StrCat(
+          "zone ", zone.label,
+          " speaks for clients and names no answers: whatever it says does; "
+          "name them, as in answers = [\"127.0.[0..255].[1..3]\"]"));
+    }
+  }
+  if (most < rules.reject_score) {
+    warnings.push_back(absl::StrCat(
+        "score.reject: the weights of all zones add up to ", most,
+        ", less than ", rules.reject_score, ": nobody will be rejected"));
+  } else if (bans && most_for_ban < rules.ban_score) {
+    warnings.push_back(absl::StrCat(
+        "score.ban: the weights that may ban add up to ", most_for_ban,
+        ", less than ", rules.ban_score, ": nobody will be banned"));
+  }
+  if (rules.ban_score < rules.reject_score) {
+    warnings.push_back(
+        "score.ban is less than score.reject, but who is not rejected is not "
+        "banned either");
+  }
+}
+
 // What is allowed but unwise.
 void Warn(const Config& config, std::vector<std::string>& warnings) {
   if (config.rules.zones.empty()) {
     warnings.push_back("no [[zone]] is configured: nobody will be rejected");
+  } else {
+    WarnOfScores(config.rules, warnings);
   }
   if (config.milter.socket.empty() && config.policy.sockets.empty()) {
     warnings.push_back(
@@ -294,6 +417,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view text,
   const std::vector<ConfigKey> keys = KeysOf(config);
   TableReader reader(keys, complaints);
   reader.Read(root, "", "zone");
+  AddSites(reader, config, complaints);
   if (const toml::node* zones = root.get("zone")) {
     ReadZones(*zones, config, complaints);
   }

@@ -69,6 +69,8 @@ struct Config {
   std::string path;
   std::string user = "breakwater";  // the daemon's, when started as root
   Rules rules;
+  // Zones in postscreen's notation, as written; also in `rules`.
+  std::vector<std::string> sites;
   MilterConfig milter;
   PolicyConfig policy;
   DnsblOptions dnsbl;

@@ -11,6 +11,7 @@
 #include "core/duration.h"
 #include "core/reply.h"
 #include "core/text.h"
+#include "core/zone_site.h"
 #include "daemon/config_nodes.h"
 #include "daemon/config_values.h"
 
@@ -285,28 +286,38 @@ Field ZoneNameField(std::string& slot) {
       [](const std::string& text) { return Quoted(text); });
 }
 
-Field AnswersField(std::vector<AnswerRange>& slot) {
-  Field field = List<AnswerRange>(
-      slot, FromText(ParseAnswerRange),
-      "a list of answers, as in [\"127.0.0.2\"]", [](const AnswerRange& range) {
-        const auto text = [](uint32_t answer) {
-          return IpAddress::FromV4(answer).ToString();
-        };
-        return Quoted(
-            range.first == range.last
-                ? text(range.first)
-                : absl::StrCat(text(range.first), "-", text(range.last)));
-      });
-  field.read = [read = field.read](const toml::node& node, std::string_view key,
-                                   Complaints& complaints) {
-    read(node, key, complaints);
+Field AnswersField(std::optional<std::vector<AnswerRange>>& slot) {
+  const auto read = [&slot](const toml::node& node, std::string_view key,
+                            Complaints& complaints) {
+    std::vector<std::vector<AnswerRange>> lists;
+    ReadList<std::vector<AnswerRange>>(
+        node, key, complaints, FromText(ParseAnswers),
+        "a list of answers, as in [\"127.0.0.2\"]", lists);
+    std::vector<AnswerRange> answers;
+    for (const auto& list : lists) {
+      answers.insert(answers.end(), list.begin(), list.end());
+    }
     if (node.as_array() != nullptr && node.as_array()->empty()) {
       complaints.Add(node.source(), key,
                      "counts no answer at all; write [\"127.0.0.2\"] or leave "
                      "the key out");
     }
+    if (!answers.empty()) slot = std::move(answers);
   };
-  return field;
+  return Field{.read = read, .show = [] { return std::string(); }};
+}
+
+Field ZoneKindField(ZoneKind& slot) {
+  return ChoiceField(
+      {"block", "allow"},
+      [&slot](size_t choice) { slot = static_cast<ZoneKind>(choice); },
+      [&slot] { return static_cast<size_t>(slot); });
+}
+
+Field OptionalNumberField(std::optional<int>& slot, int64_t least,
+                          int64_t most) {
+  return Scalar<std::optional<int>, int64_t>(slot, Number(least, most),
+                                             ShowNothing<int>);
 }
 
 Field OptionalFlagField(std::optional<bool>& slot) {

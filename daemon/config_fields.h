@@ -49,11 +49,14 @@ Field NetworksField(NetworkSet& slot);
 
 // What a [[zone]] may leave out.
 Field ZoneNameField(std::string& slot);
-Field AnswersField(std::vector<AnswerRange>& slot);
+Field AnswersField(std::optional<std::vector<AnswerRange>>& slot);
+Field OptionalNumberField(std::optional<int>& slot, int64_t least,
+                          int64_t most);
 Field OptionalFlagField(std::optional<bool>& slot);
 Field OptionalLengthField(std::optional<Duration>& slot, Duration least,
                           Duration most);
 Field ReplyCodeField(std::optional<int>& slot);
+Field ZoneKindField(ZoneKind& slot);
 Field ReplyTemplateField(std::optional<std::string>& slot);
 Field ReplyCodeField(int& slot);
 

@@ -6,6 +6,7 @@
 
 #include "core/record.h"
 #include "core/reply.h"
+#include "core/zone_site.h"
 #include "daemon/config_values.h"
 
 namespace breakwater {
@@ -78,6 +79,8 @@ void AddDns(Config& c, std::vector<ConfigKey>& keys) {
       {"dns.ttl_ceiling", kReload, LengthField(c.dnsbl.ttl_ceiling, 1s, 168h)});
   keys.push_back({"dns.negative_ttl", kReload,
                   LengthField(c.dnsbl.negative_ttl, 1s, 24h)});
+  keys.push_back(
+      {"dns.stale_for", kReload, LengthField(c.dnsbl.stale_for, 0s, 24h)});
   keys.push_back({"dns.cache_clients", kReload,
                   NumberField(c.dnsbl.cache_capacity, 100, 10 * kMillion)});
 }
@@ -180,9 +183,11 @@ void AddPrograms(Config& c, std::vector<ConfigKey>& keys) {
 std::vector<std::string_view> AllNames() {
   Config config;
   ZoneDraft zone;
+  FilterDraft filter;
   std::vector<std::string_view> names;
   for (const ConfigKey& key : KeysOf(config)) names.push_back(key.name);
   for (const ConfigKey& key : ZoneKeysOf(zone)) names.push_back(key.name);
+  for (const ConfigKey& key : FilterKeysOf(filter)) names.push_back(key.name);
   return names;
 }
 
@@ -204,6 +209,12 @@ std::vector<ConfigKey> KeysOf(Config& config) {
   AddRestraint(config, keys);
   AddKernel(config, keys);
   AddPrograms(config, keys);
+  keys.push_back({"score.reject", Effect::kReload,
+                  NumberField(config.rules.reject_score, 1, kMostWeight)});
+  keys.push_back({"score.ban", Effect::kReload,
+                  NumberField(config.rules.ban_score, 1, kMostWeight)});
+  keys.push_back(
+      {"zones", Effect::kReload, TextsField(config.sites, CheckZoneSites)});
   return keys;
 }
 
@@ -212,7 +223,10 @@ std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone) {
   std::vector<ConfigKey> keys;
   keys.push_back({"zone.name", kReload, ZoneNameField(zone.name)});
   keys.push_back({"zone.label", kReload, TextField(zone.label, CheckLabel)});
+  keys.push_back({"zone.kind", kReload, ZoneKindField(zone.kind)});
   keys.push_back({"zone.answers", kReload, AnswersField(zone.answers)});
+  keys.push_back({"zone.weight", kReload,
+                  OptionalNumberField(zone.weight, -kMostWeight, kMostWeight)});
   keys.push_back({"zone.ban", kReload, OptionalFlagField(zone.ban)});
   keys.push_back(
       {"zone.ban_duration", kReload,
@@ -220,9 +234,22 @@ std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone) {
   keys.push_back({"zone.reply_code", kReload, ReplyCodeField(zone.reply_code)});
   keys.push_back({"zone.reply_template", kReload,
                   ReplyTemplateField(zone.reply_template)});
+  keys.push_back({"zone.strict", kReload, FlagField(zone.strict)});
+  keys.push_back({"zone.after", kReload, NumberField(zone.after, 0, 9)});
   keys.push_back({"zone.daily_budget", kReload,
                   NumberField(zone.daily_budget, 0, 1'000'000 * kMillion)});
   return keys;
+}
+
+std::vector<ConfigKey> FilterKeysOf(FilterDraft& filter) {
+  using enum Effect;
+  return {
+      {"zone.filter.answers", kReload, AnswersField(filter.answers)},
+      {"zone.filter.weight", kReload,
+       NumberField(filter.weight, -kMostWeight, kMostWeight)},
+      {"zone.filter.label", kReload, TextField(filter.label, CheckLabel)},
+      {"zone.filter.ban", kReload, FlagField(filter.ban)},
+  };
 }
 
 bool IsKeyOrTable(std::string_view name) {

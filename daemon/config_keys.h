@@ -26,18 +26,31 @@ struct ConfigKey {
 struct ZoneDraft {
   std::string name;
   std::string label;
-  std::vector<AnswerRange> answers = {kDefaultAnswers};
+  ZoneKind kind = ZoneKind::kBlock;
+  std::optional<std::vector<AnswerRange>> answers;
+  std::optional<int> weight;
   std::optional<bool> ban;
   std::optional<Duration> ban_duration;
   std::optional<int> reply_code;
   std::optional<std::string> reply_template;
+  bool strict = true;
+  int after = 0;
   size_t daily_budget = 0;
+};
+
+// A [[zone.filter]] as written.
+struct FilterDraft {
+  std::optional<std::vector<AnswerRange>> answers;
+  int weight = 1;
+  std::string label;
+  bool ban = true;
 };
 
 // The tables, bound to what they fill: it must outlive them. In the order of
 // the sample file.
 std::vector<ConfigKey> KeysOf(Config& config);
-std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone);  // "zone.name" ...
+std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone);        // "zone.name" ...
+std::vector<ConfigKey> FilterKeysOf(FilterDraft& filter);  // "zone.filter..."
 
 // "dns.deadline" or "dns".
 bool IsKeyOrTable(std::string_view name);

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "core/address.h"
 #include "core/text.h"
 
@@ -177,6 +178,34 @@ absl::StatusOr<std::string> ParseZoneName(std::string_view text) {
         "client's address; name a list of addresses");
   }
   return name;
+}
+
+absl::StatusOr<std::vector<ZoneSite>> ParseZoneSites(std::string_view text) {
+  std::vector<ZoneSite> sites;
+  for (const absl::string_view part :
+       absl::StrSplit(absl::string_view(text.data(), text.size()),
+                      absl::ByAnyChar(", \t\r\n"), absl::SkipEmpty())) {
+    absl::StatusOr<ZoneSite> site = ParseZoneSite({part.data(), part.size()});
+    if (!site.ok()) return site.status();
+    absl::StatusOr<std::string> name = ParseZoneName(site->domain);
+    if (!name.ok()) return name.status();
+    if (!KeyInZoneName(*name).empty()) {
+      return absl::InvalidArgumentError(
+          "the name seems to hold a paid key that nobody should see; write it "
+          "as a [[zone]] with a label");
+    }
+    site->domain = *std::move(name);
+    sites.push_back(*std::move(site));
+  }
+  if (sites.empty()) {
+    return absl::InvalidArgumentError(
+        "names no zone; write it as in \"zen.spamhaus.org=127.0.0.[2..11]*3\"");
+  }
+  return sites;
+}
+
+absl::Status CheckZoneSites(std::string_view text) {
+  return ParseZoneSites(text).status();
 }
 
 std::string_view KeyInZoneName(std::string_view name) {

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/dns_options.h"
+#include "core/zone_site.h"
 
 namespace breakwater {
 
@@ -27,6 +29,11 @@ std::string FormatPermissions(uint32_t mode);
 // so long that an IPv6 client's nibbles do not fit before it, and the
 // well-known lists that hold domains instead of addresses.
 absl::StatusOr<std::string> ParseZoneName(std::string_view text);
+
+// What stands in one text of `zones`: one or more of postscreen's sites, with
+// commas or blanks between them.
+absl::StatusOr<std::vector<ZoneSite>> ParseZoneSites(std::string_view text);
+absl::Status CheckZoneSites(std::string_view text);
 
 // The component of a zone's name that looks like a paid key: long and random.
 // Empty if there is none.

@@ -229,8 +229,10 @@ json DescribeJudgement(const Rules& rules, const IpAddress& address,
   }
   // The id is made when a client is really answered.
   const std::string text = RenderReply(
-      form.text_template,
-      {.client = address, .list = zone.label, .reason = reason, .id = "...."});
+      form.text_template, {.client = address,
+                           .list = LabelOf(rules, listings, *judgement.zone),
+                           .reason = reason,
+                           .id = "...."});
   const Verdict verdict{.code = form.code};
   result["zone"] = zone.label;
   result["reply"] =

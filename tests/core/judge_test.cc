@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+#include <set>
+#include <tuple>
+
 namespace breakwater {
 namespace {
 
@@ -84,6 +89,251 @@ TEST(JudgeTest, WithoutWeightsARejectionWithABanSettlesIt) {
   EXPECT_FALSE(IsSettled(rules, {{.zone = kRejects}}, all));
   EXPECT_FALSE(IsSettled(rules, {{.zone = kDefersAndBans}}, all));
   EXPECT_TRUE(IsSettled(rules, {{.zone = kRejects}, {.zone = kBansLong}}, all));
+}
+
+// A zone with weights; its filters match as the bits of a listing say.
+Zone Weighing(std::vector<int> weights) {
+  Zone zone{.name = "list.test", .filters = {}};
+  for (const int weight : weights) zone.filters.push_back({.weight = weight});
+  return zone;
+}
+
+TEST(ScoreTest, WeightsAddUpToARejectionAndToABan) {
+  Rules rules{.reject_score = 3, .ban_score = 5};
+  Zone dynamic = Weighing({3});
+  dynamic.filters[0].ban = false;
+  Zone tells = Weighing({3});
+  tells.ban = false;
+  rules.zones = {Weighing({2, 3}), Weighing({1}), Weighing({-2}), dynamic,
+                 tells};
+  enum : size_t { kMain, kSmall, kGood, kDynamic, kTells };
+  const struct {
+    std::vector<Listing> listings;
+    int score;
+    Action action;
+    bool ban;
+  } kTable[] = {
+      {{{kMain, 0b01}}, 2, Action::kPass, false},
+      {{{kMain, 0b10}}, 3, Action::kReject, false},
+      {{{kMain, 0b11}}, 5, Action::kReject, true},
+      {{{kMain, 0b01}, {kSmall}}, 3, Action::kReject, false},
+      {{{kMain, 0b11}, {kGood}}, 3, Action::kReject, false},
+      {{{kMain, 0b10}, {kGood}}, 1, Action::kPass, false},
+      {{{kMain, 0b11}, {kSmall}, {kGood}}, 4, Action::kReject, false},
+      // Who may not ban is no help to those who may.
+      {{{kDynamic}, {kMain, 0b10}}, 6, Action::kReject, false},
+      {{{kTells}, {kMain, 0b10}}, 6, Action::kReject, false},
+      {{{kTells}, {kMain, 0b11}}, 8, Action::kReject, true},
+      {{{kMain, 0b11, false}}, 5, Action::kReject, false},
+      {{{kGood}}, -2, Action::kPass, false},
+  };
+  for (const auto& [listings, score, action, ban] : kTable) {
+    const Judgement judgement = Judge(rules, listings);
+    EXPECT_EQ(judgement.score, score);
+    EXPECT_EQ(judgement.action, action) << score;
+    EXPECT_EQ(judgement.ban.has_value(), ban) << score;
+    EXPECT_EQ(judgement.zone.has_value(), action != Action::kPass) << score;
+  }
+}
+
+TEST(ScoreTest, WhoAddsMostDecides) {
+  Rules rules;
+  rules.zones = {Weighing({1}), Weighing({2, 2}), Weighing({3})};
+  EXPECT_EQ(Judge(rules, {{0}, {1}, {2}}).zone, 2u);
+  EXPECT_EQ(Judge(rules, {{0}, {1, 0b11}, {2}}).zone, 1u);
+  EXPECT_EQ(Judge(rules, {{0}, {1}}).zone, 1u);
+}
+
+TEST(ScoreTest, AnAllowingZoneIsAVeto) {
+  Rules rules;
+  rules.zones = {Weighing({100}), Weighing({1})};
+  rules.zones[1].kind = ZoneKind::kAllow;
+  EXPECT_EQ(Judge(rules, {{0}, {1}}), Judgement{});
+  EXPECT_EQ(Judge(rules, {{1}}), Judgement{});
+  EXPECT_TRUE(IsSettled(rules, {{1}}, {0}));
+  EXPECT_FALSE(IsSettled(rules, {{0}}, {1}));
+}
+
+TEST(ScoreTest, ABanRestsOnOneWhenTheOthersWouldNotDo) {
+  Rules rules{.ban_score = 3};
+  rules.zones = {Weighing({3}), Weighing({2}), Weighing({1})};
+  EXPECT_TRUE(Judge(rules, {{0}}).rests_on_one);
+  EXPECT_TRUE(Judge(rules, {{0}, {1}}).rests_on_one);
+  EXPECT_TRUE(Judge(rules, {{1}, {2}}).rests_on_one);
+  EXPECT_FALSE(Judge(rules, {{0}, {1}, {2}}).rests_on_one);
+  EXPECT_FALSE(Judge(rules, {{2}}).rests_on_one) << "there is none";
+}
+
+TEST(ScoreTest, TheWeightiestFiltersLabelIsShown) {
+  Rules rules;
+  rules.zones = {Weighing({1, 3})};
+  rules.zones[0].label = "zone";
+  rules.zones[0].filters[1].label = "filter";
+  EXPECT_EQ(LabelOf(rules, {{0, 0b01}}, 0), "zone");
+  EXPECT_EQ(LabelOf(rules, {{0, 0b10}}, 0), "filter");
+  EXPECT_EQ(LabelOf(rules, {{0, 0b11}}, 0), "filter");
+}
+
+TEST(SettledTest, BoundsDecideWhetherAnAnswerStillMatters) {
+  Rules rules{.reject_score = 3, .ban_score = 3};
+  rules.zones = {Weighing({3}), Weighing({2}), Weighing({-1}), Weighing({-2})};
+  EXPECT_TRUE(IsSettled(rules, {}, {1})) << "cannot reach 3";
+  EXPECT_TRUE(IsSettled(rules, {}, {1, 2, 3}));
+  EXPECT_FALSE(IsSettled(rules, {}, {0}));
+  EXPECT_FALSE(IsSettled(rules, {{0}}, {2})) << "may fall below 3";
+  EXPECT_TRUE(IsSettled(rules, {{0}, {1}}, {3}));
+  EXPECT_FALSE(IsSettled(rules, {{0}, {1}}, {2, 3}));
+}
+
+// ---- Against a slow and obvious judge ---------------------------------------
+
+Judgement SlowJudge(const Rules& rules, const std::vector<Listing>& listings,
+                    bool asks_again = true) {
+  Judgement result;
+  int for_ban = 0;
+  // Action, bans, what it adds, the earlier the more.
+  using Rank = std::tuple<Action, bool, int, int>;
+  std::vector<std::pair<Rank, size_t>> ranks;
+  for (const Listing& listing : listings) {
+    const Zone& zone = rules.zones[listing.zone];
+    if (zone.kind == ZoneKind::kAllow) return {};
+    for (size_t i = 0; i < zone.filters.size(); ++i) {
+      const ZoneFilter& filter = zone.filters[i];
+      if ((listing.filters & 1u << i) == 0) continue;
+      result.score += filter.weight;
+      const bool may = zone.ban && filter.ban && listing.may_ban;
+      if (filter.weight < 0 || may) for_ban += filter.weight;
+    }
+  }
+  if (result.score < rules.reject_score) return result;
+  for (const Listing& listing : listings) {
+    const Zone& zone = rules.zones[listing.zone];
+    int adds = 0;
+    int adds_for_ban = 0;
+    bool bans = false;
+    for (size_t i = 0; i < zone.filters.size(); ++i) {
+      const ZoneFilter& filter = zone.filters[i];
+      if ((listing.filters & 1u << i) == 0) continue;
+      adds += filter.weight;
+      const bool may = zone.ban && filter.ban && listing.may_ban;
+      if (filter.weight < 0 || may) adds_for_ban += filter.weight;
+      if (filter.weight > 0 && may && for_ban >= rules.ban_score) bans = true;
+    }
+    if (adds <= 0) continue;
+    const int code = zone.reply ? zone.reply->code : rules.reply.code;
+    ranks.push_back(
+        {{code < 500 ? Action::kDefer : Action::kReject, bans,
+          bans ? adds_for_ban : adds, -static_cast<int>(listing.zone)},
+         listing.zone});
+  }
+  if (ranks.empty()) return result;
+  const auto& [rank, zone] = *std::ranges::max_element(ranks);
+  result.action = std::get<0>(rank);
+  result.zone = zone;
+  if (!std::get<1>(rank)) return result;
+  result.ban = rules.zones[zone].ban_duration.value_or(rules.ban_duration);
+  if (!asks_again) return result;
+  std::vector<Listing> others = listings;
+  std::erase_if(others, [&](const Listing& one) { return one.zone == zone; });
+  result.rests_on_one = !SlowJudge(rules, others, false).ban;
+  return result;
+}
+
+class AgainstSlowTest : public testing::Test {
+ protected:
+  int Any(int least, int most) {
+    return std::uniform_int_distribution<int>(least, most)(random_);
+  }
+  bool Often() { return Any(0, 3) != 0; }
+
+  Rules AnyRules() {
+    Rules rules{.reject_score = Any(1, 4), .ban_score = Any(1, 5)};
+    const int zones = Any(1, 4);
+    for (int i = 0; i < zones; ++i) {
+      Zone zone{.name = "list.test", .filters = {}};
+      if (Any(0, 7) == 0) zone.kind = ZoneKind::kAllow;
+      const int filters = Any(1, 2);
+      for (int j = 0; j < filters; ++j) {
+        zone.filters.push_back({.weight = Any(-2, 4), .ban = Often()});
+      }
+      zone.ban = Often();
+      if (!Often()) zone.ban_duration = hours(1);
+      if (!Often()) zone.reply = ReplyForm{.code = 451, .text_template = ""};
+      rules.zones.push_back(zone);
+    }
+    return rules;
+  }
+
+  Listing AnyListing(const Rules& rules, size_t zone) {
+    const int all = (1 << rules.zones[zone].filters.size()) - 1;
+    return {.zone = zone,
+            .filters = static_cast<uint32_t>(Any(1, all)),
+            .may_ban = Often()};
+  }
+
+  // Calls `each` with every way in which the zones may yet answer.
+  template <typename Each>
+  void Complete(const Rules& rules, std::vector<Listing>& listings,
+                absl::Span<const size_t> outstanding, const Each& each) {
+    if (outstanding.empty()) {
+      each(listings);
+      return;
+    }
+    const size_t zone = outstanding.front();
+    outstanding.remove_prefix(1);
+    Complete(rules, listings, outstanding, each);
+    const uint32_t end = 1u << rules.zones[zone].filters.size();
+    for (uint32_t filters = 1; filters < end; ++filters) {
+      for (const bool may_ban : {false, true}) {
+        listings.push_back(
+            {.zone = zone, .filters = filters, .may_ban = may_ban});
+        Complete(rules, listings, outstanding, each);
+        listings.pop_back();
+      }
+    }
+  }
+
+  std::mt19937 random_{20261121};
+};
+
+TEST_F(AgainstSlowTest, BothJudgeTheSame) {
+  int bans = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    const Rules rules = AnyRules();
+    std::vector<Listing> listings;
+    for (size_t zone = 0; zone < rules.zones.size(); ++zone) {
+      if (Any(0, 1) == 0) listings.push_back(AnyListing(rules, zone));
+    }
+    std::ranges::shuffle(listings, random_);
+    const Judgement judgement = Judge(rules, listings);
+    ASSERT_EQ(judgement, SlowJudge(rules, listings)) << round;
+    bans += judgement.ban.has_value();
+  }
+  EXPECT_GT(bans, 1000);
+}
+
+TEST_F(AgainstSlowTest, SettledMeansThatEveryCompletionComesToTheSame) {
+  int early = 0;
+  for (int round = 0; round < 3000; ++round) {
+    const Rules rules = AnyRules();
+    std::vector<Listing> listings;
+    std::vector<size_t> outstanding;
+    for (size_t zone = 0; zone < rules.zones.size(); ++zone) {
+      const int choice = Any(0, 2);
+      if (choice == 0) listings.push_back(AnyListing(rules, zone));
+      if (choice == 1) outstanding.push_back(zone);
+    }
+    std::set<std::pair<Action, bool>> ends;
+    Complete(rules, listings, outstanding,
+             [&](const std::vector<Listing>& completed) {
+               const Judgement end = SlowJudge(rules, completed, false);
+               ends.insert({end.action, end.ban.has_value()});
+             });
+    const bool settled = IsSettled(rules, listings, outstanding);
+    ASSERT_EQ(settled, ends.size() == 1) << round;
+    early += settled && !outstanding.empty();
+  }
+  EXPECT_GT(early, 300);
 }
 
 Client ClientFrom(const char* address, uint16_t server_port = 25) {

@@ -13,9 +13,11 @@
 namespace breakwater {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // The shape that people are shown first.
@@ -53,6 +55,131 @@ TEST(Config, AZoneHasABudgetForTheDayWhereOneIsSet) {
   EXPECT_EQ(config.rules.zones[1].daily_budget, 0u);
   EXPECT_THAT(ErrorOf("[[zone]]\nname = \"a.test\"\ndaily_budget = -1\n"),
               HasSubstr("zone.daily_budget"));
+}
+
+TEST(Config, AZoneHasFilters) {
+  const Config config = Parsed(R"(
+score.reject = 2
+score.ban = 5
+[[zone]]
+name = "zen.test"
+answers = ["127.0.0.2-127.0.0.9"]
+weight = 5
+after = 1
+strict = false
+[[zone.filter]]
+answers = ["127.0.0.10", "127.0.[1..2].11"]
+weight = 2
+label = "dynamic"
+ban = false
+)");
+  EXPECT_EQ(config.rules.reject_score, 2);
+  EXPECT_EQ(config.rules.ban_score, 5);
+  const Zone& zone = config.rules.zones[0];
+  EXPECT_EQ(zone.after, 1);
+  EXPECT_FALSE(zone.strict);
+  ASSERT_THAT(zone.filters, SizeIs(2));
+  EXPECT_EQ(zone.filters[0].weight, 5);
+  EXPECT_TRUE(zone.filters[0].ban);
+  EXPECT_EQ(zone.filters[1].weight, 2);
+  EXPECT_EQ(zone.filters[1].label, "dynamic");
+  EXPECT_FALSE(zone.filters[1].ban);
+  EXPECT_EQ(zone.Matches(0x7f000002), 0b01u);
+  EXPECT_EQ(zone.Matches(0x7f00000a), 0b10u);
+  EXPECT_EQ(zone.Matches(0x7f00020b), 0b10u);
+}
+
+TEST(Config, AZoneOfFiltersAloneHasNoDefaultAnswers) {
+  const Config config = Parsed(
+      "[[zone]]\nname = \"a.test\"\n"
+      "[[zone.filter]]\nanswers = [\"127.0.0.3\"]\n");
+  EXPECT_THAT(config.rules.zones[0].filters, SizeIs(1));
+  EXPECT_EQ(config.rules.zones[0].Matches(0x7f000002), 0u);
+}
+
+TEST(Config, ReadsZonesAsPostscreenHasThem) {
+  const Config config = Parsed(R"(
+score.reject = 3
+score.ban = 3
+zones = ["Zen.test=127.0.0.[2..11]*3, b.test*2",
+         "dnswl.test=127.0.[0..255].[1..3]*-2",
+         "zen.test=127.0.0.[20;30]"]
+[[zone]]
+name = "c.test"
+)");
+  const std::vector<Zone>& zones = config.rules.zones;
+  ASSERT_THAT(zones, SizeIs(4));
+  EXPECT_EQ(zones[0].name, "zen.test");
+  ASSERT_THAT(zones[0].filters, SizeIs(2));
+  EXPECT_EQ(zones[0].filters[0].weight, 3);
+  EXPECT_EQ(zones[0].Matches(0x7f00001e), 0b10u);
+  EXPECT_EQ(zones[1].filters[0].weight, 2);
+  EXPECT_EQ(zones[2].filters[0].weight, -2);
+  EXPECT_EQ(zones[3].label, "c.test");
+  EXPECT_THAT(config.warnings, SizeIs(1)) << "no door";
+}
+
+TEST(Config, AnAllowListIsOfItsOwnKind) {
+  const Config config = Parsed(
+      "[[zone]]\nname = \"a.test\"\nkind = \"allow\"\n"
+      "answers = [\"127.0.[0..255].[1..3]\"]\n");
+  EXPECT_EQ(config.rules.zones[0].kind, ZoneKind::kAllow);
+}
+
+TEST(Config, WhatIsWrongWithAZoneIsToldAtItsPlace) {
+  const struct {
+    const char* text;
+    const char* error;
+  } kTable[] = {
+      {"zones = [\"a.test\",\n\"b.test*x\"]", "f.toml:2:1: zones: \"x\" is"},
+      {"zones = [\"a.test=10.0.0.2\"]", "f.toml:1:10: zones: \"10.0.0.2\""},
+      {"zones = [\"\"]", "names no zone"},
+      {"zones = [\"a\"]", "is not a domain name"},
+      {"zones = [\"abcdefghijklmnopqrstuvwxyz.dq.test\"]", "a paid key"},
+      {"zones = [\"a.test\"]\n[[zone]]\nname = \"a.test\"",
+       "f.toml:3:8: zone.name: is that of an earlier zone"},
+      {"[[zone]]\nname = \"a.test\"\nkind = \"white\"", "zone.kind: \"white\""},
+      {"[[zone]]\nname = \"a.test\"\nweight = 10001", "zone.weight: "},
+      {"[[zone]]\nname = \"a.test\"\nafter = -1", "zone.after: "},
+      {"[[zone]]\nname = \"a.test\"\nfilter = 1", "write [[zone.filter]]"},
+      {"[[zone]]\nname = \"a.test\"\n[[zone.filter]]\nweight = 2",
+       "f.toml:3:1: zone.filter.answers: is missing"},
+      {"[[zone]]\nname = \"a.test\"\n[[zone.filter]]\nwieght = 2",
+       "did you mean zone.filter.weight?"},
+      {"score.reject = 0", "score.reject: "},
+  };
+  for (const auto& [text, error] : kTable) {
+    EXPECT_THAT(ErrorOf(text), HasSubstr(error)) << text;
+  }
+  std::string many = "zones = [";
+  for (int i = 2; i < 2 + 32; ++i) {
+    many += "\"a.test=127.0.0." + std::to_string(i) + "\", ";
+  }
+  EXPECT_THAT(ErrorOf(many + "]"), HasSubstr("more than 31 entries"));
+  const std::string key = "abcdefghijklmnopqrstuvwxyz";
+  EXPECT_THAT(ErrorOf("zones = [\"" + key + ".dq.test*2\"]"),
+              Not(HasSubstr(key)));
+}
+
+TEST(Config, WarnsOfScoresThatDoNothing) {
+  const struct {
+    const char* text;
+    const char* warning;
+  } kTable[] = {
+      {"score.reject = 3\nscore.ban = 3\nzones = [\"a.test*2\"]",
+       "score.reject: the weights of all zones add up to 2, less than 3"},
+      {"score.ban = 3\nzones = [\"a.test*2\"]",
+       "score.ban: the weights that may ban add up to 2, less than 3"},
+      {"score.reject = 2\nzones = [\"a.test*2\"]",
+       "score.ban is less than score.reject"},
+      {"zones = [\"a.test\", \"b.test*-1\"]",
+       "zone b.test speaks for clients and names no answers"},
+      {"zones = [\"a.test\"]\n[[zone]]\nname = \"b.test\"\nkind = \"allow\"",
+       "zone b.test speaks for clients and names no answers"},
+  };
+  for (const auto& [text, warning] : kTable) {
+    EXPECT_THAT(Parsed(text).warnings, Contains(HasSubstr(warning))) << text;
+  }
 }
 
 TEST(Config, ReadsTheWholeShape) {
@@ -166,8 +293,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"[[zone]]\nname = \"a.b\"\nanswers = [\"127.0.0.1\"]",
                  "holds 127.0.0.1"},
         BadValue{"[[zone]]\nname = \"a.b\"\nanswers = []", "no answer at all"},
-        BadValue{"[[zone]]\nname = \"a.b\"\nweight = 3",
-                 "zone.weight: unknown"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nwait = 3",
+                 "zone.wait: unknown"},
         BadValue{"[[zone]]\nname = \"a.b\"\n[[zone]]\nname = \"A.b.\"",
                  "f.toml:4:8: zone.name: is that of an earlier zone"},
         BadValue{"[[zone]]\nname = \"a.b\"\n[[zone]]\nname = \"c.d\"\n"

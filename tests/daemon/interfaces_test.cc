@@ -73,6 +73,10 @@ std::map<std::string, Effect> KeysInCode() {
   for (const ConfigKey& key : ZoneKeysOf(zone)) {
     keys.emplace(key.name, key.effect);
   }
+  FilterDraft filter;
+  for (const ConfigKey& key : FilterKeysOf(filter)) {
+    keys.emplace(key.name, key.effect);
+  }
   return keys;
 }
 
@@ -108,6 +112,7 @@ std::map<std::string, Effect> KeysInSample() {
        LinesOf(ReadFile(kSource / "etc/breakwater.toml"))) {
     std::smatch match;
     if (line == "[[zone]]") table = "zone.";
+    if (line == "#[[zone.filter]]") table = "zone.filter.";
     if (line.empty()) effect = Effect::kReload;
     if (line.starts_with("# ") && line.find("(restart)") != line.npos) {
       effect = Effect::kRestart;
