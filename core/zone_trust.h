@@ -61,7 +61,7 @@ class ZoneTrust {
   // While a zone that lied is on probation.
   static constexpr Duration kLongestProbationPause = std::chrono::minutes(1);
   // A good probe is taken for proof that long, whatever the hit rate says.
-  static constexpr Duration kProofLasts = std::chrono::seconds(5);
+  static constexpr Duration kProofLasts = std::chrono::seconds(1);
   static constexpr int kListingsForProof = 100;
 
   struct Options {
