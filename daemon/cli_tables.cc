@@ -72,6 +72,28 @@ std::string DoorLines(const json& fronts) {
   return lines;
 }
 
+std::string BrakeLine(const json& brake, const json& history) {
+  return absl::StrCat(
+      IsTrue(brake, "on") ? "ON: lists ban nobody" : "off", ", ",
+      Text(brake, "bans_per_minute"), " bans in the last minute (ceiling ",
+      Text(brake, "ceiling"), "), ", Text(brake, "good"), " of the last ",
+      Text(brake, "condemned"), " condemned clients have a good history\n",
+      Text(history, "good"), " clients have a good history, ",
+      Text(history, "on_probation"), " are on probation\n");
+}
+
+std::string StandingLine(const json& history) {
+  if (!history.is_object()) return "no mail of it was accepted of late\n";
+  std::string line = absl::StrCat(
+      IsTrue(history, "good") ? "good" : "on probation", ", weight ",
+      Text(history, "weight"), ", mail accepted from ", Text(history, "first"),
+      " to ", Text(history, "last"), "\n");
+  if (const std::string warned = Text(history, "warned"); !warned.empty()) {
+    absl::StrAppend(&line, "refused without a ban at ", warned, "\n");
+  }
+  return line;
+}
+
 std::string ShowStatus(const json& answer) {
   std::string out = absl::StrCat(
       "Breakwater ", Text(answer, "version"), ", mode ", Text(answer, "mode"),
@@ -85,6 +107,8 @@ std::string ShowStatus(const json& answer) {
   Section(out, "Warnings", Lines(Member(answer, "warnings")));
   Section(out, "Doors", DoorLines(Member(answer, "fronts")));
   Section(out, "Lists", ZoneTable(Member(answer, "zones")));
+  Section(out, "Brake",
+          BrakeLine(Member(answer, "brake"), Member(answer, "history")));
   Section(out, "Enforcer", EnforcerLine(Member(answer, "enforcer")));
   std::vector<std::vector<std::string>> rows;
   for (const json& network : Member(answer, "protected")) {
@@ -146,6 +170,7 @@ std::string ShowExplain(const json& answer) {
   if (const json& ban = Member(answer, "ban"); ban.is_object()) {
     Section(out, "The ban in force", BanTable({BanRow(ban)}));
   }
+  Section(out, "Its history", StandingLine(Member(answer, "history")));
   std::vector<std::vector<std::string>> rows;
   for (const json& zone : Member(answer, "zones")) {
     std::vector<std::string> addresses;

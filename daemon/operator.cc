@@ -7,6 +7,7 @@
 #include "core/duration.h"
 #include "core/log.h"
 #include "daemon/operator_report.h"
+#include "daemon/restraint_report.h"
 #include "daemon/zone_report.h"
 
 namespace breakwater {
@@ -50,7 +51,11 @@ std::string Summary(const json& answer, bool observe) {
   absl::StrAppend(&words, "would be ",
                   action == "defer" ? "deferred" : "rejected", " for ",
                   verdict["zone"].get<std::string>());
-  if (verdict["ban_seconds"].is_number()) {
+  if (verdict["withheld"] == WithheldName(Withheld::kGoodHistory)) {
+    words += " and, for its good history, not banned the first time";
+  } else if (verdict["withheld"] == WithheldName(Withheld::kBrake)) {
+    words += " and not banned, for the brake is on";
+  } else if (verdict["ban_seconds"].is_number()) {
     absl::StrAppend(
         &words, " and banned for ",
         FormatDuration(seconds(verdict["ban_seconds"].get<int64_t>())));
@@ -106,6 +111,14 @@ json Operator::Status() const {
   const std::vector<ZoneHealth> health = parts_.dnsbl.Health();
   const size_t bans = parts_.bans.size();
 
+  const Restraint& restraint = parts_.screener.restraint();
+  const Brake::State brake = restraint.brake().state();
+  std::vector<std::string> problems =
+      Problems(*config, enforcer, health, bans, parts_.metrics, now);
+  if (auto problem = BrakeProblem(brake, rules.observe, now)) {
+    problems.insert(problems.begin(), *std::move(problem));
+  }
+
   json zones = json::array();
   for (size_t i = 0; i < health.size() && i < rules.zones.size(); ++i) {
     zones.push_back(DescribeZone(rules.zones[i], health[i], now));
@@ -127,8 +140,9 @@ json Operator::Status() const {
       {"waiting", parts_.screener.waiting()},
       {"sessions", parts_.screener.sessions()},
       {"cached_clients", parts_.dnsbl.cached_clients()},
-      {"problems",
-       Problems(*config, enforcer, health, bans, parts_.metrics, now)},
+      {"brake", DescribeBrake(brake, now)},
+      {"history", DescribeHistory(restraint.history(), rules.history)},
+      {"problems", problems},
       {"warnings", config->warnings}};
 }
 
@@ -179,6 +193,7 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
                  {"mode", rules.observe ? "observe" : "enforce"},
                  {"exempt", nullptr},
                  {"ban", nullptr},
+                 {"history", nullptr},
                  {"zones", json::array()}};
   if (const auto protection =
           FindProtection(address, *config, parts_.enforcer())) {
@@ -188,12 +203,22 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
   if (const auto ban = parts_.bans.Find(address, now)) {
     answer["ban"] = DescribeBan(*ban, now);
   }
+  const Restraint& restraint = parts_.screener.restraint();
+  if (const auto standing = restraint.history().Find(address, now)) {
+    answer["history"] = DescribeStanding(*standing, now);
+  }
   for (const Dnsbl::ZoneReport& report : reports) {
     if (report.zone >= rules.zones.size()) continue;
     answer["zones"].push_back(
         DescribeZoneReport(rules.zones[report.zone], report));
   }
   answer["verdict"] = DescribeJudgement(rules, address, reports);
+  answer["verdict"]["withheld"] = nullptr;
+  if (answer["verdict"]["ban_seconds"].is_number()) {
+    if (const auto withheld = restraint.Against(address, now)) {
+      answer["verdict"]["withheld"] = WithheldName(*withheld);
+    }
+  }
   answer["summary"] = Summary(answer, rules.observe);
   answer["not_judged_on_ports"] = rules.submission_ports;
   co_return answer;

@@ -17,7 +17,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::Contains;
 using testing::IsEmpty;
-using testing::Not;
 using testing::StartsWith;
 
 constexpr char kFriend[] = "198.51.100.7";

@@ -7,6 +7,7 @@
 
 #include "asio/post.hpp"
 #include "daemon/operator_report.h"
+#include "daemon/restraint_report.h"
 #include "tests/core/loop.h"
 #include "tests/fakes/fake_enforcer.h"
 
@@ -236,6 +237,42 @@ TEST_F(OperatorTest, InObserveModeExplainSaysThatNothingIsTouched) {
   EXPECT_THAT(Ask("explain 192.0.2.5")["summary"].get<std::string>(),
               HasSubstr("were the mode not \"observe\""));
   EXPECT_EQ(Ask("ban 192.0.2.5 600")["ok"], false);
+}
+
+TEST_F(OperatorTest, ExplainTellsAClientsGoodHistory) {
+  EXPECT_EQ(Ask("explain 192.0.2.5")["history"], nullptr);
+  Configure(std::string("history.probation = \"0s\"\n") + kConfig);
+  const Client client{.connection = {.client = *IpAddress::Parse("192.0.2.5")}};
+  screener_.Accepted(client, {});
+  resolver_.On("5.2.0.192.bad.test", Records({0x7f000004}));
+  const json answer = Ask("explain 192.0.2.5");
+  EXPECT_EQ(answer["history"]["good"], true);
+  EXPECT_EQ(answer["verdict"]["withheld"], "good-history");
+  EXPECT_EQ(answer["summary"],
+            "would be rejected for bad.test and, for its good history, not "
+            "banned the first time");
+  EXPECT_EQ(Ask("status")["history"]["good"], 1);
+}
+
+TEST(BrakeProblem, NamesTheNumbersAndWhatToDo) {
+  const Instant now = Clock::now();
+  Brake::State state{.bans = 12,
+                     .ceiling = 100'000,
+                     .condemned = 40,
+                     .good = 11,
+                     .label = "a.test"};
+  EXPECT_EQ(BrakeProblem(state, false, now), std::nullopt);
+  state.on_since = now - 90s;
+  state.cause = BrakeCause::kGoodHistory;
+  EXPECT_EQ(*BrakeProblem(state, false, now),
+            "the brake has been on for 90s: lists ban nobody: 11 of the last "
+            "40 clients that lists condemned have a good history, most of them "
+            "held by a.test; if that list is wrong, take it out");
+  state.cause = BrakeCause::kBans;
+  EXPECT_EQ(*BrakeProblem(state, true, now),
+            "the brake has been on for 90s: lists would ban nobody: lists "
+            "condemned 12 clients in the last minute, where up to 100000 are "
+            "banned; if it is a wave, raise brake.bans_per_minute");
 }
 
 TEST_F(OperatorTest, MetricsAreTheTextFormat) {

@@ -1,0 +1,76 @@
+#include "daemon/restraint_report.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "core/duration.h"
+#include "daemon/operator_report.h"
+
+namespace breakwater {
+namespace {
+
+using nlohmann::json;
+using std::chrono::duration_cast;
+using std::chrono::seconds;
+
+}  // namespace
+
+json DescribeBrake(const Brake::State& state, Instant now) {
+  json result = {{"on", state.on_since.has_value()},
+                 {"why", nullptr},
+                 {"seconds", nullptr},
+                 {"bans_per_minute", state.bans},
+                 {"ceiling", state.ceiling},
+                 {"condemned", state.condemned},
+                 {"good", state.good},
+                 {"zone", state.label}};
+  if (state.on_since) {
+    result["why"] = BrakeCauseName(state.cause);
+    result["seconds"] = duration_cast<seconds>(now - *state.on_since).count();
+  }
+  return result;
+}
+
+json DescribeHistory(const GoodHistory& history, const HistoryRules& rules) {
+  return {{"good", history.good()},
+          {"on_probation", history.on_probation()},
+          {"clients", rules.clients},
+          {"bytes", history.bytes()}};
+}
+
+json DescribeStanding(const GoodHistory::Standing& standing, Instant now) {
+  json result = {{"good", standing.good},
+                 {"weight", std::round(standing.weight * 10) / 10},
+                 {"first", WallTime(standing.first, now)},
+                 {"last", WallTime(standing.last, now)},
+                 {"warned", nullptr}};
+  if (standing.warned) result["warned"] = WallTime(*standing.warned, now);
+  return result;
+}
+
+std::optional<std::string> BrakeProblem(const Brake::State& state, bool observe,
+                                        Instant now) {
+  if (!state.on_since) return std::nullopt;
+  const std::string length =
+      FormatDuration(duration_cast<seconds>(now - *state.on_since));
+  std::string why;
+  if (state.cause == BrakeCause::kGoodHistory) {
+    why = absl::StrCat(state.good, " of the last ", state.condemned,
+                       " clients that lists condemned have a good history");
+    if (!state.label.empty()) {
+      absl::StrAppend(&why, ", most of them held by ", state.label);
+    }
+    absl::StrAppend(&why, "; if that list is wrong, take it out");
+  } else {
+    why =
+        absl::StrCat("lists condemned ", state.bans,
+                     " clients in the last minute, where up to ", state.ceiling,
+                     " are banned; if it is a wave, raise "
+                     "brake.bans_per_minute");
+  }
+  return absl::StrCat("the brake has been on for ", length, ": lists ",
+                      observe ? "would ban" : "ban", " nobody: ", why);
+}
+
+}  // namespace breakwater
