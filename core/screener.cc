@@ -57,12 +57,12 @@ Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
       metrics_(metrics),
       sockets_(sockets),
       rules_(std::move(rules)),
-      patience_timer_(loop, Instant::max()),
+      patience_(loop,
+                [this](const auto& screening) { EndIfSilent(*screening); }),
       restraint_(metrics) {
   lists_.SetLieListener([this](const ZoneLie& lie) { LiftBansOf(lie); });
   restraint_.SetRules(*rules_);
   lists_.SetRules(rules_);
-  asio::co_spawn(loop_, EndTheSilent(), asio::detached);
 }
 
 Screener::~Screener() { lists_.SetLieListener(nullptr); }
@@ -139,7 +139,9 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
     screening->WhenComplete(
         [this, weak = std::weak_ptr(screening)](const Verdict& verdict) {
           const auto alive = weak.lock();
-          if (alive && verdict.action != Action::kPass) WatchPatience(alive);
+          if (alive && verdict.action != Action::kPass) {
+            patience_.Watch(alive, rules_->patience);
+          }
         });
   });
   return screening;
@@ -407,34 +409,12 @@ void Screener::ForgetSession(const Screening& screening) {
   }
 }
 
-void Screener::WatchPatience(const std::shared_ptr<Screening>& screening) {
-  patience_.push_back(
-      {.ends = Clock::now() + rules_->patience, .screening = screening});
-  if (patience_.size() == 1) patience_timer_.cancel();
-}
-
-asio::awaitable<void> Screener::EndTheSilent() {
-  for (;;) {
-    const Instant next =
-        patience_.empty() ? Instant::max() : patience_.front().ends;
-    patience_timer_.expires_at(next);
-    co_await patience_timer_.async_wait(as_tuple(asio::use_awaitable));
-    while (!patience_.empty() && patience_.front().ends <= Clock::now()) {
-      const Patience patience = std::move(patience_.front());
-      patience_.pop_front();
-      EndIfSilent(patience);
-    }
-  }
-}
-
-void Screener::EndIfSilent(const Patience& patience) {
-  const std::shared_ptr<Screening> screening = patience.screening.lock();
-  if (!screening) return;
-  SessionTable::Session* session = sessions_.Find(*screening);
+void Screener::EndIfSilent(const Screening& screening) {
+  SessionTable::Session* session = sessions_.Find(screening);
   if (session == nullptr || session->answered || session->authenticated) return;
   session->answered = true;
-  const Client& client = screening->client();
-  const std::optional<Verdict> verdict = screening->verdict();
+  const Client& client = screening.client();
+  const std::optional<Verdict> verdict = screening.verdict();
   Log(Severity::kInfo, "silent")
       .Add("client", client.address().ToString())
       .Add("port", client.connection.client_port)

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,13 +12,13 @@
 #include "absl/status/statusor.h"
 #include "asio/awaitable.hpp"
 #include "asio/io_context.hpp"
-#include "asio/steady_timer.hpp"
 #include "core/ban_table.h"
 #include "core/client.h"
 #include "core/enforcer.h"
 #include "core/judge.h"
 #include "core/lists.h"
 #include "core/metrics.h"
+#include "core/patience.h"
 #include "core/restraint.h"
 #include "core/screening.h"
 #include "core/session_table.h"
@@ -108,10 +107,6 @@ class Screener {
     std::vector<std::shared_ptr<Screening>> screenings;
     Instant since;
   };
-  struct Patience {
-    Instant ends;
-    std::weak_ptr<Screening> screening;
-  };
 
   void Join(std::shared_ptr<Screening> screening);
   bool IsOnlyClaimed(const Client& client);  // any thread
@@ -125,9 +120,7 @@ class Screener {
   void LiftBansOf(const ZoneLie& lie);
   // Everyone of that network who still waits or holds a session.
   void TurnOut(const Ban& ban);
-  void WatchPatience(const std::shared_ptr<Screening>& screening);
-  asio::awaitable<void> EndTheSilent();
-  void EndIfSilent(const Patience& patience);
+  void EndIfSilent(const Screening& screening);
 
   void MarkAnswered(const Screening& screening);
   void ForgetSession(const Screening& screening);
@@ -146,8 +139,7 @@ class Screener {
 
   absl::flat_hash_map<IpAddress, Waiting> waiting_;
   SessionTable sessions_;
-  std::deque<Patience> patience_;  // soonest first
-  asio::steady_timer patience_timer_;
+  Patience patience_;
   Restraint restraint_;
   absl::BitGen random_;
 };
