@@ -13,6 +13,7 @@
 #include "asio/use_awaitable.hpp"
 #include "core/asked_address.h"
 #include "core/log.h"
+#include "core/text.h"
 
 namespace breakwater {
 namespace {
@@ -561,7 +562,8 @@ asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
                       self->Count(*state, Question::kReason,
                                   ZoneOutcomeOf(answer.outcome), asked);
                     }
-                    *text = std::move(answer.text);
+                    *text =
+                        WithoutZoneName(answer.text, state->name, state->label);
                     wait->End();
                   });
   co_await Wait::Until(wait);
@@ -596,7 +598,9 @@ void Dnsbl::AskZone(const IpAddress& client, size_t zone,
       self->Count(*(*report->states)[zone], Question::kReason,
                   ZoneOutcomeOf(answer.outcome), std::nullopt);
     }
-    report->zones[zone].text = std::move(answer.text);
+    const ZoneState& state = *(*report->states)[zone];
+    report->zones[zone].text =
+        WithoutZoneName(answer.text, state.name, state.label);
     report->Finish();
   };
   resolver_.Query(name, DnsType::kA,

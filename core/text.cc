@@ -1,5 +1,7 @@
 #include "core/text.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
 
 namespace breakwater {
@@ -38,6 +40,55 @@ std::string SafeReplyText(std::string_view text, size_t longest) {
     }
   }
   if (!result.empty() && result.back() == ' ') result.pop_back();
+  return result;
+}
+
+namespace {
+
+// Shorter ones are words that a text may well hold.
+constexpr size_t kShortestSecret = 4;
+// Where the label does not tell what is secret.
+constexpr size_t kShortestKey = 16;
+
+char Lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool EqualsIgnoringCase(char a, char b) { return Lower(a) == Lower(b); }
+
+std::string ReplaceIgnoringCase(std::string_view text, std::string_view what,
+                                std::string_view by) {
+  std::string result;
+  while (true) {
+    const auto found = std::search(text.begin(), text.end(), what.begin(),
+                                   what.end(), EqualsIgnoringCase);
+    result.append(text.begin(), found);
+    if (found == text.end() || what.empty()) return result;
+    result += by;
+    text.remove_prefix(static_cast<size_t>(found - text.begin()) + what.size());
+  }
+}
+
+}  // namespace
+
+std::string WithoutZoneName(std::string_view words, std::string_view name,
+                            std::string_view label) {
+  if (name == label) return std::string(words);
+  std::string result = ReplaceIgnoringCase(words, name, label);
+  // What stands before the label, or else whatever is long.
+  const std::string_view::size_type at = name.rfind(label);
+  const bool ends_in_label =
+      at != std::string_view::npos && at + label.size() == name.size();
+  const size_t shortest = ends_in_label ? kShortestSecret : kShortestKey;
+  std::string_view rest = ends_in_label ? name.substr(0, at) : name;
+  while (!rest.empty()) {
+    const size_t dot = rest.find('.');
+    const std::string_view part = rest.substr(0, dot);
+    if (part.size() >= shortest) {
+      result = ReplaceIgnoringCase(result, part, "***");
+    }
+    rest.remove_prefix(dot == std::string_view::npos ? rest.size() : dot + 1);
+  }
   return result;
 }
 

@@ -18,4 +18,10 @@ std::string Escaped(std::string_view text, size_t longest = 200);
 // becomes '?', white space a space.
 std::string SafeReplyText(std::string_view text, size_t longest);
 
+// A list's own words without the list's name, which may hold a paid key and
+// which some lists repeat: the name becomes the label, and what of it is not in
+// the label "***".
+std::string WithoutZoneName(std::string_view words, std::string_view name,
+                            std::string_view label);
+
 }  // namespace breakwater

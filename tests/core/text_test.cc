@@ -42,5 +42,30 @@ TEST(SafeReplyTextTest, IsBounded) {
   EXPECT_EQ(SafeReplyText("abc", 0), "");
 }
 
+TEST(WithoutZoneName, HidesThePaidKeyInAListsOwnWords) {
+  constexpr char kName[] = "k3yk3yk3y.zen.list.test";
+  constexpr char kLabel[] = "zen.list.test";
+  const struct {
+    const char* words;
+    const char* name;
+    const char* label;
+    const char* shown;
+  } kTable[] = {
+      {"see https://list.test/5", kName, kLabel, "see https://list.test/5"},
+      {"in k3yk3yk3y.zen.list.test now", kName, kLabel, "in zen.list.test now"},
+      {"in K3YK3YK3Y.Zen.List.Test", kName, kLabel, "in zen.list.test"},
+      {"for k3yk3yk3y, k3yK3Yk3y", kName, kLabel, "for ***, ***"},
+      // A label of another kind does not tell what is secret.
+      {"a zen list of 0123456789abcdef", "0123456789abcdef.zen.list.test",
+       "mine", "a zen list of ***"},
+      {"list.test says so", "list.test", "list.test", "list.test says so"},
+      {"", kName, kLabel, ""},
+  };
+  for (const auto& row : kTable) {
+    EXPECT_EQ(WithoutZoneName(row.words, row.name, row.label), row.shown)
+        << row.words;
+  }
+}
+
 }  // namespace
 }  // namespace breakwater
