@@ -137,5 +137,19 @@ TEST_F(ListingCacheTest, WithoutZonesNothingIsKept) {
   EXPECT_EQ(cache.Find(Client(1), 0, now_), std::nullopt);
 }
 
+TEST_F(ListingCacheTest, AZonesListingsOfOneFamilyCanBeDropped) {
+  ListingCache cache(10, 2);
+  const IpAddress client6 = *IpAddress::Parse("2001:db8::1");
+  cache.Put(Client(1), 0, kListed, now_ + seconds(60));
+  cache.Put(Client(1), 1, kListed, now_ + seconds(60));
+  cache.Put(Client(2), 0, 0, now_ + seconds(60));
+  cache.Put(client6, 0, kListed, now_ + seconds(60));
+  EXPECT_EQ(cache.DropListings(0, true), 1u);
+  EXPECT_EQ(cache.Find(Client(1), 0, now_), std::nullopt);
+  EXPECT_EQ(cache.Find(Client(1), 1, now_), kListed) << "another zone's";
+  EXPECT_EQ(cache.Find(Client(2), 0, now_), 0u) << "not a listing";
+  EXPECT_EQ(cache.Find(client6, 0, now_), kListed) << "the other family's";
+}
+
 }  // namespace
 }  // namespace breakwater

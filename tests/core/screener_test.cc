@@ -128,6 +128,25 @@ TEST_F(ScreenerTest, AnswersABannedClientFromTheTableWithTheSameId) {
   EXPECT_EQ(lists_.lookups(), 1u);
 }
 
+TEST_F(ScreenerTest, ABannedClientsConnectionSavesAsking) {
+  lists_.List("198.51.100.7");
+  AskAndAnswer(ClientAt("198.51.100.7"));
+  EXPECT_EQ(lists_.saved("198.51.100.7", Saving::kBan), 0u);
+  AskAndAnswer(ClientAt("198.51.100.7", 4712));
+  EXPECT_EQ(lists_.saved("198.51.100.7", Saving::kBan), 1u);
+}
+
+TEST_F(ScreenerTest, ASessionThatWaitsForAnothersLookupSavesAsking) {
+  lists_.Hold();
+  const auto first = screener_->Start(ClientAt("198.51.100.7"));
+  const auto second = screener_->Start(ClientAt("198.51.100.7", 4712));
+  RunUntil([&] { return lists_.lookups() == 1; });
+  Settle();
+  EXPECT_EQ(lists_.saved("198.51.100.7", Saving::kJoined), 1u);
+  lists_.Release();
+  RunUntil([&] { return second->verdict().has_value(); });
+}
+
 TEST_F(ScreenerTest, DoesNotBanAgainForALaterAnswer) {
   lists_.List("198.51.100.7");
   AskAndAnswer(ClientAt("198.51.100.7"));
@@ -332,6 +351,56 @@ TEST_F(ScreenerTest, AdoptsWhatTheKernelKeptOverARestart) {
   ASSERT_TRUE(verdict);
   EXPECT_EQ(verdict->reason, Reason::kBanned);
   EXPECT_THAT(enforcer_.orders(), IsEmpty());
+}
+
+// ---- Lists that have lied --------------------------------------------------
+
+TEST_F(ScreenerTest, BansThatRestOnAListThatLiedAreLifted) {
+  lists_.List("192.0.2.5");
+  lists_.List("2001:db8::5");
+  const Instant proven = Clock::now();
+  AskAndAnswer(ClientAt("192.0.2.5"));
+  AskAndAnswer(ClientAt("2001:db8::5"));
+  ASSERT_EQ(bans_.size(), 2u);
+  enforcer_.Take();
+  testing::internal::CaptureStderr();
+  lists_.Lie({.label = "list.test", .proven_at = proven, .listings = 7});
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+  EXPECT_EQ(bans_.size(), 1u) << "the other family has not lied";
+  EXPECT_THAT(log, HasSubstr("event=zone-lied zone=list.test family=ipv4 "
+                             "listings=7 bans=1\n"));
+  EXPECT_THAT(log, HasSubstr("event=unban client=192.0.2.5 why=zone-lied id="));
+}
+
+TEST_F(ScreenerTest, BansFromBeforeTheLastProofAndOfOthersStay) {
+  lists_.List("192.0.2.5");
+  AskAndAnswer(ClientAt("192.0.2.5"));
+  lists_.Lie({.label = "list.test", .proven_at = Clock::now()});
+  EXPECT_EQ(bans_.size(), 1u);
+  lists_.Lie({.label = "other.test", .proven_at = Instant::min()});
+  EXPECT_EQ(bans_.size(), 1u);
+  // The operator has banned it too, so it does not rest on the list alone.
+  ASSERT_TRUE(screener_
+                  ->BanByOperator(*IpAddress::Parse("192.0.2.5"), minutes(1),
+                                  "by the test")
+                  .ok());
+  lists_.Lie({.label = "list.test", .proven_at = Instant::min()});
+  EXPECT_EQ(bans_.size(), 1u);
+}
+
+TEST_F(ScreenerTest, AListThatLostTrustBetweenVerdictAndBanDoesNotBan) {
+  lists_.List("192.0.2.5");
+  const Client client = ClientAt("192.0.2.5");
+  const Verdict verdict = Ask(client);
+  ASSERT_TRUE(verdict.ban.has_value());
+  lists_.Distrust("list.test");
+  testing::internal::CaptureStderr();
+  screener_->Answered(client, verdict);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("event=ban-refused client=192.0.2.5 "
+                        "why=zone-in-doubt"));
+  EXPECT_EQ(bans_.size(), 0u);
 }
 
 }  // namespace
