@@ -59,7 +59,8 @@ void ZoneTrust::Note(const ZoneAnswer& answer,
     if (const auto hint = ErrorCodeHint(answer.address)) {
       Refuse(*hint, now);
     } else {
-      Doubt("odd-answer", now);
+      // Some lists answer oddly now and then, and tell the truth.
+      if (now >= good_asked_ + kProofLasts) Doubt("odd-answer", now);
     }
     return;
   }
@@ -96,7 +97,7 @@ void ZoneTrust::Refuse(const std::string& hint, Instant now) {
 }
 
 void ZoneTrust::Doubt(const char* why, Instant now) {
-  if (doubt_ || now < good_asked_ + kProofLasts) return;
+  if (doubt_) return;
   doubt_ = true;
   probe_due_ = now;
   Log(Severity::kWarning, "zone-doubt")

@@ -60,7 +60,8 @@ class ZoneTrust {
   static constexpr Duration kCalm = std::chrono::minutes(1);
   // While a zone that lied is on probation.
   static constexpr Duration kLongestProbationPause = std::chrono::minutes(1);
-  // A good probe is taken for proof that long, whatever the hit rate says.
+  // Between a good probe and one for an odd answer or for many listings. A hit
+  // rate is no reason for doubt twice by itself: HitRate::Accept.
   static constexpr Duration kProofLasts = std::chrono::seconds(1);
   static constexpr int kListingsForProof = 100;
 

@@ -1,0 +1,235 @@
+// What the lists say counts only while they are proven to tell the truth.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "core/dnsbl.h"
+#include "tests/core/loop.h"
+#include "tests/fakes/dns_server.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+const IpAddress kClient = *IpAddress::Parse("192.0.2.5");
+const IpAddress kClient6 = *IpAddress::Parse("2001:db8::5");
+constexpr char kTestEntryOfA[] = "2.0.0.127.a.test";
+
+// One zone, a.test, that holds kClient, kClient6 and its IPv4 test entry.
+class DnsblTrustTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    testing::internal::CaptureStderr();
+    server_.On(kTestEntryOfA, Says({"127.0.0.2"}));
+    server_.On(DnsblName(kClient, "a.test"), Says({"127.0.0.2"}));
+    server_.On(DnsblName(kClient6, "a.test"), Says({"127.0.0.2"}));
+    dnsbl_->SetLieListener(
+        [this](const ZoneLie& lie) { lies_.push_back(lie); });
+  }
+  void TearDown() override { testing::internal::GetCapturedStderr(); }
+
+  void UseZones(std::vector<Zone> zones) {
+    auto rules = std::make_shared<Rules>();
+    rules->zones = std::move(zones);
+    dnsbl_->SetRules(std::move(rules));
+  }
+  void UseA(Zone zone = {}) {
+    zone.name = "a.test";
+    zone.label = "A";
+    UseZones({std::move(zone)});
+  }
+
+  Answers Lookup(const IpAddress& client = kClient) {
+    return Await(loop_, dnsbl_->Lookup(client));
+  }
+  ZoneStanding Standing(size_t zone = 0) {
+    return dnsbl_->Health()[zone].ipv4.standing;
+  }
+  double State(const char* state) {
+    return metrics_.ZoneState("A", "ipv4", state).Value();
+  }
+  // A client about whom the zone gives an answer that no list can give.
+  void LookupOdd() {
+    const IpAddress client = IpAddress::FromV4(0xc0000300 + odd_++);
+    server_.On(DnsblName(client, "a.test"), Says({"203.0.113.80"}));
+    Lookup(client);
+  }
+  // From now on it lists everybody; waits until that is known.
+  void BeginToLie() {
+    server_.Otherwise(Says({"127.0.0.2"}));
+    EXPECT_TRUE(RunUntil(loop_, [&] {
+      LookupOdd();
+      return !lies_.empty();
+    }));
+  }
+
+  asio::io_context loop_;
+  FakeDnsServer server_;
+  Metrics metrics_;
+  std::unique_ptr<Resolver> resolver_ = *Resolver::Make(
+      loop_, {.servers = {server_.address()}, .timeout = milliseconds(50)});
+  std::unique_ptr<Dnsbl> dnsbl_ = std::make_unique<Dnsbl>(
+      loop_, *resolver_, metrics_, DnsblOptions{.deadline = seconds(5)});
+  std::vector<ZoneLie> lies_;
+  uint32_t odd_ = 0;
+};
+
+TEST_F(DnsblTrustTest, TheFirstClientWaitsForTheProof) {
+  UseA();
+  EXPECT_EQ(Standing(), ZoneStanding::kUnknown);
+  EXPECT_EQ(dnsbl_->Cached(kClient), std::nullopt) << "nothing is known yet";
+  EXPECT_THAT(Lookup().listings, ElementsAre(Listing{.zone = 0}));
+  EXPECT_EQ(Standing(), ZoneStanding::kOk);
+  EXPECT_EQ(State("ok"), 1);
+  EXPECT_EQ(State("unknown"), 0);
+  EXPECT_EQ(metrics_.DnsQueries("A", Question::kProbe, ZoneOutcome::kNotListed)
+                .Value(),
+            4);
+}
+
+TEST_F(DnsblTrustTest, WhoNeverAnswersCostsTheFirstClientsOnly) {
+  server_.Otherwise(Silence());
+  server_.On(kTestEntryOfA, Silence());
+  UseA();
+  Lookup();
+  EXPECT_EQ(Standing(), ZoneStanding::kUnreachable);
+  const Answers answers = Lookup();
+  EXPECT_THAT(answers.listings, IsEmpty());
+  EXPECT_EQ(server_.queries(DnsblName(kClient, "a.test")), 0u);
+}
+
+TEST_F(DnsblTrustTest, AListWithoutTestEntryIsNotAskedUnlessItNeedNot) {
+  server_.On(kTestEntryOfA, NoSuchName());
+  UseA();
+  EXPECT_THAT(Lookup().listings, IsEmpty());
+  EXPECT_EQ(server_.queries(DnsblName(kClient, "a.test")), 0u);
+  UseA({.strict = false});
+  EXPECT_THAT(Lookup().listings, ElementsAre(Listing{.zone = 0}));
+}
+
+TEST_F(DnsblTrustTest, AListThatAllowsNeedsNoTestEntry) {
+  server_.On(kTestEntryOfA, NoSuchName());
+  UseA({.kind = ZoneKind::kAllow});
+  Lookup();
+  EXPECT_TRUE(dnsbl_->Health()[0].ipv4.believed);
+}
+
+TEST_F(DnsblTrustTest, AListWithoutIpv6IsNotAskedAboutIt) {
+  UseA();
+  EXPECT_THAT(Lookup(kClient6).listings, IsEmpty());
+  EXPECT_EQ(server_.queries(DnsblName(kClient6, "a.test")), 0u);
+  EXPECT_THAT(Lookup(kClient).listings, SizeIs(1));
+}
+
+TEST_F(DnsblTrustTest, AListThatListsTheWorldIsNotBelieved) {
+  server_.Otherwise(Says({"127.0.0.2"}));
+  UseA();
+  EXPECT_THAT(Lookup().listings, IsEmpty());
+  EXPECT_EQ(State("lists-everything"), 1);
+  EXPECT_THAT(lies_, IsEmpty()) << "it was never believed";
+}
+
+TEST_F(DnsblTrustTest, ALiarsListingsAreForgottenAndItsLieIsTold) {
+  UseA();
+  ASSERT_THAT(Lookup().listings, SizeIs(1));
+  BeginToLie();
+  ASSERT_THAT(lies_, SizeIs(1));
+  EXPECT_EQ(lies_[0].label, "A");
+  EXPECT_EQ(lies_[0].listings, 1u);
+  EXPECT_THAT(Lookup().listings, IsEmpty());
+  EXPECT_FALSE(dnsbl_->MayBan("A", kClient));
+}
+
+TEST_F(DnsblTrustTest, WhoeverWaitsWhenAListIsFoundToLieIsNotCondemnedByIt) {
+  UseZones({{.name = "a.test", .label = "A", .ban = false},
+            {.name = "b.test", .label = "B"}});
+  server_.On("2.0.0.127.b.test", Says({"127.0.0.2"}));
+  FakeReply late = NoSuchName();
+  late.delay = milliseconds(60);
+  server_.On(DnsblName(kClient, "b.test"), late);
+  Lookup(IpAddress::FromV4(0xc0000264));
+  std::optional<Answers> answers;
+  asio::co_spawn(
+      loop_,
+      [](Dnsbl& dnsbl, auto& out) -> asio::awaitable<void> {
+        out = co_await dnsbl.Lookup(kClient);
+      }(*dnsbl_, answers),
+      asio::detached);
+  const auto listed = [&] {
+    return metrics_.DnsQueries("A", Question::kListing, ZoneOutcome::kListed)
+               .Value() > 0;
+  };
+  ASSERT_TRUE(RunUntil(loop_, listed));
+  // One answer of the list's makes all that it said doubtful.
+  const IpAddress other = *IpAddress::Parse("192.0.2.6");
+  server_.On(DnsblName(other, "a.test"), Rcode(kRefusedRcode));
+  Lookup(other);
+  ASSERT_TRUE(RunUntil(loop_, [&] { return answers.has_value(); }));
+  EXPECT_THAT(answers->listings, IsEmpty());
+}
+
+TEST_F(DnsblTrustTest, OneErrorCodeEndsBeliefUntilTheNextGoodProbe) {
+  UseA();
+  Lookup();
+  const IpAddress other = *IpAddress::Parse("192.0.2.6");
+  server_.On(DnsblName(other, "a.test"), Says({"127.255.255.254"}));
+  Lookup(other);
+  EXPECT_EQ(Standing(), ZoneStanding::kRefused);
+  EXPECT_THAT(dnsbl_->Health()[0].ipv4.hint, HasSubstr("public resolver"));
+  EXPECT_THAT(Lookup().listings, IsEmpty());
+  // By itself, after its pause.
+  EXPECT_TRUE(RunUntil(loop_, [&] { return Standing() == ZoneStanding::kOk; }));
+  EXPECT_THAT(Lookup().listings, SizeIs(1));
+}
+
+TEST_F(DnsblTrustTest, AZoneThatFallsSilentIsNotAskedWhileOthersAre) {
+  UseZones(
+      {{.name = "a.test", .label = "A"}, {.name = "b.test", .label = "B"}});
+  server_.On("2.0.0.127.b.test", Says({"127.0.0.2"}));
+  Lookup();
+  for (uint32_t i = 0; i < 10; ++i) {
+    const IpAddress client = IpAddress::FromV4(0xc0000280 + i);
+    server_.On(DnsblName(client, "b.test"), Silence());
+    Lookup(client);
+  }
+  ASSERT_EQ(Standing(1), ZoneStanding::kUnreachable);
+  const IpAddress next = IpAddress::FromV4(0xc00002a0);
+  const Answers answers = Lookup(next);
+  EXPECT_FALSE(answers.overdue);
+  EXPECT_EQ(server_.queries(DnsblName(next, "a.test")), 1u);
+  EXPECT_EQ(server_.queries(DnsblName(next, "b.test")), 0u);
+}
+
+TEST_F(DnsblTrustTest, InDoubtAListingDoesNotBan) {
+  UseA();
+  Lookup();
+  // The probe does not come through, so the doubt stays.
+  server_.Otherwise(Silence());
+  server_.On(kTestEntryOfA, Silence());
+  ASSERT_TRUE(RunUntil(loop_, [&] {
+    LookupOdd();
+    return dnsbl_->Health()[0].in_doubt;
+  }));
+  EXPECT_THAT(Lookup().listings,
+              ElementsAre(Listing{.zone = 0, .may_ban = false}));
+  EXPECT_FALSE(dnsbl_->MayBan("A", kClient));
+}
+
+TEST_F(DnsblTrustTest, ExplainSaysWhetherAZoneIsBelieved) {
+  server_.On(kTestEntryOfA, NoSuchName());
+  UseA();
+  Lookup();
+  const auto report = Await(loop_, dnsbl_->Ask(kClient));
+  EXPECT_EQ(report[0].answer.outcome, ZoneOutcome::kListed);
+  EXPECT_FALSE(report[0].believed);
+}
+
+}  // namespace
+}  // namespace breakwater
