@@ -43,11 +43,12 @@ std::string ZoneTable(const json& zones) {
                       RoughTime(Number(zone, "failing_seconds")));
     }
     rows.push_back({Text(zone, "label"), IsTrue(zone, "bans") ? "yes" : "no",
-                    Text(zone, "queries"), Text(zone, "listed"),
-                    Text(zone, "errors"), last});
+                    Text(zone, "state"), Text(zone, "queries"),
+                    Text(zone, "listed"), Text(zone, "errors"), last});
   }
-  return Table({"zone", "bans", "queries>", "listed>", "errors>", "last"},
-               rows);
+  return Table(
+      {"zone", "bans", "state", "queries>", "listed>", "errors>", "last"},
+      rows);
 }
 
 std::string EnforcerLine(const json& enforcer) {
