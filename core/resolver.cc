@@ -1,6 +1,7 @@
 #include "core/resolver.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,12 +15,29 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(20);
 
+// What no list says of a client: a resolver invents it, or lists do not serve
+// those who use it.
+bool IsOdd(uint32_t address) {
+  return (address & 0xff000000) != 0x7f000000 ||  // 127.0.0.0/8
+         (address & 0xffffff00) == 0x7fffff00 ||  // 127.255.255.0/24
+         address == 0x7f000001;
+}
+
 // Another server may know what this one does not.
-bool IsServersFault(DnsOutcome outcome) {
-  return outcome == DnsOutcome::kTimeout ||
-         outcome == DnsOutcome::kUnreachable ||
-         outcome == DnsOutcome::kServerFailure ||
-         outcome == DnsOutcome::kRefused || outcome == DnsOutcome::kGarbled;
+bool IsServersFault(const DnsAnswer& answer) {
+  switch (answer.outcome) {
+    case DnsOutcome::kTimeout:
+    case DnsOutcome::kUnreachable:
+    case DnsOutcome::kServerFailure:
+    case DnsOutcome::kRefused:
+    case DnsOutcome::kFormatError:
+    case DnsOutcome::kGarbled:
+      return true;
+    case DnsOutcome::kRecords:
+      return std::ranges::any_of(answer.addresses, IsOdd);
+    default:
+      return false;
+  }
 }
 
 class AresResolver : public Resolver {
@@ -66,8 +84,10 @@ class AresResolver : public Resolver {
     std::string name;
     DnsType type;
     Done done;
-    size_t server = 0;  // which is asked now
-    size_t asked = 0;   // how many have been, before it
+    size_t server = 0;                  // which is asked now
+    size_t asked = 0;                   // how many have been, before it
+    bool again = false;                 // this one, since it may not know EDNS
+    std::optional<DnsAnswer> odd = {};  // the last odd answer of those
   };
   struct Early {
     Done done;
@@ -88,14 +108,27 @@ class AresResolver : public Resolver {
   }
 
   void OnAnswer(Question question, DnsAnswer answer) {
-    if (!closing_ && IsServersFault(answer.outcome) &&
-        question.asked + 1 < channels_.size()) {
+    const bool is_fault = IsServersFault(answer);
+    // c-ares asks without EDNS then, but of the questions that were on their
+    // way only the first.
+    if (!closing_ && answer.outcome == DnsOutcome::kFormatError &&
+        !std::exchange(question.again, true)) {
+      Ask(std::move(question));
+      return;
+    }
+    if (!closing_ && is_fault && question.asked + 1 < channels_.size()) {
+      if (!IsDnsError(answer.outcome)) question.odd = std::move(answer);
       ++question.asked;
+      question.again = false;
       question.server = (question.server + 1) % channels_.size();
       Ask(std::move(question));
       return;
     }
-    if (!IsDnsError(answer.outcome)) preferred_ = question.server;
+    if (!is_fault) preferred_ = question.server;
+    // It tells more than that the others failed.
+    if (!closing_ && IsDnsError(answer.outcome) && question.odd) {
+      answer = *std::move(question.odd);
+    }
     --in_flight_;
     if (asking_) {
       FinishLater(std::move(question.done), std::move(answer));

@@ -14,10 +14,11 @@ namespace breakwater {
 
 // Asks DNS servers, with c-ares on the loop. Loop thread only.
 //
-// With several servers a question that one of them leaves unanswered or cannot
-// answer goes to the next, and the one that answered last is asked first from
-// then on. (Health of servers that comes back by itself would go there, too. A
-// resolver on loopback is the supported way, and it does this better.)
+// With several servers a question that one of them leaves unanswered, cannot
+// answer or answers with what no list says (an address outside 127.0.0.0/8, an
+// error code) goes to the next, and the one that answered last is asked first
+// from then on. (Health of servers that comes back by itself would go there,
+// too. A resolver on loopback is the supported way, and it does this better.)
 class Resolver {
  public:
   using Done = absl::AnyInvocable<void(DnsAnswer)>;

@@ -88,6 +88,18 @@ TEST_F(ResolverTest, AServerWithoutEdnsIsAskedWithoutIt) {
   EXPECT_EQ(server_.queries("q.test"), 3u);
 }
 
+TEST_F(ResolverTest, SoAreAllThatWereOnTheirWayToIt) {
+  server_.Otherwise({.addresses = {"127.0.0.2"}, .refuse_edns = true});
+  int records = 0;
+  for (const char* name : {"a.test", "b.test", "c.test"}) {
+    resolver_->Query(name, DnsType::kA, [&](DnsAnswer answer) {
+      if (answer.outcome == DnsOutcome::kRecords) ++records;
+    });
+  }
+  EXPECT_TRUE(RunUntil(loop_, [&] { return resolver_->in_flight() == 0; }));
+  EXPECT_EQ(records, 3);
+}
+
 TEST_F(ResolverTest, SilenceEndsAfterAllTries) {
   EXPECT_EQ(OutcomeOf(Silence()), DnsOutcome::kTimeout);
   EXPECT_EQ(server_.queries("q.test"), 2u);
@@ -152,7 +164,8 @@ TEST_F(ResolverTest, AFailingServerIsReplacedByTheNext) {
   FakeDnsServer second;
   second.Otherwise(Says({"127.0.0.2"}));
   for (const FakeReply& reply :
-       {Rcode(kServFail), Rcode(kRefusedRcode), Silence()}) {
+       {Rcode(kServFail), Rcode(kRefusedRcode), Rcode(kFormErr), Silence(),
+        Says({"127.255.255.254"}), Says({"127.0.0.2", "203.0.113.80"})}) {
     server_.Otherwise(reply);
     Use({server_.address(), second.address()});
     EXPECT_EQ(Ask("q.test").outcome, DnsOutcome::kRecords);
@@ -181,6 +194,14 @@ TEST_F(ResolverTest, WhenAllServersFailTheLastErrorIsTold) {
   second.Otherwise(Rcode(kRefusedRcode));
   Use({server_.address(), second.address()});
   EXPECT_EQ(Ask("q.test").outcome, DnsOutcome::kRefused);
+}
+
+TEST_F(ResolverTest, AnOddAnswerTellsMoreThanTheNextServersSilence) {
+  FakeDnsServer second;
+  server_.Otherwise(Says({"127.255.255.254"}));
+  second.Otherwise(Silence());
+  Use({server_.address(), second.address()});
+  EXPECT_THAT(Ask("q.test").addresses, ElementsAre(0x7ffffffe));
 }
 
 TEST_F(ResolverTest, TooManyQuestionsAreNotAsked) {
