@@ -21,6 +21,7 @@ namespace {
 
 constexpr char kDirectory[] = "/var/lib/rbldns";
 constexpr char kServerLog[] = "/var/log/server.log";
+constexpr char kSpoiled[] = "/etc/dnsdist/spoiled";
 constexpr char kQueryLog[] = "/var/lib/rbldns/queries";
 
 // Where the zone's generation is to be asked for. No client has it.
@@ -158,6 +159,13 @@ std::string DnsFault::Refused() {
 }
 std::string DnsFault::Truncate() { return "addAction(AllRule(), TCAction())"; }
 
+std::string DnsFault::ListTheWorldOnceSpoiled() {
+  return absl::StrCat(
+      "addAction(AllRule(), LuaAction(function(dq) local f = ", "io.open('",
+      kSpoiled, "') if f then f:close() return ",
+      "DNSAction.Spoof, '127.0.0.2' end return ", "DNSAction.None, '' end))");
+}
+
 std::string DnsFault::Sometimes(double part, const std::string& rule) {
   std::string all = "AllRule()";
   std::string result = rule;
@@ -202,5 +210,7 @@ absl::StatusOr<std::unique_ptr<DnsFault>> DnsFault::Start(
 void DnsFault::Pause() { server_->Signal(SIGSTOP); }
 
 void DnsFault::Resume() { server_->Signal(SIGCONT); }
+
+absl::Status DnsFault::Spoil() { return WriteFile(root_->Path(kSpoiled), ""); }
 
 }  // namespace breakwater::testing

@@ -75,6 +75,8 @@ class DnsFault {
   static std::string ServFail();
   static std::string Refused();
   static std::string Truncate();
+  // Every name is listed, from Spoil on.
+  static std::string ListTheWorldOnceSpoiled();
   // The rule for a part of the questions only, from 0 to 1.
   static std::string Sometimes(double part, const std::string& rule);
 
@@ -89,6 +91,7 @@ class DnsFault {
                                                          Options options);
   void Pause();
   void Resume();
+  absl::Status Spoil();
   std::string Log() const { return server_->Log(); }
 
  private:
