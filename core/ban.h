@@ -5,6 +5,7 @@
 
 #include "core/address.h"
 #include "core/clock.h"
+#include "core/evidence.h"
 
 namespace breakwater {
 
@@ -27,9 +28,8 @@ struct Ban {
   std::string label;  // the list's; empty if none
   std::string text;   // of the reply
   Instant imposed{};  // first, while in force since
-  // Only the list of `label` is for it: a list that is found to lie takes it
-  // along.
-  bool rests_on_one = false;
+  // Lists that are found to lie take it along.
+  Evidence evidence = {};
 };
 
 }  // namespace breakwater

@@ -3,6 +3,29 @@
 #include <algorithm>
 
 namespace breakwater {
+namespace {
+
+// A ban that stands on both stands on either. One that is no list's stands for
+// itself.
+void AddEvidence(Evidence& kept, const Evidence& more) {
+  if (kept.rules == nullptr || more.rules == nullptr) {
+    kept = {};
+    return;
+  }
+  if (kept.rules != more.rules) {  // indices of other zones
+    kept = more;
+    return;
+  }
+  for (const Listing& listing : more.listings) {
+    if (std::ranges::none_of(kept.listings, [&](const Listing& known) {
+          return known.zone == listing.zone;
+        })) {
+      kept.listings.push_back(listing);
+    }
+  }
+}
+
+}  // namespace
 
 Ban BanTable::Add(const Ban& ban, Instant now) {
   const std::lock_guard lock(mutex_);
@@ -13,9 +36,7 @@ Ban BanTable::Add(const Ban& ban, Instant now) {
       kept = ban;
     } else {
       ++kept.count;
-      if (ban.label != kept.label || !ban.rests_on_one) {
-        kept.rests_on_one = false;
-      }
+      AddEvidence(kept.evidence, ban.evidence);
       if (ban.expires <= kept.expires) return kept;
       kept.expires = ban.expires;
     }
@@ -38,11 +59,10 @@ std::optional<Ban> BanTable::Remove(const Network& network) {
   return removed;
 }
 
-std::vector<Ban> BanTable::RemoveIf(
-    const std::function<bool(const Ban&)>& which) {
+std::vector<Ban> BanTable::RemoveIf(const std::function<bool(Ban&)>& which) {
   std::vector<Ban> removed;
   const std::lock_guard lock(mutex_);
-  absl::erase_if(bans_, [&](const auto& entry) {
+  absl::erase_if(bans_, [&](auto& entry) {
     if (!which(entry.second)) return false;
     removed.push_back(entry.second);
     return true;

@@ -27,8 +27,9 @@ class BanTable {
   Ban Add(const Ban& ban, Instant now);
   // What was in force, if anything was.
   std::optional<Ban> Remove(const Network& network);
-  // Removes those of whom `which` says so, and returns them.
-  std::vector<Ban> RemoveIf(const std::function<bool(const Ban&)>& which);
+  // Removes those of whom `which` says so, and returns them. It may change the
+  // others' evidence.
+  std::vector<Ban> RemoveIf(const std::function<bool(Ban&)>& which);
   // The ban that covers this client.
   std::optional<Ban> Find(const IpAddress& client, Instant now) const;
   std::optional<Ban> Find(const Network& network, Instant now) const;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/container/inlined_vector.h"
-
 namespace breakwater {
 namespace {
 
@@ -58,40 +56,6 @@ bool Allows(const Rules& rules, const Listing& listing) {
   return rules.zones[listing.zone].kind == ZoneKind::kAllow;
 }
 
-// But for whether the ban rests on one zone.
-Judgement JudgeOnce(const Rules& rules, absl::Span<const Listing> listings) {
-  Sum total;
-  for (const Listing& listing : listings) {
-    if (Allows(rules, listing)) return {};
-    total.Add(
-        SumOf(rules.zones[listing.zone], listing.filters, listing.may_ban));
-  }
-  Judgement result{.score = total.score};
-  if (total.score < rules.reject_score) return result;
-
-  const bool bannable = total.ban >= rules.ban_score;
-  std::optional<Accuser> decides;
-  for (const Listing& listing : listings) {
-    const Zone& zone = rules.zones[listing.zone];
-    const Sum sum = SumOf(zone, listing.filters, listing.may_ban);
-    if (sum.score <= 0) continue;
-    const bool bans = bannable && sum.for_ban;
-    const Accuser accuser{.zone = listing.zone,
-                          .action = ActionOf(rules, zone),
-                          .bans = bans,
-                          .adds = bans ? sum.ban : sum.score};
-    if (!decides || IsStronger(accuser, *decides)) decides = accuser;
-  }
-  if (!decides) return result;
-  const Zone& zone = rules.zones[decides->zone];
-  result.action = decides->action;
-  result.zone = decides->zone;
-  if (decides->bans) {
-    result.ban = zone.ban_duration.value_or(rules.ban_duration);
-  }
-  return result;
-}
-
 // The most and the least that zones which are still to answer may add, and
 // whether there is one that could decide.
 struct Bounds {
@@ -144,14 +108,46 @@ std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
 }
 
 Judgement Judge(const Rules& rules, absl::Span<const Listing> listings) {
-  Judgement result = JudgeOnce(rules, listings);
-  if (!result.ban) return result;
-  absl::InlinedVector<Listing, 8> others;
+  Sum total;
   for (const Listing& listing : listings) {
-    if (listing.zone != *result.zone) others.push_back(listing);
+    if (Allows(rules, listing)) return {};
+    total.Add(
+        SumOf(rules.zones[listing.zone], listing.filters, listing.may_ban));
   }
-  result.rests_on_one = !JudgeOnce(rules, others).ban;
+  Judgement result{.score = total.score};
+  if (total.score < rules.reject_score) return result;
+
+  const bool bannable = total.ban >= rules.ban_score;
+  std::optional<Accuser> decides;
+  for (const Listing& listing : listings) {
+    const Zone& zone = rules.zones[listing.zone];
+    const Sum sum = SumOf(zone, listing.filters, listing.may_ban);
+    if (sum.score <= 0) continue;
+    const bool bans = bannable && sum.for_ban;
+    const Accuser accuser{.zone = listing.zone,
+                          .action = ActionOf(rules, zone),
+                          .bans = bans,
+                          .adds = bans ? sum.ban : sum.score};
+    if (!decides || IsStronger(accuser, *decides)) decides = accuser;
+  }
+  if (!decides) return result;
+  const Zone& zone = rules.zones[decides->zone];
+  result.action = decides->action;
+  result.zone = decides->zone;
+  if (decides->bans) {
+    result.ban = zone.ban_duration.value_or(rules.ban_duration);
+  }
   return result;
+}
+
+bool DropListings(Evidence& evidence,
+                  absl::FunctionRef<bool(const Zone&)> is_worthless) {
+  if (evidence.rules == nullptr) return false;
+  auto& listings = evidence.listings;
+  const size_t dropped = std::erase_if(listings, [&](const Listing& listing) {
+    return is_worthless(evidence.rules->zones[listing.zone]);
+  });
+  return dropped > 0 && !Judge(*evidence.rules, listings).ban;
 }
 
 const std::string& LabelOf(const Rules& rules,
@@ -189,7 +185,7 @@ bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
   }
   if (now.score + bounds.most < rules.reject_score) return true;
 
-  const Judgement judgement = JudgeOnce(rules, listings);
+  const Judgement judgement = Judge(rules, listings);
   if (judgement.action == Action::kPass || bounds.allow ||
       now.score + bounds.least < rules.reject_score) {
     return false;

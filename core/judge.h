@@ -4,10 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "core/address.h"
 #include "core/brake.h"
 #include "core/client.h"
+#include "core/evidence.h"
 #include "core/good_history.h"
 #include "core/listing.h"
 #include "core/verdict.h"
@@ -58,7 +60,6 @@ struct Judgement {
   std::optional<size_t> zone;  // which decided
   int score = 0;
   std::optional<Duration> ban;
-  bool rests_on_one = false;  // without `zone` there would be no ban
 
   bool operator==(const Judgement&) const = default;
 };
@@ -68,6 +69,11 @@ Judgement Judge(const Rules& rules, absl::Span<const Listing> listings);
 // filter that matched, or by the zone's.
 const std::string& LabelOf(const Rules& rules,
                            absl::Span<const Listing> listings, size_t zone);
+
+// Drops the listings of the zones of which `is_worthless` says so. Whether some
+// were dropped without which there is no ban.
+bool DropListings(Evidence& evidence,
+                  absl::FunctionRef<bool(const Zone&)> is_worthless);
 
 // Whether no answer of the zones that are still to answer can change what is
 // done: pass, defer, reject or ban. It may yet be said in another's name.

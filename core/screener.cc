@@ -198,8 +198,12 @@ asio::awaitable<Verdict> Screener::VerdictFrom(IpAddress address,
                   .label = zone.label,
                   .code = form.code,
                   .id = NewId(),
-                  .ban = judgement.ban,
-                  .rests_on_one = judgement.rests_on_one};
+                  .ban = judgement.ban};
+  if (verdict.ban) {
+    verdict.evidence.rules = answers.rules;
+    verdict.evidence.listings.assign(answers.listings.begin(),
+                                     answers.listings.end());
+  }
   const std::string& shown = LabelOf(rules, answers.listings, *judgement.zone);
   verdict.text = RenderReply(
       form.text_template,
@@ -273,7 +277,10 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
     restraint_.NoteWithheld(client.address(), verdict, *verdict.withheld);
   }
   if (!verdict.ban) return;
-  if (verdict.rests_on_one && !lists_.MayBan(verdict.label, client.address())) {
+  Evidence evidence = verdict.evidence;
+  if (DropListings(evidence, [&](const Zone& zone) {
+        return !lists_.MayBan(zone.label, client.address());
+      })) {
     restraint_.NoteWithheld(client.address(), verdict, Withheld::kZoneInDoubt);
     return;
   }
@@ -286,7 +293,7 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
               .label = verdict.label,
               .text = verdict.text,
               .imposed = now,
-              .rests_on_one = verdict.rests_on_one});
+              .evidence = std::move(evidence)});
 }
 
 void Screener::PutInForce(const Ban& ban) {
@@ -318,10 +325,12 @@ void Screener::PutInForce(const Ban& ban) {
 }
 
 void Screener::LiftBansOf(const ZoneLie& lie) {
-  const std::vector<Ban> lifted = bans_.RemoveIf([&lie](const Ban& ban) {
-    return ban.origin == Origin::kList && ban.rests_on_one &&
-           ban.label == lie.label && ban.imposed >= lie.proven_at &&
-           FamilyOf(ban.network.address) == lie.family;
+  const std::vector<Ban> lifted = bans_.RemoveIf([&lie](Ban& ban) {
+    return ban.origin == Origin::kList && ban.imposed >= lie.proven_at &&
+           FamilyOf(ban.network.address) == lie.family &&
+           DropListings(ban.evidence, [&lie](const Zone& zone) {
+             return zone.label == lie.label;
+           });
   });
   metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
   Log(Severity::kError, "zone-lied")

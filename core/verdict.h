@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/clock.h"
+#include "core/evidence.h"
 
 namespace breakwater {
 
@@ -49,8 +50,7 @@ struct Verdict {
   std::string id;  // stands in the reply and in the log
   // How long to ban, if at all.
   std::optional<Duration> ban;
-  // Without the list of `label` there would be no ban.
-  bool rests_on_one = false;
+  Evidence evidence = {};  // of the ban
   // Why it does not, if it would.
   std::optional<Withheld> withheld;
   std::chrono::microseconds took{};  // from asked to known

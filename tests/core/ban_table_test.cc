@@ -6,11 +6,14 @@
 #include <atomic>
 #include <thread>
 
+#include "core/judge.h"
+
 namespace breakwater {
 namespace {
 
 using std::chrono::minutes;
 using std::chrono::seconds;
+using testing::ElementsAre;
 using testing::SizeIs;
 
 class BanTableTest : public testing::Test {
@@ -35,6 +38,19 @@ TEST_F(BanTableTest, KeepsABanUntilItEnds) {
   EXPECT_FALSE(Find(2).has_value());
   now_ += seconds(10);
   EXPECT_FALSE(Find(1).has_value());
+}
+
+TEST_F(BanTableTest, ABanThatIsImposedTwiceRestsOnBothEvidences) {
+  const auto rules = std::make_shared<const Rules>();
+  for (const size_t zone : {0, 1, 1}) {
+    Ban ban = BanOf(1, minutes(1));
+    ban.evidence = {.rules = rules, .listings = {{.zone = zone}}};
+    table_.Add(ban, now_);
+  }
+  EXPECT_THAT(Find(1)->evidence.listings,
+              ElementsAre(Listing{.zone = 0}, Listing{.zone = 1}));
+  table_.Add(BanOf(1, minutes(1)), now_);  // the operator's
+  EXPECT_EQ(Find(1)->evidence.rules, nullptr);
 }
 
 TEST_F(BanTableTest, AnIpv6BanCoversItsNetwork) {

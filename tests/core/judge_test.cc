@@ -39,22 +39,17 @@ Judgement JudgeBy(const std::vector<size_t>& zones) {
 }
 
 TEST(JudgeTest, TheStrongestListingDecides) {
-  const Judgement bans{.action = Action::kReject,
-                       .zone = kBans,
-                       .score = 1,
-                       .ban = minutes(10),
-                       .rests_on_one = true};
+  const Judgement bans{
+      .action = Action::kReject, .zone = kBans, .score = 1, .ban = minutes(10)};
   const Judgement rejects{
       .action = Action::kReject, .zone = kRejects, .score = 1};
   const Judgement defers{.action = Action::kDefer, .zone = kDefers, .score = 1};
   const Judgement bans_long{.action = Action::kReject,
                             .zone = kBansLong,
                             .score = 1,
-                            .ban = hours(24),
-                            .rests_on_one = true};
-  const auto with = [](Judgement judgement, int score, bool rests_on_one) {
+                            .ban = hours(24)};
+  const auto with = [](Judgement judgement, int score) {
     judgement.score = score;
-    judgement.rests_on_one = rests_on_one;
     return judgement;
   };
   const struct {
@@ -67,14 +62,14 @@ TEST(JudgeTest, TheStrongestListingDecides) {
       {{kDefers}, defers},
       {{kBansLong}, bans_long},
       // A ban before a rejection before a deferral, whoever answers first.
-      {{kRejects, kBans}, with(bans, 2, true)},
-      {{kBans, kRejects}, with(bans, 2, true)},
-      {{kDefers, kRejects}, with(rejects, 2, false)},
-      {{kDefers, kBans}, with(bans, 2, true)},
-      {{kDefersAndBans, kRejects}, with(rejects, 2, false)},
+      {{kRejects, kBans}, with(bans, 2)},
+      {{kBans, kRejects}, with(bans, 2)},
+      {{kDefers, kRejects}, with(rejects, 2)},
+      {{kDefers, kBans}, with(bans, 2)},
+      {{kDefersAndBans, kRejects}, with(rejects, 2)},
       // Among equals the one configured first.
-      {{kBansLong, kBans}, with(bans, 2, false)},
-      {{kBans, kBansLong}, with(bans, 2, false)},
+      {{kBansLong, kBans}, with(bans, 2)},
+      {{kBans, kBansLong}, with(bans, 2)},
   };
   for (const auto& [zones, judgement] : kTable) {
     EXPECT_EQ(JudgeBy(zones), judgement) << testing::PrintToString(zones);
@@ -154,14 +149,29 @@ TEST(ScoreTest, AnAllowingZoneIsAVeto) {
   EXPECT_FALSE(IsSettled(rules, {{0}}, {1}));
 }
 
-TEST(ScoreTest, ABanRestsOnOneWhenTheOthersWouldNotDo) {
-  Rules rules{.ban_score = 3};
-  rules.zones = {Weighing({3}), Weighing({2}), Weighing({1})};
-  EXPECT_TRUE(Judge(rules, {{0}}).rests_on_one);
-  EXPECT_TRUE(Judge(rules, {{0}, {1}}).rests_on_one);
-  EXPECT_TRUE(Judge(rules, {{1}, {2}}).rests_on_one);
-  EXPECT_FALSE(Judge(rules, {{0}, {1}, {2}}).rests_on_one);
-  EXPECT_FALSE(Judge(rules, {{2}}).rests_on_one) << "there is none";
+TEST(EvidenceTest, WithoutTheZoneThatItNeedsThereIsNoBan) {
+  auto rules = std::make_shared<Rules>(Rules{.ban_score = 3});
+  rules->zones = {Weighing({3}), Weighing({2}), Weighing({1})};
+  const auto needs = [&](std::vector<Listing> listings,
+                         const std::vector<size_t>& liars) {
+    Evidence evidence{.rules = rules, .listings = std::move(listings)};
+    return DropListings(evidence, [&](const Zone& zone) {
+      const auto index = static_cast<size_t>(&zone - rules->zones.data());
+      return std::ranges::find(liars, index) != liars.end();
+    });
+  };
+  EXPECT_TRUE(needs({{0}}, {0}));
+  EXPECT_FALSE(needs({{0}}, {1})) << "it has not said anything";
+  EXPECT_TRUE(needs({{0}, {1}}, {0}));
+  EXPECT_FALSE(needs({{0}, {1}}, {1}));
+  EXPECT_TRUE(needs({{1}, {2}}, {2})) << "though another decides";
+  EXPECT_FALSE(needs({{0}, {1}, {2}}, {0}));
+  EXPECT_TRUE(needs({{0}, {1}, {2}}, {0, 1}));
+}
+
+TEST(EvidenceTest, WhatIsNoListsStandsForItself) {
+  Evidence none;
+  EXPECT_FALSE(DropListings(none, [](const Zone&) { return true; }));
 }
 
 TEST(ScoreTest, TheWeightiestFiltersLabelIsShown) {
@@ -187,8 +197,7 @@ TEST(SettledTest, BoundsDecideWhetherAnAnswerStillMatters) {
 
 // ---- Against a slow and obvious judge ---------------------------------------
 
-Judgement SlowJudge(const Rules& rules, const std::vector<Listing>& listings,
-                    bool asks_again = true) {
+Judgement SlowJudge(const Rules& rules, const std::vector<Listing>& listings) {
   Judgement result;
   int for_ban = 0;
   // Action, bans, what it adds, the earlier the more.
@@ -232,10 +241,6 @@ Judgement SlowJudge(const Rules& rules, const std::vector<Listing>& listings,
   result.zone = zone;
   if (!std::get<1>(rank)) return result;
   result.ban = rules.zones[zone].ban_duration.value_or(rules.ban_duration);
-  if (!asks_again) return result;
-  std::vector<Listing> others = listings;
-  std::erase_if(others, [&](const Listing& one) { return one.zone == zone; });
-  result.rests_on_one = !SlowJudge(rules, others, false).ban;
   return result;
 }
 
@@ -326,7 +331,7 @@ TEST_F(AgainstSlowTest, SettledMeansThatEveryCompletionComesToTheSame) {
     std::set<std::pair<Action, bool>> ends;
     Complete(rules, listings, outstanding,
              [&](const std::vector<Listing>& completed) {
-               const Judgement end = SlowJudge(rules, completed, false);
+               const Judgement end = SlowJudge(rules, completed);
                ends.insert({end.action, end.ban.has_value()});
              });
     const bool settled = IsSettled(rules, listings, outstanding);
