@@ -134,6 +134,11 @@ void FakeDnsServer::Otherwise(FakeReply reply) {
   otherwise_ = std::move(reply);
 }
 
+void FakeDnsServer::Spoil(Spoiler spoiler) {
+  const std::lock_guard lock(mutex_);
+  spoiler_ = std::move(spoiler);
+}
+
 size_t FakeDnsServer::queries() const {
   const std::lock_guard lock(mutex_);
   return queries_;
@@ -160,6 +165,7 @@ void FakeDnsServer::Answer(const DnsQuestion& question, bool tcp,
     if (tcp) ++tcp_queries_;
     const auto place = replies_.find({question.name, question.type});
     reply = place == replies_.end() ? otherwise_ : place->second;
+    if (spoiler_) reply = spoiler_(question, std::move(reply));
   }
   if (reply.silent) return;
   Bytes bytes = Render(reply, question, tcp);

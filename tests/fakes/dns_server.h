@@ -64,6 +64,10 @@ class FakeDnsServer {
   // For all other names; NXDOMAIN until set.
   void Otherwise(FakeReply reply);
 
+  // Has the last word on every reply; called in the server's thread.
+  using Spoiler = std::function<FakeReply(const DnsQuestion&, FakeReply)>;
+  void Spoil(Spoiler spoiler);
+
   // Questions so far; of that name and both types; over TCP.
   size_t queries() const;
   size_t queries(const std::string& name) const;
@@ -83,6 +87,7 @@ class FakeDnsServer {
   mutable std::mutex mutex_;
   std::map<Key, FakeReply> replies_;     // guarded by mutex_
   FakeReply otherwise_ = NoSuchName();   // guarded by mutex_
+  Spoiler spoiler_;                      // guarded by mutex_
   std::map<std::string, size_t> asked_;  // guarded by mutex_
   size_t queries_ = 0;                   // guarded by mutex_
   size_t tcp_queries_ = 0;               // guarded by mutex_
