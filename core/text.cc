@@ -73,14 +73,14 @@ std::string ReplaceIgnoringCase(std::string_view text, std::string_view what,
 
 std::string WithoutZoneName(std::string_view words, std::string_view name,
                             std::string_view label) {
-  if (name == label) return std::string(words);
-  std::string result = ReplaceIgnoringCase(words, name, label);
   // What stands before the label, or else whatever is long.
-  const std::string_view::size_type at = name.rfind(label);
-  const bool ends_in_label =
-      at != std::string_view::npos && at + label.size() == name.size();
+  const bool ends_in_label = name.ends_with(label);
+  std::string result = ends_in_label && name != label
+                           ? ReplaceIgnoringCase(words, name, label)
+                           : std::string(words);
   const size_t shortest = ends_in_label ? kShortestSecret : kShortestKey;
-  std::string_view rest = ends_in_label ? name.substr(0, at) : name;
+  std::string_view rest =
+      ends_in_label ? name.substr(0, name.size() - label.size()) : name;
   while (!rest.empty()) {
     const size_t dot = rest.find('.');
     const std::string_view part = rest.substr(0, dot);

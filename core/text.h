@@ -18,9 +18,10 @@ std::string Escaped(std::string_view text, size_t longest = 200);
 // becomes '?', white space a space.
 std::string SafeReplyText(std::string_view text, size_t longest);
 
-// A list's own words without the list's name, which may hold a paid key and
-// which some lists repeat: the name becomes the label, and what of it is not in
-// the label "***".
+// A list's own words without what of its name may be a paid key, which some
+// lists repeat. Where the label is the end of the name, that is all before it,
+// and the name becomes the label; else it is each long component. Alone, such a
+// part becomes "***".
 std::string WithoutZoneName(std::string_view words, std::string_view name,
                             std::string_view label);
 

@@ -58,6 +58,8 @@ TEST(WithoutZoneName, HidesThePaidKeyInAListsOwnWords) {
       // A label of another kind does not tell what is secret.
       {"a zen list of 0123456789abcdef", "0123456789abcdef.zen.list.test",
        "mine", "a zen list of ***"},
+      {"see https://list.test/5", "list.test", "mine",
+       "see https://list.test/5"},
       {"list.test says so", "list.test", "list.test", "list.test says so"},
       {"", kName, kLabel, ""},
   };
