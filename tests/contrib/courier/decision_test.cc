@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -126,12 +128,13 @@ TEST_F(CourierDecisionTest, TellsTheConnectionFromTheAskersEnvironment) {
            const_cast<char**>(environment));
     _exit(1);
   }
-  // Once it has become cat.
-  const std::string exe = "/proc/" + std::to_string(asker_) + "/exe";
-  const auto self = std::filesystem::read_symlink("/proc/self/exe");
-  std::error_code error;
-  while (std::filesystem::read_symlink(exe, error) == self) {
+  // Once it has become cat: the kernel shows the new environment last.
+  const std::string environ = "/proc/" + std::to_string(asker_) + "/environ";
+  std::string shown;
+  while (shown.find("TCPLOCALPORT") == shown.npos) {
     std::this_thread::yield();
+    std::ifstream file(environ);
+    shown.assign(std::istreambuf_iterator<char>(file), {});
   }
   Decide(kControlFile);
   close(ends[0]);
