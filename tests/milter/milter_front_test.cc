@@ -149,6 +149,7 @@ TEST_F(MilterFrontTest, RemembersWhoseMessageWasLetPass) {
 TEST_F(MilterFrontTest, DoesNotRememberAMessageThatItRefused) {
   const auto mta = Accepted("192.0.2.112");
   mta->Mail();
+  mta->Recipient();
   mta->Data();
   world_.Ban("192.0.2.112");
   EXPECT_THAT(mta->EndOfMessage(), Says("521"));
