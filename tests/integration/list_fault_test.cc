@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "absl/strings/str_cat.h"
 #include "tests/integration/harness/unbound.h"
 #include "tests/integration/harness/wait.h"
@@ -27,6 +29,11 @@ struct Row {
   std::string shown;  // what `breakwater zones` says; empty: this or that
   bool later = false;
 };
+
+// As ctest shows it.
+std::ostream& operator<<(std::ostream& out, const Row& row) {
+  return out << row.name;
+}
 
 std::string Answers(const std::string& address) {
   return absl::StrCat("addAction(AllRule(), SpoofAction('", address, "'))");
