@@ -10,7 +10,10 @@
 #include "asio/detached.hpp"
 #include "core/dns_answer.h"
 #include "core/dnsbl.h"
+#include "core/log.h"
+#include "core/screener.h"
 #include "tests/fakes/dns_server.h"
+#include "tests/fakes/fake_enforcer.h"
 
 namespace breakwater {
 namespace {
@@ -152,6 +155,53 @@ BENCHMARK(BM_LookupCold)
     ->Args({100, 0})
     ->Args({100, 1})
     ->Args({1000, 1})
+    ->Unit(benchmark::kMillisecond);
+
+// A wave of 1000 connections, ten of each client one after another: how many
+// questions the lists are asked. Answers are kept for no time at all, as they
+// are when the next connection comes after their TTL and before the ban's end;
+// a connection that the kernel drops would not even get here.
+void BM_QuestionsOfAWave(benchmark::State& state) {
+  constexpr uint32_t kConnections = 1000;
+  constexpr uint32_t kClients = 100;
+  for (auto _ : state) {
+    Fixture fixture(Says({"127.0.0.2"}));
+    fixture.options.ttl_floor = fixture.options.ttl_ceiling = {};
+    fixture.dnsbl->SetOptions(fixture.options);
+    auto rules = std::make_shared<Rules>(*ThreeZones());
+    for (Zone& zone : rules->zones) zone.ban = state.range(0) != 0;
+    BanTable bans{100'000};
+    FakeEnforcer enforcer;
+    Screener screener(fixture.loop, *fixture.dnsbl, bans, enforcer,
+                      fixture.metrics, rules);
+    bool over = false;
+    asio::co_spawn(
+        fixture.loop,
+        [](Screener& screen, bool& done) -> asio::awaitable<void> {
+          for (uint32_t i = 0; i < kConnections; ++i) {
+            const class Client client {
+              .connection = {.client = Client(i % kClients) }
+            };
+            const Verdict verdict = co_await screen.Screen(client);
+            screen.Answered(client, verdict);
+          }
+          done = true;
+        }(screener, over),
+        asio::detached);
+    while (!over) fixture.loop.run_one();
+    state.counters["questions"] = static_cast<double>(fixture.server.queries());
+    uint64_t avoided = 0;
+    for (const ZoneLedger* ledger : fixture.dnsbl->Ledgers()) {
+      avoided += ledger->total().of(Saving::kBan);
+    }
+    state.counters["avoided_by_bans"] = static_cast<double>(avoided);
+  }
+}
+BENCHMARK(BM_QuestionsOfAWave)
+    ->ArgName("bans")
+    ->Arg(0)
+    ->Arg(1)
+    ->Iterations(1)
     ->Unit(benchmark::kMillisecond);
 
 // The process with everything about 100,000 clients in it.
