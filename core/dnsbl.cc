@@ -1,19 +1,11 @@
 #include "core/dnsbl.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
 #include <utility>
 
-#include "absl/strings/str_format.h"
-#include "asio/co_spawn.hpp"
-#include "asio/detached.hpp"
-#include "asio/experimental/as_tuple.hpp"
-#include "asio/steady_timer.hpp"
-#include "asio/use_awaitable.hpp"
 #include "core/asked_address.h"
+#include "core/dnsbl_parts.h"
 #include "core/log.h"
-#include "core/text.h"
 
 namespace breakwater {
 namespace {
@@ -21,9 +13,6 @@ namespace {
 // How long an odd answer is taken for "not listed". A list that says "too many
 // queries" must not be asked again for each connection.
 constexpr auto kOddAnswerTime = std::chrono::minutes(1);
-
-// Of an operator's tests of zones. The resolver gives up long before.
-constexpr auto kTestsDeadline = std::chrono::seconds(30);
 
 constexpr auto kBetweenComplaints = std::chrono::minutes(1);
 
@@ -65,153 +54,6 @@ bool IsStrict(const Zone& zone) {
 std::string DnsblName(const IpAddress& client, std::string_view zone) {
   return NamePrefix(client).append(zone);
 }
-
-struct Dnsbl::ZoneState {
-  ZoneState(const Zone& zone, ZoneTrust::Options options, Metrics& metrics)
-      : name(zone.name),
-        label(zone.label),
-        watch(zone.label),
-        trust(std::move(options), Clock::now()),
-        account(zone.label, metrics) {}
-
-  const std::string name;
-  const std::string label;
-  ZoneWatch watch;
-  ZoneTrust trust;
-  std::array<std::optional<ZoneStanding>, 2> shown;  // by the metrics
-  ZoneAccount account;
-};
-
-// Callbacks hold it together with the coroutine, which may be gone first.
-struct Dnsbl::Wait {
-  Wait(asio::io_context& loop, Duration deadline) : timer(loop, deadline) {}
-
-  void End() {
-    over = true;
-    timer.cancel();
-  }
-  // Returns when End was called or the deadline has come.
-  static asio::awaitable<void> Until(std::shared_ptr<Wait> wait) {
-    if (!wait->over) {
-      co_await wait->timer.async_wait(
-          asio::experimental::as_tuple(asio::use_awaitable));
-    }
-    wait->over = true;
-  }
-
-  asio::steady_timer timer;
-  bool over = false;
-};
-
-struct Dnsbl::Round : Wait {
-  Round(asio::io_context& loop, Duration deadline)
-      : Wait(loop, deadline), end(Clock::now() + deadline) {}
-
-  bool IsSettled() const {
-    return breakwater::IsSettled(*answers.rules, answers.listings, missing);
-  }
-
-  // A zone whose budget is nearly spent is asked when all others have been.
-  int StageOf(size_t zone) const {
-    return (*states)[zone]->account.is_free() ? answers.rules->zones[zone].after
-                                              : std::numeric_limits<int>::max();
-  }
-
-  // Takes the next stage's zones out of those to be asked.
-  std::vector<size_t> NextStage() {
-    const auto by_stage = [this](size_t a, size_t b) {
-      return StageOf(a) < StageOf(b);
-    };
-    const int stage = StageOf(*std::ranges::min_element(unasked, by_stage));
-    std::vector<size_t> result;
-    std::erase_if(unasked, [&](size_t zone) {
-      if (StageOf(zone) != stage) return false;
-      result.push_back(zone);
-      return true;
-    });
-    return result;
-  }
-
-  // This stage may take its share of what is left, so that a zone that is
-  // silent leaves time for the next.
-  void GiveStageItsTime() {
-    std::vector<int> later;
-    for (const size_t zone : unasked) {
-      const int stage = StageOf(zone);
-      if (std::ranges::find(later, stage) == later.end()) {
-        later.push_back(stage);
-      }
-    }
-    const Instant now = Clock::now();
-    over = false;
-    timer.expires_at(now + (end - now) / static_cast<int>(later.size() + 1));
-  }
-
-  // `stale` is what was known before, if the answer is an error.
-  void Add(size_t zone, const ZoneAnswer& read, std::optional<uint32_t> stale) {
-    std::erase(asked, zone);
-    // Who waited has gone; it has its answers.
-    if (std::erase(missing, zone) == 0 || ended) return;
-    if (read.outcome == ZoneOutcome::kListed) {
-      answers.listings.push_back({.zone = zone, .filters = read.filters});
-    } else if (read.outcome != ZoneOutcome::kNotListed) {
-      if (stale) {
-        AddStale(zone, *stale);
-      } else {
-        ++answers.errors;
-      }
-      if (read.outcome == ZoneOutcome::kOverloaded) answers.overloaded = true;
-    }
-    TrustAsNow();
-    if (asked.empty() || IsSettled()) End();
-  }
-
-  void AddStale(size_t zone, uint32_t filters) {
-    ++answers.stale;
-    if (filters != 0) {
-      answers.listings.push_back({.zone = zone, .filters = filters});
-    }
-  }
-
-  // A zone may have lost trust since it answered.
-  void TrustAsNow() {
-    const Family family = FamilyOf(client);
-    auto& listings = answers.listings;
-    listings.erase(
-        std::remove_if(listings.begin(), listings.end(),
-                       [&](const Listing& listing) {
-                         return !(*states)[listing.zone]->trust.MayCondemn(
-                             family);
-                       }),
-        listings.end());
-    for (Listing& listing : listings) {
-      listing.may_ban = (*states)[listing.zone]->trust.MayBan(family);
-    }
-  }
-
-  const Instant end;  // the deadline; the timer is for the stage
-  IpAddress client;
-  Answers answers;
-  std::vector<size_t> missing;  // zones that are still to answer,
-  std::vector<size_t> unasked;  // those of them whose stage has not come,
-  std::vector<size_t> asked;    // and the others
-  std::shared_ptr<const ZoneStates> states;
-  bool ended = false;  // nobody waits any more
-};
-
-struct Dnsbl::Report : Wait {
-  Report(asio::io_context& loop, Duration deadline) : Wait(loop, deadline) {}
-
-  void Finish() {
-    if (--outstanding == 0) End();
-  }
-
-  std::shared_ptr<const Rules> rules;
-  std::shared_ptr<const ZoneStates> states;
-  Instant started = Clock::now();
-  std::vector<ZoneReport> zones;
-  size_t outstanding = 0;
-};
 
 Dnsbl::Dnsbl(asio::io_context& loop, Resolver& resolver, Metrics& metrics,
              const DnsblOptions& options)
@@ -537,136 +379,6 @@ bool Dnsbl::MayBan(const std::string& label, const IpAddress& client) {
 
 void Dnsbl::SetLieListener(LieListener listener) {
   lie_listener_ = std::move(listener);
-}
-
-// ---- Asking past the cache -------------------------------------------------
-
-asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
-                                               std::string zone_name) {
-  client = AskedAddress(client).value_or(client);
-  const auto state = std::ranges::find_if(*states_, [&](const auto& candidate) {
-    return candidate->name == zone_name;
-  });
-  if (state == states_->end()) co_return std::string();
-  if (!(*state)->account.is_free()) {
-    (*state)->account.NoteSaving(Saving::kBudget);
-    co_return std::string();
-  }
-
-  const auto wait = std::make_shared<Wait>(loop_, options_.reason_deadline);
-  const auto text = std::make_shared<std::string>();
-  resolver_.Query(DnsblName(client, zone_name), DnsType::kTxt,
-                  [weak = std::weak_ptr<Dnsbl>(self_), state = *state, wait,
-                   text, asked = Clock::now()](DnsAnswer answer) {
-                    if (const auto self = weak.lock()) {
-                      self->Count(*state, Question::kReason,
-                                  ZoneOutcomeOf(answer.outcome), asked);
-                    }
-                    *text =
-                        WithoutZoneName(answer.text, state->name, state->label);
-                    wait->End();
-                  });
-  co_await Wait::Until(wait);
-  co_return *text;
-}
-
-asio::awaitable<std::vector<Dnsbl::ZoneReport>> Dnsbl::Ask(IpAddress client) {
-  client = AskedAddress(client).value_or(client);
-  const auto report = std::make_shared<Report>(
-      loop_, options_.deadline + options_.reason_deadline);
-  report->rules = rules_;
-  report->states = states_;
-  report->outstanding = rules_->zones.size();
-  report->zones.resize(rules_->zones.size());
-  for (size_t zone = 0; zone < rules_->zones.size(); ++zone) {
-    AskZone(client, zone, report);
-  }
-  if (report->outstanding > 0) co_await Wait::Until(report);
-  co_return report->zones;
-}
-
-void Dnsbl::AskZone(const IpAddress& client, size_t zone,
-                    const std::shared_ptr<Report>& report) {
-  const std::string name = DnsblName(client, rules_->zones[zone].name);
-  const ZoneTrust& trust = (*states_)[zone]->trust;
-  report->zones[zone].zone = zone;
-  report->zones[zone].believed = trust.MayCondemn(FamilyOf(client));
-  report->zones[zone].may_ban = trust.MayBan(FamilyOf(client));
-  const auto take_text = [weak = std::weak_ptr<Dnsbl>(self_), report,
-                          zone](DnsAnswer answer) {
-    if (const auto self = weak.lock()) {
-      self->Count(*(*report->states)[zone], Question::kReason,
-                  ZoneOutcomeOf(answer.outcome), std::nullopt);
-    }
-    const ZoneState& state = *(*report->states)[zone];
-    report->zones[zone].text =
-        WithoutZoneName(answer.text, state.name, state.label);
-    report->Finish();
-  };
-  resolver_.Query(name, DnsType::kA,
-                  [weak = std::weak_ptr<Dnsbl>(self_), name, report, zone,
-                   take_text](DnsAnswer answer) {
-                    ZoneReport& entry = report->zones[zone];
-                    entry.answer =
-                        ReadZoneAnswer(report->rules->zones[zone], answer);
-                    entry.addresses = std::move(answer.addresses);
-                    entry.took = std::chrono::duration_cast<Duration>(
-                        Clock::now() - report->started);
-                    const auto self = weak.lock();
-                    if (self != nullptr) {
-                      ZoneState& state = *(*report->states)[zone];
-                      self->Count(state, Question::kListing,
-                                  entry.answer.outcome, report->started);
-                      state.watch.Note(entry.answer, Clock::now());
-                      if (entry.answer.outcome == ZoneOutcome::kListed) {
-                        self->resolver_.Query(name, DnsType::kTxt, take_text);
-                        return;
-                      }
-                    }
-                    report->Finish();
-                  });
-}
-
-struct Dnsbl::Tests : Wait {
-  Tests(asio::io_context& loop, Duration deadline) : Wait(loop, deadline) {}
-
-  std::vector<ZoneTest> zones;
-  size_t outstanding = 0;
-};
-
-asio::awaitable<std::vector<Dnsbl::ZoneTest>> Dnsbl::Test(
-    std::vector<size_t> zones) {
-  const auto tests = std::make_shared<Tests>(loop_, kTestsDeadline);
-  tests->outstanding = zones.size();
-  for (const size_t zone : zones) {
-    tests->zones.push_back({.zone = zone});
-    asio::co_spawn(
-        loop_,
-        TestZone(loop_, resolver_, self_, tests, tests->zones.size() - 1,
-                 (*states_)[zone],
-                 absl::StrFormat("%016x", absl::Uniform<uint64_t>(random_))),
-        asio::detached);
-  }
-  if (!zones.empty()) co_await Wait::Until(tests);
-  co_return tests->zones;
-}
-
-asio::awaitable<void> Dnsbl::TestZone(
-    asio::io_context& loop, Resolver& resolver, std::weak_ptr<Dnsbl> dnsbl,
-    std::shared_ptr<Tests> tests, size_t place,
-    std::shared_ptr<ZoneState> state, std::string random_label) {
-  const Instant started = Clock::now();
-  const auto count = [dnsbl, state](ZoneOutcome outcome) {
-    if (const auto self = dnsbl.lock()) {
-      self->Count(*state, Question::kProbe, outcome, std::nullopt);
-    }
-  };
-  ZoneProbe probe = co_await ProbeZone(loop, resolver, state->name,
-                                       std::move(random_label), count);
-  tests->zones[place].probe = std::move(probe);
-  tests->zones[place].took =
-      std::chrono::duration_cast<Duration>(Clock::now() - started);
-  if (--tests->outstanding == 0) tests->End();
 }
 
 std::vector<const ZoneLedger*> Dnsbl::Ledgers() const {
