@@ -346,6 +346,23 @@ void Screener::LiftBansOf(const ZoneLie& lie) {
 
 void Screener::TurnOut(const Ban& ban) {
   const Verdict verdict = VerdictOf(ban);
+  // Who waits for the lists need not any more; of some only the policy server
+  // knows. One address is found at once, a network's are looked for.
+  const auto answer = [&](const Waiting& waiting) {
+    for (const auto& screening : waiting.screenings) {
+      if (!Exemption(*rules_, screening->client())) {
+        screening->Complete(verdict);
+      }
+    }
+  };
+  if (ban.network.address.IsV4()) {
+    const auto place = waiting_.find(ban.network.address);
+    if (place != waiting_.end()) answer(place->second);
+  } else {
+    for (const auto& [address, waiting] : waiting_) {
+      if (ban.network.Contains(address)) answer(waiting);
+    }
+  }
   for (const SessionTable::Session* known : sessions_.Of(ban.network)) {
     const SessionTable::Session& session = *known;
     const Client& client = session.screening->client();

@@ -307,6 +307,28 @@ TEST_F(ScreenerTest, AnOperatorsBanAnswersASessionThatWaits) {
   Settle();
 }
 
+TEST_F(ScreenerTest, AnOperatorsBanAnswersARequestThatWaits) {
+  for (const char* address : {"198.51.100.7", "2001:db8:7::1"}) {
+    lists_.Hold();
+    std::optional<Verdict> result;
+    asio::co_spawn(
+        loop_,
+        [&]() -> asio::awaitable<void> {
+          result = co_await screener_->Screen(ClientAt(address));
+        },
+        asio::detached);
+    Settle();
+    ASSERT_FALSE(result);
+    ASSERT_TRUE(
+        screener_->BanByOperator(*IpAddress::Parse(address), minutes(60), "")
+            .ok());
+    RunUntil([&] { return result.has_value(); });
+    EXPECT_EQ(result->reason, Reason::kBanned);
+    lists_.Release();
+    Settle();
+  }
+}
+
 TEST_F(ScreenerTest, AnOperatorCannotBanAProtectedAddress) {
   Rules rules = OneZone();
   rules.protected_networks.Add(*Network::Parse("2001:db8::25"));
