@@ -96,6 +96,7 @@ TEST_F(DnsblBudgetTest, WhatTheCacheAnswersIsSaved) {
 }
 
 TEST_F(DnsblBudgetTest, WhoJoinsALookupSavesItsQuestions) {
+  server_.Otherwise(Silence());
   asio::co_spawn(loop_, dnsbl_.Lookup(kClient), asio::detached);
   loop_.poll();
   dnsbl_.NoteSaving(kClient, Saving::kJoined);
