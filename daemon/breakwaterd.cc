@@ -22,7 +22,7 @@ using breakwater::Config;
 
 constexpr int kFailed = 1;
 
-// Each session needs descriptors, and libmilter spins when they run out.
+// Each session needs descriptors; without one the MTA waits to be accepted.
 void RaiseDescriptorLimit() {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
