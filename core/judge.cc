@@ -1,6 +1,7 @@
 #include "core/judge.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace breakwater {
 namespace {
@@ -36,9 +37,10 @@ Sum SumOf(const Zone& zone, uint32_t filters, bool may_ban) {
   return sum;
 }
 
-// A zone that speaks against the client.
+// A zone or an offence that speaks against the client.
 struct Accuser {
-  size_t zone;
+  std::optional<size_t> zone;
+  std::optional<OffenceKind> offence;
   Action action;
   bool bans;
   int adds;  // to what decides: the score, or the sum for a ban
@@ -49,15 +51,28 @@ bool IsStronger(const Accuser& a, const Accuser& b) {
   if (a.action != b.action) return a.action > b.action;
   if (a.bans != b.bans) return a.bans;
   if (a.adds != b.adds) return a.adds > b.adds;
+  if (a.offence.has_value() != b.offence.has_value()) {
+    return a.offence.has_value();
+  }
   return a.zone < b.zone;
+}
+
+const OffenceRule& RuleOf(const Rules& rules, OffenceKind offence) {
+  return rules.offences[static_cast<size_t>(offence)];
+}
+
+Sum SumOf(const OffenceRule& rule) {
+  return {.score = rule.weight,
+          .ban = rule.ban ? rule.weight : 0,
+          .for_ban = rule.ban};
 }
 
 bool Allows(const Rules& rules, const Listing& listing) {
   return rules.zones[listing.zone].kind == ZoneKind::kAllow;
 }
 
-// The most and the least that zones which are still to answer may add, and
-// whether there is one that could decide.
+// The most and the least that zones which are still to answer and offences may
+// add, and whether there is one that could decide.
 struct Bounds {
   explicit Bounds(const Rules& rules) : rules(rules) {}
 
@@ -78,6 +93,16 @@ struct Bounds {
       most_for_ban += filter.weight;
       (action == Action::kReject ? reject_and_ban : defer_and_ban) = true;
     }
+  }
+
+  // It may be on record, or come before the session ends.
+  void Add(const OffenceRule& rule) {
+    if (rule.mode != OffenceMode::kOn || rule.weight == 0) return;
+    most += rule.weight;
+    reject = true;
+    if (!rule.ban) return;
+    most_for_ban += rule.weight;
+    reject_and_ban = true;
   }
 
   const Rules& rules;
@@ -107,35 +132,61 @@ std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
   return std::nullopt;
 }
 
-Judgement Judge(const Rules& rules, absl::Span<const Listing> listings) {
+Judgement Judge(const Rules& rules, absl::Span<const Listing> listings,
+                absl::Span<const OffenceKind> offences) {
+  const bool allowed = std::ranges::any_of(
+      listings,
+      [&rules](const Listing& listing) { return Allows(rules, listing); });
   Sum total;
-  for (const Listing& listing : listings) {
-    if (Allows(rules, listing)) return {};
-    total.Add(
-        SumOf(rules.zones[listing.zone], listing.filters, listing.may_ban));
+  if (!allowed) {
+    for (const Listing& listing : listings) {
+      total.Add(
+          SumOf(rules.zones[listing.zone], listing.filters, listing.may_ban));
+    }
+    for (const OffenceKind offence : offences) {
+      total.Add(SumOf(RuleOf(rules, offence)));
+    }
   }
   Judgement result{.score = total.score};
-  if (total.score < rules.reject_score) return result;
-
-  const bool bannable = total.ban >= rules.ban_score;
   std::optional<Accuser> decides;
-  for (const Listing& listing : listings) {
-    const Zone& zone = rules.zones[listing.zone];
-    const Sum sum = SumOf(zone, listing.filters, listing.may_ban);
-    if (sum.score <= 0) continue;
-    const bool bans = bannable && sum.for_ban;
-    const Accuser accuser{.zone = listing.zone,
-                          .action = ActionOf(rules, zone),
-                          .bans = bans,
-                          .adds = bans ? sum.ban : sum.score};
+  const auto accuse = [&decides](const Accuser& accuser) {
     if (!decides || IsStronger(accuser, *decides)) decides = accuser;
+  };
+  for (const OffenceKind offence : offences) {
+    const OffenceRule& rule = RuleOf(rules, offence);
+    if (rule.weight != 0) continue;
+    accuse({.offence = offence,
+            .action = Action::kReject,
+            .bans = rule.ban && !allowed,
+            .adds = std::numeric_limits<int>::max()});
+  }
+  if (total.score >= rules.reject_score) {
+    const bool bannable = total.ban >= rules.ban_score;
+    const auto accuse_with = [&](Accuser accuser, const Sum& sum) {
+      if (sum.score <= 0) return;
+      accuser.bans = bannable && sum.for_ban;
+      accuser.adds = accuser.bans ? sum.ban : sum.score;
+      accuse(accuser);
+    };
+    for (const Listing& listing : listings) {
+      const Zone& zone = rules.zones[listing.zone];
+      accuse_with({.zone = listing.zone, .action = ActionOf(rules, zone)},
+                  SumOf(zone, listing.filters, listing.may_ban));
+    }
+    for (const OffenceKind offence : offences) {
+      accuse_with({.offence = offence, .action = Action::kReject},
+                  SumOf(RuleOf(rules, offence)));
+    }
   }
   if (!decides) return result;
-  const Zone& zone = rules.zones[decides->zone];
   result.action = decides->action;
   result.zone = decides->zone;
+  result.offence = decides->offence;
   if (decides->bans) {
-    result.ban = zone.ban_duration.value_or(rules.ban_duration);
+    const std::optional<Duration>& own =
+        decides->zone ? rules.zones[*decides->zone].ban_duration
+                      : RuleOf(rules, *decides->offence).ban_duration;
+    result.ban = own.value_or(rules.ban_duration);
   }
   return result;
 }
@@ -173,6 +224,7 @@ bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
   if (outstanding.empty()) return true;
   Bounds bounds(rules);
   for (const size_t zone : outstanding) bounds.Add(rules.zones[zone]);
+  for (const OffenceRule& rule : rules.offences) bounds.Add(rule);
   Sum now;
   for (const Listing& listing : listings) {
     if (Allows(rules, listing)) return true;

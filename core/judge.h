@@ -12,6 +12,7 @@
 #include "core/evidence.h"
 #include "core/good_history.h"
 #include "core/listing.h"
+#include "core/offence.h"
 #include "core/verdict.h"
 #include "core/zone.h"
 
@@ -33,6 +34,7 @@ struct Rules {
   bool ban_needs_socket = true;
   HistoryRules history;
   BrakeRules brake;
+  OffenceRules offences;
   // How long a rejected client may wait before it says MAIL.
   Duration patience = std::chrono::seconds(5);
   std::vector<uint16_t> submission_ports = {465, 587};
@@ -43,27 +45,33 @@ struct Rules {
 // A reason why this client is not judged at all.
 std::optional<Reason> Exemption(const Rules& rules, const Client& client);
 
-// What listings mean for a client that has no exemption. A listing of a zone
-// that allows lets it pass. Else the weights of all filters that matched are
-// its score, and from Rules::reject_score on it is turned away. The sum without
-// the weights against it that may not ban is what Rules::ban_score is for.
+// What listings and offences mean for a client that has no exemption. A listing
+// of a zone that allows lets it pass. Else the weights of all filters that
+// matched, and of all offences that have one, are its score, and from
+// Rules::reject_score on it is turned away. The sum without the weights against
+// it that may not ban is what Rules::ban_score is for. An offence without a
+// weight needs no sum: it is enough alone, though whoever is on a list that
+// allows is not banned for it.
 //
-// One zone decides how the client is answered and for how long it is banned: of
-// those that speak against it the one that asks for most, a rejection with a
-// ban before one without before a deferral; among equals the one that adds
-// most, then the one configured first. If that zone may not ban, nobody does.
+// One zone or offence decides how the client is answered and for how long it is
+// banned: of those that speak against it the one that asks for most, a
+// rejection with a ban before one without before a deferral; among equals the
+// one that adds most, then an offence before a zone, then the one configured
+// first. If that one may not ban, nobody does.
 //
 // Pure. The reply's text and id are not filled: they need the list's own
 // reason, which is asked for only when it is going to be shown.
 struct Judgement {
   Action action = Action::kPass;
-  std::optional<size_t> zone;  // which decided
+  std::optional<size_t> zone;          // which decided,
+  std::optional<OffenceKind> offence;  // or which did
   int score = 0;
   std::optional<Duration> ban;
 
   bool operator==(const Judgement&) const = default;
 };
-Judgement Judge(const Rules& rules, absl::Span<const Listing> listings);
+Judgement Judge(const Rules& rules, absl::Span<const Listing> listings,
+                absl::Span<const OffenceKind> offences = {});
 
 // How people are told of a listing of the zone: by the label of the weightiest
 // filter that matched, or by the zone's.
@@ -76,7 +84,8 @@ bool DropListings(Evidence& evidence,
                   absl::FunctionRef<bool(const Zone&)> is_worthless);
 
 // Whether no answer of the zones that are still to answer can change what is
-// done: pass, defer, reject or ban. It may yet be said in another's name.
+// done, whatever offences come on top: pass, defer, reject or ban. It may yet
+// be said in another's name.
 bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
                absl::Span<const size_t> outstanding);
 

@@ -149,6 +149,85 @@ TEST(ScoreTest, AnAllowingZoneIsAVeto) {
   EXPECT_FALSE(IsSettled(rules, {{0}}, {1}));
 }
 
+// ---- Offences --------------------------------------------------------------
+
+OffenceRule& RuleOf(Rules& rules, OffenceKind kind) {
+  return rules.offences[static_cast<size_t>(kind)];
+}
+
+TEST(OffenceTest, OneWithoutAWeightIsEnoughAlone) {
+  Rules rules = MakeRules();
+  rules.reject_score = rules.ban_score = 10;
+  RuleOf(rules, OffenceKind::kTrap) = {.ban_duration = hours(12)};
+  RuleOf(rules, OffenceKind::kSpam) = {.ban = false};
+  const Judgement trap = Judge(rules, {}, {OffenceKind::kTrap});
+  EXPECT_EQ(trap.action, Action::kReject);
+  EXPECT_EQ(trap.offence, OffenceKind::kTrap);
+  EXPECT_EQ(trap.ban, hours(12));
+  const Judgement spam = Judge(rules, {}, {OffenceKind::kSpam});
+  EXPECT_EQ(spam.action, Action::kReject);
+  EXPECT_FALSE(spam.ban);
+  EXPECT_EQ(Judge(rules, {}, {OffenceKind::kSpam, OffenceKind::kTrap}).offence,
+            OffenceKind::kTrap);
+}
+
+TEST(OffenceTest, WeightsAddUpWithThoseOfLists) {
+  Rules rules = MakeRules();
+  rules.reject_score = 2;
+  rules.ban_score = 3;
+  RuleOf(rules, OffenceKind::kHelo) = {.weight = 1};
+  RuleOf(rules, OffenceKind::kSender) = {.weight = 1};
+  const Listing listed{.zone = kBans};
+  EXPECT_EQ(Judge(rules, {listed}).action, Action::kPass);
+  EXPECT_EQ(Judge(rules, {}, {OffenceKind::kHelo}).action, Action::kPass);
+  const Judgement both = Judge(rules, {listed}, {OffenceKind::kHelo});
+  EXPECT_EQ(both.action, Action::kReject);
+  EXPECT_EQ(both.score, 2);
+  EXPECT_FALSE(both.ban);
+  const Judgement three =
+      Judge(rules, {listed}, {OffenceKind::kHelo, OffenceKind::kSender});
+  EXPECT_EQ(three.ban, minutes(10));
+}
+
+TEST(OffenceTest, AWeightThatMayNotBanDoesNotCountForOne) {
+  Rules rules = MakeRules();
+  rules.reject_score = rules.ban_score = 2;
+  RuleOf(rules, OffenceKind::kHelo) = {.weight = 1, .ban = false};
+  const Judgement both = Judge(rules, {{.zone = kBans}}, {OffenceKind::kHelo});
+  EXPECT_EQ(both.action, Action::kReject);
+  EXPECT_FALSE(both.ban);
+}
+
+TEST(OffenceTest, WhoAListAllowsIsNotBanned) {
+  Rules rules = MakeRules();
+  rules.zones.push_back({.name = "good.test", .kind = ZoneKind::kAllow});
+  RuleOf(rules, OffenceKind::kTrap) = {};
+  RuleOf(rules, OffenceKind::kHelo) = {.weight = 5};
+  const Listing allowed{.zone = rules.zones.size() - 1};
+  const Judgement trap = Judge(rules, {allowed}, {OffenceKind::kTrap});
+  EXPECT_EQ(trap.action, Action::kReject);
+  EXPECT_FALSE(trap.ban);
+  EXPECT_EQ(Judge(rules, {allowed}, {OffenceKind::kHelo}).action,
+            Action::kPass);
+}
+
+TEST(OffenceTest, AnAnswerMayMatterTogetherWithOneThatIsYetToCome) {
+  Rules rules = MakeRules();
+  rules.reject_score = rules.ban_score = 2;
+  EXPECT_TRUE(IsSettled(rules, {}, {kBans}));
+  RuleOf(rules, OffenceKind::kHelo) = {.mode = OffenceMode::kOn, .weight = 1};
+  EXPECT_FALSE(IsSettled(rules, {}, {kBans}));
+}
+
+TEST(OffenceTest, EachHasANameThatCanBeRead) {
+  for (size_t i = 0; i < kOffenceKinds; ++i) {
+    const auto kind = static_cast<OffenceKind>(i);
+    EXPECT_EQ(ParseOffence(OffenceName(kind)), kind);
+  }
+  EXPECT_EQ(ParseOffence("Trap"), std::nullopt);
+  EXPECT_EQ(ParseOffence(""), std::nullopt);
+}
+
 TEST(EvidenceTest, WithoutTheZoneThatItNeedsThereIsNoBan) {
   auto rules = std::make_shared<Rules>(Rules{.ban_score = 3});
   rules->zones = {Weighing({3}), Weighing({2}), Weighing({1})};
