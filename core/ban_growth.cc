@@ -1,0 +1,51 @@
+#include "core/ban_growth.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace breakwater {
+
+void BanGrowth::SetRules(GrowthRules rules) {
+  rules_ = rules;
+  while (entries_.size() > rules_.clients) DropLast();
+}
+
+Duration BanGrowth::Next(const Network& who, Duration base, double chance,
+                         Instant now) const {
+  const auto milliseconds = static_cast<double>(base.count());
+  const double grown = milliseconds * std::pow(rules_.factor, Times(who, now));
+  const double ceiling =
+      std::max(milliseconds, static_cast<double>(rules_.ceiling.count()));
+  const double length = std::min(grown, ceiling) * (1 + rules_.jitter * chance);
+  return Duration(std::llround(length));
+}
+
+void BanGrowth::Note(const Network& who, Instant ends, Instant now) {
+  if (rules_.factor <= 1 || rules_.clients == 0) return;
+  const uint32_t times = Times(who, now) + 1;
+  Forget(who);
+  if (entries_.size() >= rules_.clients) DropLast();
+  entries_.push_front({.who = who, .times = times, .ends = ends});
+  places_.emplace(who, entries_.begin());
+}
+
+uint32_t BanGrowth::Times(const Network& who, Instant now) const {
+  const auto place = places_.find(who);
+  if (place == places_.end()) return 0;
+  const Entry& entry = *place->second;
+  return now < entry.ends + rules_.forget ? entry.times : 0;
+}
+
+void BanGrowth::Forget(const Network& who) {
+  const auto place = places_.find(who);
+  if (place == places_.end()) return;
+  entries_.erase(place->second);
+  places_.erase(place);
+}
+
+void BanGrowth::DropLast() {
+  places_.erase(entries_.back().who);
+  entries_.pop_back();
+}
+
+}  // namespace breakwater

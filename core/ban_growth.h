@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+
+#include "absl/container/flat_hash_map.h"
+#include "core/address.h"
+#include "core/clock.h"
+
+namespace breakwater {
+
+// How bans of the same client grow. Without a factor they all have one length.
+struct GrowthRules {
+  double factor = 1;                             // of each to the one before
+  Duration ceiling = std::chrono::hours(24);     // no ban grows beyond it
+  Duration forget = std::chrono::hours(7 * 24);  // since the last one ended
+  // A ban may be this share longer, by chance, so that those of one wave do not
+  // all end together.
+  double jitter = 0;
+  size_t clients = 200'000;  // remembered at most
+};
+
+// How often clients were banned lately, and so for how long they are next. By
+// what a ban covers. Bounded, some 120 bytes each: whose last ban was imposed
+// first makes room. Loop thread only.
+class BanGrowth {
+ public:
+  explicit BanGrowth(GrowthRules rules = {}) { SetRules(rules); }
+  void SetRules(GrowthRules rules);
+
+  // How long the next ban lasts whose first would have been `base`: never
+  // shorter than that, and no longer than the ceiling unless that is. `chance`
+  // is from 0 to 1, for the jitter.
+  Duration Next(const Network& who, Duration base, double chance,
+                Instant now) const;
+  // A ban was imposed.
+  void Note(const Network& who, Instant ends, Instant now);
+  // How many are remembered.
+  uint32_t Times(const Network& who, Instant now) const;
+  // A ban was a mistake: as if there had been none.
+  void Forget(const Network& who);
+
+  size_t size() const { return places_.size(); }
+
+ private:
+  struct Entry {
+    Network who;
+    uint32_t times = 0;
+    Instant ends;
+  };
+  using Entries = std::list<Entry>;  // banned last first
+
+  void DropLast();
+
+  GrowthRules rules_;
+  Entries entries_;
+  absl::flat_hash_map<Network, Entries::iterator> places_;
+};
+
+}  // namespace breakwater
