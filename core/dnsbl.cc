@@ -228,6 +228,17 @@ asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
   co_return answers;
 }
 
+bool Dnsbl::AsksAbout(NameKind kind) const {
+  return std::ranges::any_of(
+      rules_->zones, [kind](const Zone& zone) { return zone.AsksAbout(kind); });
+}
+
+asio::awaitable<Answers> Dnsbl::LookupNames(std::vector<AskedName> /*names*/,
+                                            Answers known,
+                                            Instant /*deadline*/) {
+  co_return known;
+}
+
 void Dnsbl::AskStage(const std::shared_ptr<Round>& round) {
   const std::vector<Zone>& zones = round->answers.rules->zones;
   const std::vector<size_t> stage = round->NextStage();

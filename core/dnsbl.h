@@ -40,7 +40,13 @@ class Dnsbl : public Lists {
 
   std::optional<Answers> Cached(const IpAddress& client) override;
   asio::awaitable<Answers> Lookup(IpAddress client) override;
+  asio::awaitable<Answers> LookupNames(std::vector<AskedName> names,
+                                       Answers known,
+                                       Instant deadline) override;
+  bool AsksAbout(NameKind kind) const override;
   asio::awaitable<std::string> ReasonText(IpAddress client,
+                                          std::string zone_name) override;
+  asio::awaitable<std::string> ReasonText(std::string name,
                                           std::string zone_name) override;
   bool MayBan(const std::string& label, const IpAddress& client) override;
   void SetLieListener(LieListener listener) override;

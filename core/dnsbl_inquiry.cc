@@ -70,6 +70,11 @@ asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
   co_return *text;
 }
 
+asio::awaitable<std::string> Dnsbl::ReasonText(std::string /*name*/,
+                                               std::string /*zone_name*/) {
+  co_return std::string();
+}
+
 asio::awaitable<std::vector<Dnsbl::ZoneReport>> Dnsbl::Ask(IpAddress client) {
   client = AskedAddress(client).value_or(client);
   const auto report = std::make_shared<Report>(

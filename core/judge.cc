@@ -7,8 +7,8 @@ namespace breakwater {
 namespace {
 
 Action ActionOf(const Rules& rules, const Zone& zone) {
-  const ReplyForm& reply = zone.reply ? *zone.reply : rules.reply;
-  return reply.code >= 500 ? Action::kReject : Action::kDefer;
+  return ReplyFormOf(rules, zone).code >= 500 ? Action::kReject
+                                              : Action::kDefer;
 }
 
 // What filters add up to.
@@ -116,6 +116,11 @@ struct Bounds {
 };
 
 }  // namespace
+
+const ReplyForm& ReplyFormOf(const Rules& rules, const Zone& zone) {
+  if (zone.reply) return *zone.reply;
+  return zone.type == ZoneType::kDomain ? rules.name_reply : rules.reply;
+}
 
 std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
   if (client.address().IsUnspecified()) return Reason::kNotAsked;

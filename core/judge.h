@@ -20,6 +20,8 @@ namespace breakwater {
 
 inline constexpr char kDefaultReplyTemplate[] =
     "Client {client} is listed by {list}{reason} [id {id}]";
+inline constexpr char kDefaultNameReplyTemplate[] =
+    "The name {name} is listed by {list}{reason} [id {id}]";
 
 // What the operator has decided. Read-only once made; a reload makes another.
 struct Rules {
@@ -29,6 +31,9 @@ struct Rules {
   int reject_score = 1;
   int ban_score = 1;
   ReplyForm reply = {.code = 521, .text_template = kDefaultReplyTemplate};
+  // For zones of domains.
+  ReplyForm name_reply = {.code = 521,
+                          .text_template = kDefaultNameReplyTemplate};
   Duration ban_duration = std::chrono::minutes(10);
   // Whoever has no socket on this host is refused and not banned: see Sockets.
   bool ban_needs_socket = true;
@@ -41,6 +46,9 @@ struct Rules {
   // Never judged: from the configuration, and what the enforcer derived.
   NetworkSet protected_networks;
 };
+
+// How whoever the zone lists is answered.
+const ReplyForm& ReplyFormOf(const Rules& rules, const Zone& zone);
 
 // A reason why this client is not judged at all.
 std::optional<Reason> Exemption(const Rules& rules, const Client& client);

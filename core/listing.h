@@ -2,6 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
+#include "core/domain_name.h"
 
 namespace breakwater {
 
@@ -13,6 +16,9 @@ struct Listing {
   // Whether the zone is trusted that far now. A zone that is not trusted at all
   // has no listing.
   bool may_ban = true;
+  // Of a zone of domains: which of the client's names it lists, the first of
+  // them.
+  std::optional<NameKind> name = {};
 
   bool operator==(const Listing&) const = default;
 };

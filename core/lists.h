@@ -4,10 +4,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "asio/awaitable.hpp"
 #include "core/address.h"
+#include "core/domain_name.h"
 #include "core/judge.h"
 #include "core/ledger.h"
 #include "core/listing.h"
@@ -56,9 +58,24 @@ class Lists {
   // way: the screener joins equal questions.
   virtual asio::awaitable<Answers> Lookup(IpAddress client) = 0;
 
+  // Asks the zones of domains about the client's names: each about those of the
+  // kinds that it is for, and once about each. `known` is what the zones of
+  // addresses said; its rules are used, and its listings come back with the new
+  // ones. (If the zones were changed since by a reload, it comes back as it
+  // is.) Ends when no outstanding answer can change what is done, at the latest
+  // at `deadline`. Equal questions under way are joined.
+  virtual asio::awaitable<Answers> LookupNames(std::vector<AskedName> names,
+                                               Answers known,
+                                               Instant deadline) = 0;
+  // Whether there is a zone that is to be asked about names of that kind.
+  virtual bool AsksAbout(NameKind kind) const = 0;
+
   // The zone's own words about a listing (RFC 5782 section 2.1, TXT), as
   // received, or nothing within 200 ms.
   virtual asio::awaitable<std::string> ReasonText(IpAddress client,
+                                                  std::string zone_name) = 0;
+  // The same about a name.
+  virtual asio::awaitable<std::string> ReasonText(std::string name,
                                                   std::string zone_name) = 0;
 
   // Whether the zone of that label is still trusted as far as a ban of this

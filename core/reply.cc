@@ -24,6 +24,7 @@ std::optional<std::string_view> Placeholder(std::string_view text) {
 std::optional<std::string> Replacement(std::string_view word,
                                        const ReplyFacts& facts) {
   if (word == "client") return facts.client.ToString();
+  if (word == "name") return std::string(facts.name);
   if (word == "list") return std::string(facts.list);
   if (word == "id") return std::string(facts.id);
   if (word == "reason") {
@@ -84,8 +85,8 @@ absl::Status CheckReplyTemplate(std::string_view text_template) {
     if (!word || !Replacement(*word, ReplyFacts{})) {
       return absl::InvalidArgumentError(
           absl::StrCat("\"", shown,
-                       "\" has a brace that is not part of {client}, {list}, "
-                       "{reason} or {id}"));
+                       "\" has a brace that is not part of {client}, {name}, "
+                       "{list}, {reason} or {id}"));
     }
     rest.remove_prefix(word->size() + 2);
   }

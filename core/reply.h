@@ -20,11 +20,12 @@ struct ReplyFacts {
   std::string_view list;    // the zone's label
   std::string_view reason;  // the list's own words, may be empty
   std::string_view id;
+  std::string_view name = {};  // which is listed, where a name is
 };
 
-// "{client}", "{list}", "{reason}" (" (words)" or nothing) and "{id}" are
-// replaced. Safe ASCII of at most kLongestReplyText bytes, whatever the facts
-// hold; the id is never cut off.
+// "{client}", "{name}", "{list}", "{reason}" (" (words)" or nothing) and "{id}"
+// are replaced. Safe ASCII of at most kLongestReplyText bytes, whatever the
+// facts hold; the id is never cut off.
 std::string RenderReply(std::string_view text_template,
                         const ReplyFacts& facts);
 

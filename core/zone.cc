@@ -70,4 +70,9 @@ uint32_t Zone::Matches(uint32_t answer) const {
   return result;
 }
 
+bool Zone::AsksAbout(NameKind kind) const {
+  return type == ZoneType::kDomain &&
+         std::ranges::find(names, kind) != names.end();
+}
+
 }  // namespace breakwater

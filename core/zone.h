@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/clock.h"
+#include "core/domain_name.h"
 
 namespace breakwater {
 
@@ -29,6 +30,8 @@ absl::StatusOr<AnswerRange> ParseAnswerRange(std::string_view text);
 
 // What counts when a filter names no answers of its own.
 inline constexpr AnswerRange kDefaultAnswers = {0x7f000002, 0x7f0000fe};
+// The same of a list of domains, besides: some say so with their codes.
+inline constexpr AnswerRange kDefaultDomainAnswers = {0x7f000102, 0x7f0001fe};
 
 // How a client is answered: an SMTP reply code and the text behind the
 // enhanced status code. The code is 4xx or 5xx and the template is safe ASCII.
@@ -60,10 +63,19 @@ enum class ZoneKind : uint8_t {
   kAllow,  // a listing lets the client pass, whatever other zones say
 };
 
+// What it lists.
+enum class ZoneType : uint8_t {
+  kAddress,
+  kDomain,  // names, RFC 5782 section 3: it is never asked about an address
+};
+
 // A DNS list. Its name may hold a paid key, so people only ever see `label`.
 struct Zone {
   std::string name;   // as queried: "zen.spamhaus.org", no trailing dot
   std::string label;  // as shown
+  ZoneType type = ZoneType::kAddress;
+  // Of a list of domains: which of a client's names it is asked about.
+  std::vector<NameKind> names = {kNameKinds.begin(), kNameKinds.end()};
   ZoneKind kind = ZoneKind::kBlock;
   std::vector<ZoneFilter> filters = {ZoneFilter{}};  // 1 to kMostFilters
   // Whether a listing here condemns the address in the kernel too; for all
@@ -80,6 +92,8 @@ struct Zone {
 
   // Bit i: filter i counts the answer. Zero: not a listing.
   uint32_t Matches(uint32_t answer) const;
+  // Of a list of addresses: never.
+  bool AsksAbout(NameKind kind) const;
 };
 
 }  // namespace breakwater

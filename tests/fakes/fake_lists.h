@@ -37,6 +37,12 @@ class FakeLists : public Lists {
     scripted_[Parsed(address)].listings.push_back(
         {.zone = zone, .filters = filters});
   }
+  // A name, at a zone of domains.
+  void ListName(std::string_view name, size_t zone = 0, uint32_t filters = 1) {
+    const std::lock_guard lock(mutex_);
+    scripted_names_[std::string(name)].push_back(
+        {.zone = zone, .filters = filters});
+  }
   // For all that is not a listing: errors, overdue, overloaded.
   void SetAnswers(std::string_view address, Answers answers) {
     const std::lock_guard lock(mutex_);
@@ -97,6 +103,11 @@ class FakeLists : public Lists {
     return static_cast<size_t>(
         std::count(lookups_.begin(), lookups_.end(), Parsed(address)));
   }
+  // All names that zones were asked about, in that order.
+  std::vector<AskedName> asked_names() const {
+    const std::lock_guard lock(mutex_);
+    return asked_names_;
+  }
   size_t saved(std::string_view address, Saving saving) const {
     const std::lock_guard lock(mutex_);
     const auto found = savings_.find({Parsed(address), saving});
@@ -132,10 +143,33 @@ class FakeLists : public Lists {
     co_return AnswersFor(client, rules);
   }
 
-  asio::awaitable<std::string> ReasonText(IpAddress, std::string) override {
+  // As real lists do it: what no zone is for is not asked. Hold() holds these
+  // too.
+  asio::awaitable<Answers> LookupNames(std::vector<AskedName> names,
+                                       Answers known, Instant) override {
+    if (IsHoldingAll()) {
+      asio::steady_timer released(loop_, asio::steady_timer::time_point::max());
+      held_.push_back(&released);
+      co_await released.async_wait(
+          asio::experimental::as_tuple(asio::use_awaitable));
+    }
     const std::lock_guard lock(mutex_);
-    ++reason_texts_;
-    co_return reason_text_;
+    if (known.rules == nullptr) known.rules = rules_;
+    for (const AskedName& name : names) AddName(name, known);
+    co_return known;
+  }
+  bool AsksAbout(NameKind kind) const override {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(rules_->zones, [kind](const Zone& zone) {
+      return zone.AsksAbout(kind);
+    });
+  }
+
+  asio::awaitable<std::string> ReasonText(IpAddress, std::string) override {
+    co_return NextReasonText();
+  }
+  asio::awaitable<std::string> ReasonText(std::string, std::string) override {
+    co_return NextReasonText();
   }
 
   bool MayBan(const std::string& label, const IpAddress&) override {
@@ -161,6 +195,34 @@ class FakeLists : public Lists {
     lookups_.push_back(client);
     return rules_;
   }
+  std::string NextReasonText() {
+    const std::lock_guard lock(mutex_);
+    ++reason_texts_;
+    return reason_text_;
+  }
+  // Under the lock.
+  void AddName(const AskedName& name, Answers& answers) {
+    if (std::ranges::none_of(answers.rules->zones, [&](const Zone& zone) {
+          return zone.AsksAbout(name.kind);
+        })) {
+      return;
+    }
+    asked_names_.push_back(name);
+    for (Listing listing : scripted_names_[name.name]) {
+      if (!answers.rules->zones[listing.zone].AsksAbout(name.kind)) continue;
+      if (std::ranges::any_of(answers.listings, [&](const Listing& earlier) {
+            return earlier.zone == listing.zone;
+          })) {
+        continue;
+      }
+      listing.name = name.kind;
+      answers.listings.push_back(listing);
+    }
+  }
+  bool IsHoldingAll() const {
+    const std::lock_guard lock(mutex_);
+    return holding_;
+  }
   bool IsHolding(const IpAddress& client) const {
     const std::lock_guard lock(mutex_);
     return holding_ || held_clients_.contains(client);
@@ -179,6 +241,8 @@ class FakeLists : public Lists {
   mutable std::mutex mutex_;               // guards all below
   std::shared_ptr<const Rules> rules_;
   std::map<IpAddress, Answers> scripted_;
+  std::map<std::string, std::vector<Listing>> scripted_names_;
+  std::vector<AskedName> asked_names_;
   std::set<IpAddress> cached_;
   std::vector<IpAddress> lookups_;
   std::map<std::pair<IpAddress, Saving>, size_t> savings_;
