@@ -53,28 +53,58 @@ bool ReadText(absl::Span<const uint8_t> data, std::string& text) {
   return true;
 }
 
-// Adds one record of the wanted name and type. False if it cannot be read.
-bool ReadRecord(const ns_rr& record, DnsType type, bool first,
-                DnsAnswer& answer) {
-  const absl::Span<const uint8_t> data(ns_rr_rdata(record),
-                                       ns_rr_rdlen(record));
-  if (type == DnsType::kTxt) return !first || ReadText(data, answer.text);
-  if (data.size() != 4) return false;
-  if (answer.addresses.size() < kMostDnsAddresses) {
-    answer.addresses.push_back(static_cast<uint32_t>(ns_get32(data.data())));
+// The name in a record behind that many bytes, without a trailing dot, or
+// nothing if it cannot be read.
+std::optional<std::string> ReadName(const ns_msg& message, const ns_rr& record,
+                                    int behind = 0) {
+  char name[NS_MAXDNAME];
+  const int length =
+      ns_name_uncompress(ns_msg_base(message), ns_msg_end(message),
+                         ns_rr_rdata(record) + behind, name, sizeof name);
+  if (length < 0 || length + behind > ns_rr_rdlen(record)) return std::nullopt;
+  if (name[0] == '.') return "";  // the root
+  return name;
+}
+
+bool ReadExchange(const ns_msg& message, const ns_rr& record,
+                  std::vector<MailExchange>& exchanges) {
+  if (ns_rr_rdlen(record) < 3) return false;  // a number and the root
+  const std::optional<std::string> host = ReadName(message, record, 2);
+  if (!host) return false;
+  if (exchanges.size() < kMostExchanges) {
+    exchanges.push_back(
+        {.preference = static_cast<uint16_t>(ns_get16(ns_rr_rdata(record))),
+         .host = *host});
   }
   return true;
 }
 
-// The name that this one is an alias of, or nothing if it cannot be read.
-std::optional<std::string> AliasTarget(const ns_msg& message,
-                                       const ns_rr& record) {
-  char name[NS_MAXDNAME];
-  if (ns_name_uncompress(ns_msg_base(message), ns_msg_end(message),
-                         ns_rr_rdata(record), name, sizeof name) < 0) {
-    return std::nullopt;
+// Adds one record of the wanted name and type. False if it cannot be read.
+bool ReadRecord(const ns_msg& message, const ns_rr& record, DnsType type,
+                bool first, DnsAnswer& answer) {
+  const absl::Span<const uint8_t> data(ns_rr_rdata(record),
+                                       ns_rr_rdlen(record));
+  switch (type) {
+    case DnsType::kTxt:
+      return !first || ReadText(data, answer.text);
+    case DnsType::kMx:
+      return ReadExchange(message, record, answer.exchanges);
+    case DnsType::kA:
+    case DnsType::kHostA:
+      if (data.size() != 4) return false;
+      if (answer.addresses.size() < kMostDnsAddresses) {
+        answer.addresses.push_back(
+            static_cast<uint32_t>(ns_get32(data.data())));
+      }
+      return true;
+    case DnsType::kAaaa:
+      if (data.size() != 16) return false;
+      if (answer.addresses6.size() < kMostDnsAddresses) {
+        std::ranges::copy(data, answer.addresses6.emplace_back().bytes.begin());
+      }
+      return true;
   }
-  return name;
+  return false;
 }
 
 DnsAnswer Failed(DnsOutcome outcome) { return DnsAnswer{.outcome = outcome}; }
@@ -86,7 +116,7 @@ DnsAnswer ReadRecords(ns_msg& message, DnsType type) {
     return Failed(DnsOutcome::kGarbled);
   }
   std::string name = ns_rr_name(question);
-  const int wanted = type == DnsType::kA ? ns_t_a : ns_t_txt;
+  const int wanted = DnsTypeNumber(type);
   DnsAnswer answer{.outcome = DnsOutcome::kNone};
   uint32_t least_ttl = UINT32_MAX;
   const int count = ns_msg_count(message, ns_s_an);
@@ -100,15 +130,17 @@ DnsAnswer ReadRecords(ns_msg& message, DnsType type) {
       continue;
     }
     if (ns_rr_type(record) == ns_t_cname) {
-      const std::optional<std::string> target = AliasTarget(message, record);
+      const std::optional<std::string> target = ReadName(message, record);
       if (!target) return Failed(DnsOutcome::kGarbled);
       name = *target;
+      answer.alias_only = true;
     } else if (ns_rr_type(record) == wanted) {
       const bool first = answer.outcome == DnsOutcome::kNone;
-      if (!ReadRecord(record, type, first, answer)) {
+      if (!ReadRecord(message, record, type, first, answer)) {
         return Failed(DnsOutcome::kGarbled);
       }
       answer.outcome = DnsOutcome::kRecords;
+      answer.alias_only = false;
     } else {
       continue;
     }
@@ -121,6 +153,21 @@ DnsAnswer ReadRecords(ns_msg& message, DnsType type) {
 }
 
 }  // namespace
+
+int DnsTypeNumber(DnsType type) {
+  switch (type) {
+    case DnsType::kA:
+    case DnsType::kHostA:
+      return ns_t_a;
+    case DnsType::kTxt:
+      return ns_t_txt;
+    case DnsType::kMx:
+      return ns_t_mx;
+    case DnsType::kAaaa:
+      return ns_t_aaaa;
+  }
+  return ns_t_invalid;
+}
 
 const char* DnsOutcomeName(DnsOutcome outcome) {
   switch (outcome) {

@@ -132,8 +132,7 @@ absl::StatusOr<std::unique_ptr<DnsChannel>> DnsChannel::Make(
 }
 
 void DnsChannel::Query(const std::string& name, DnsType type, Done done) {
-  ares_query(channel_, name.c_str(), ns_c_in,
-             type == DnsType::kA ? ns_t_a : ns_t_txt, &OnAnswer,
+  ares_query(channel_, name.c_str(), ns_c_in, DnsTypeNumber(type), &OnAnswer,
              new Question{.type = type, .done = std::move(done)});
 }
 

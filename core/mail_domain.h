@@ -53,7 +53,7 @@ class MailDomains {
  public:
   static constexpr size_t kMostInquiries = 200;
   // An exchange beyond these is not looked at, and leaves a doubt.
-  static constexpr size_t kMostExchanges = 5;
+  static constexpr size_t kExchangesLookedAt = 5;
 
   MailDomains(asio::io_context& loop, Resolver& resolver,
               const MailDomainOptions& options);

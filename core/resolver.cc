@@ -24,7 +24,7 @@ bool IsOdd(uint32_t address) {
 }
 
 // Another server may know what this one does not.
-bool IsServersFault(const DnsAnswer& answer) {
+bool IsServersFault(const DnsAnswer& answer, DnsType type) {
   switch (answer.outcome) {
     case DnsOutcome::kTimeout:
     case DnsOutcome::kUnreachable:
@@ -34,7 +34,8 @@ bool IsServersFault(const DnsAnswer& answer) {
     case DnsOutcome::kGarbled:
       return true;
     case DnsOutcome::kRecords:
-      return std::ranges::any_of(answer.addresses, IsOdd);
+      return type == DnsType::kA &&
+             std::ranges::any_of(answer.addresses, IsOdd);
     default:
       return false;
   }
@@ -108,7 +109,7 @@ class AresResolver : public Resolver {
   }
 
   void OnAnswer(Question question, DnsAnswer answer) {
-    const bool is_fault = IsServersFault(answer);
+    const bool is_fault = IsServersFault(answer, question.type);
     // c-ares asks without EDNS then, but of the questions that were on their
     // way only the first.
     if (!closing_ && answer.outcome == DnsOutcome::kFormatError &&

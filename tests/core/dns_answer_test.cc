@@ -171,6 +171,70 @@ TEST(DnsAnswerTest, ANameThatPointsAtItselfIsGarbled) {
   EXPECT_EQ(ParseDnsAnswer(loop, DnsType::kA).outcome, DnsOutcome::kGarbled);
 }
 
+DnsAnswer ParseMx(DnsMessage message) {
+  message.question.type = kTypeMx;
+  return ParseDnsAnswer(message.Encode(), DnsType::kMx);
+}
+
+DnsAnswer ParseAaaa(DnsMessage message) {
+  message.question.type = kTypeAaaa;
+  return ParseDnsAnswer(message.Encode(), DnsType::kAaaa);
+}
+
+TEST(DnsAnswerTest, KeepsExchangesAsTheyCome) {
+  const DnsAnswer answer =
+      ParseMx(Message({MxRecord(kName, 20, "b.mx.test", 60),
+                       MxRecord(kName, 10, "a.mx.test", 300)}));
+  EXPECT_EQ(answer.outcome, DnsOutcome::kRecords);
+  EXPECT_THAT(answer.exchanges, ElementsAre(MailExchange{20, "b.mx.test"},
+                                            MailExchange{10, "a.mx.test"}));
+  EXPECT_EQ(answer.ttl, seconds(60));
+}
+
+TEST(DnsAnswerTest, AnExchangeMayBeTheRootOrAPointer) {
+  // To the question's name, which begins behind the header of 12 bytes.
+  const DnsRecord pointer{
+      .name = kName, .type = kTypeMx, .data = {0, 5, 0xc0, 12}};
+  EXPECT_THAT(ParseMx(Message({MxRecord(kName, 0, "."), pointer})).exchanges,
+              ElementsAre(MailExchange{0, ""}, MailExchange{5, kName}));
+}
+
+TEST(DnsAnswerTest, AnExchangeThatCannotBeReadIsGarbled) {
+  for (const Bytes& data :
+       {Bytes{}, Bytes{0, 10}, Bytes{0, 10, 0xc0, 0xff}, Bytes{0, 10, 0x80}}) {
+    const DnsRecord record{.name = kName, .type = kTypeMx, .data = data};
+    EXPECT_EQ(ParseMx(Message({record})).outcome, DnsOutcome::kGarbled);
+  }
+}
+
+TEST(DnsAnswerTest, ManyExchangesAreCut) {
+  const DnsAnswer answer = ParseMx(
+      Message(std::vector<DnsRecord>(1000, MxRecord(kName, 1, "mx.test"))));
+  EXPECT_THAT(answer.exchanges, SizeIs(kMostExchanges));
+}
+
+TEST(DnsAnswerTest, KeepsAddressesOfIpv6) {
+  EXPECT_THAT(ParseAaaa(Message({AaaaRecord(kName, "2001:db8::5")})).addresses6,
+              ElementsAre(*IpAddress::Parse("2001:db8::5")));
+  EXPECT_THAT(ParseAaaa(Message(std::vector<DnsRecord>(
+                            100, AaaaRecord(kName, "2001:db8::5"))))
+                  .addresses6,
+              SizeIs(kMostDnsAddresses));
+}
+
+TEST(DnsAnswerTest, AnAddressOfIpv6HasItsLength) {
+  const DnsRecord record{.name = kName, .type = kTypeAaaa, .data = Bytes(15)};
+  EXPECT_EQ(ParseAaaa(Message({record})).outcome, DnsOutcome::kGarbled);
+}
+
+TEST(DnsAnswerTest, AnAliasWithoutMoreIsToldApart) {
+  const DnsRecord alias = CnameRecord(kName, "real.test");
+  EXPECT_TRUE(ParseA(Message({alias})).alias_only);
+  EXPECT_FALSE(ParseA(Message({})).alias_only);
+  EXPECT_FALSE(
+      ParseA(Message({alias, ARecord("real.test", "127.0.0.2")})).alias_only);
+}
+
 TEST(DnsAnswerTest, AQuestionIsNoAnswer) {
   DnsMessage message = Message({ARecord(kName, "127.0.0.2")});
   message.response = false;

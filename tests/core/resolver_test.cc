@@ -172,6 +172,27 @@ TEST_F(ResolverTest, AFailingServerIsReplacedByTheNext) {
   }
 }
 
+TEST_F(ResolverTest, BringsExchangesAndAddressesOfHosts) {
+  server_.OnExchange("q.test", SaysExchanges({{10, "mx.test"}}));
+  server_.On("q.test", Says({"198.51.100.7"}));
+  server_.OnAddress6("q.test", SaysAddresses6({"2001:db8::7"}));
+  EXPECT_THAT(Ask("q.test", DnsType::kMx).exchanges,
+              ElementsAre(MailExchange{10, "mx.test"}));
+  EXPECT_THAT(Ask("q.test", DnsType::kHostA).addresses,
+              ElementsAre(0xc6336407));
+  EXPECT_THAT(Ask("q.test", DnsType::kAaaa).addresses6,
+              ElementsAre(*IpAddress::Parse("2001:db8::7")));
+}
+
+TEST_F(ResolverTest, AHostsAddressIsNoReasonToAskTheNextServer) {
+  FakeDnsServer second;
+  server_.On("q.test", Says({"198.51.100.7"}));
+  Use({server_.address(), second.address()});
+  EXPECT_THAT(Ask("q.test", DnsType::kHostA).addresses,
+              ElementsAre(0xc6336407));
+  EXPECT_EQ(second.queries(), 0u);
+}
+
 TEST_F(ResolverTest, TheServerThatAnsweredIsAskedFirst) {
   FakeDnsServer second;
   server_.Otherwise(Silence());

@@ -59,6 +59,23 @@ DnsRecord ARecord(std::string name, const char* address, uint32_t ttl) {
           .data = Bytes(bytes, bytes + 4)};
 }
 
+DnsRecord AaaaRecord(std::string name, const char* address, uint32_t ttl) {
+  in6_addr in{};
+  inet_pton(AF_INET6, address, &in);
+  return {.name = std::move(name),
+          .type = kTypeAaaa,
+          .ttl = ttl,
+          .data = Bytes(in.s6_addr, in.s6_addr + 16)};
+}
+
+DnsRecord MxRecord(std::string name, uint16_t preference, std::string_view host,
+                   uint32_t ttl) {
+  DnsRecord record{.name = std::move(name), .type = kTypeMx, .ttl = ttl};
+  Put16(record.data, preference);
+  Append(record.data, EncodeName(host == "." ? "" : host));
+  return record;
+}
+
 DnsRecord TxtRecord(std::string name, std::vector<std::string> strings,
                     uint32_t ttl) {
   DnsRecord record{.name = std::move(name), .type = kTypeTxt, .ttl = ttl};

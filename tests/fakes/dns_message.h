@@ -15,7 +15,9 @@ using Bytes = std::vector<uint8_t>;
 inline constexpr uint16_t kTypeA = 1;
 inline constexpr uint16_t kTypeCname = 5;
 inline constexpr uint16_t kTypeSoa = 6;
+inline constexpr uint16_t kTypeMx = 15;
 inline constexpr uint16_t kTypeTxt = 16;
+inline constexpr uint16_t kTypeAaaa = 28;
 
 struct DnsQuestion {
   uint16_t id = 0;
@@ -35,6 +37,10 @@ struct DnsRecord {
 
 Bytes EncodeName(std::string_view name);
 DnsRecord ARecord(std::string name, const char* address, uint32_t ttl = 300);
+DnsRecord AaaaRecord(std::string name, const char* address, uint32_t ttl = 300);
+// "" or "." is the root.
+DnsRecord MxRecord(std::string name, uint16_t preference, std::string_view host,
+                   uint32_t ttl = 300);
 DnsRecord TxtRecord(std::string name, std::vector<std::string> strings,
                     uint32_t ttl = 300);
 DnsRecord CnameRecord(std::string name, std::string_view target,

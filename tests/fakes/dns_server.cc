@@ -27,6 +27,12 @@ Bytes Render(const FakeReply& reply, DnsQuestion question, bool tcp) {
   for (const std::string& address : reply.addresses) {
     message.answers.push_back(ARecord(owner, address.c_str(), reply.ttl));
   }
+  for (const std::string& address : reply.addresses6) {
+    message.answers.push_back(AaaaRecord(owner, address.c_str(), reply.ttl));
+  }
+  for (const auto& [preference, host] : reply.exchanges) {
+    message.answers.push_back(MxRecord(owner, preference, host, reply.ttl));
+  }
   if (!reply.strings.empty()) {
     message.answers.push_back(TxtRecord(owner, reply.strings, reply.ttl));
   }
@@ -85,6 +91,13 @@ FakeReply Says(std::vector<std::string> addresses, uint32_t ttl) {
 FakeReply SaysText(std::vector<std::string> strings) {
   return {.strings = std::move(strings)};
 }
+FakeReply SaysExchanges(
+    std::vector<std::pair<uint16_t, std::string>> exchanges) {
+  return {.exchanges = std::move(exchanges)};
+}
+FakeReply SaysAddresses6(std::vector<std::string> addresses) {
+  return {.addresses6 = std::move(addresses)};
+}
 FakeReply NoSuchName(std::optional<uint32_t> soa_minimum) {
   return {.rcode = kNxDomain, .soa_minimum = soa_minimum};
 }
@@ -127,6 +140,16 @@ void FakeDnsServer::On(const std::string& name, FakeReply reply) {
 void FakeDnsServer::OnText(const std::string& name, FakeReply reply) {
   const std::lock_guard lock(mutex_);
   replies_[{name, kTypeTxt}] = std::move(reply);
+}
+
+void FakeDnsServer::OnExchange(const std::string& name, FakeReply reply) {
+  const std::lock_guard lock(mutex_);
+  replies_[{name, kTypeMx}] = std::move(reply);
+}
+
+void FakeDnsServer::OnAddress6(const std::string& name, FakeReply reply) {
+  const std::lock_guard lock(mutex_);
+  replies_[{name, kTypeAaaa}] = std::move(reply);
 }
 
 void FakeDnsServer::Otherwise(FakeReply reply) {

@@ -22,6 +22,8 @@ struct FakeReply {
   int rcode = 0;
   std::vector<std::string> addresses;  // A records, whatever was asked
   std::vector<std::string> strings;    // of one TXT record
+  std::vector<std::pair<uint16_t, std::string>> exchanges;  // MX records
+  std::vector<std::string> addresses6;                      // AAAA records
   uint32_t ttl = 300;
   std::string alias;                    // a CNAME before the records
   std::optional<uint32_t> soa_minimum;  // an SOA in the authority section
@@ -40,6 +42,9 @@ struct FakeReply {
 // Replies by what they mean.
 FakeReply Says(std::vector<std::string> addresses, uint32_t ttl = 300);
 FakeReply SaysText(std::vector<std::string> strings);
+FakeReply SaysExchanges(
+    std::vector<std::pair<uint16_t, std::string>> exchanges);
+FakeReply SaysAddresses6(std::vector<std::string> addresses);
 FakeReply NoSuchName(std::optional<uint32_t> soa_minimum = std::nullopt);
 FakeReply Rcode(int rcode);
 FakeReply Silence();
@@ -58,9 +63,11 @@ class FakeDnsServer {
 
   DnsServer address() const;
 
-  // For A questions of that name, and for TXT ones.
+  // For A questions of that name, and for TXT, MX and AAAA ones.
   void On(const std::string& name, FakeReply reply);
   void OnText(const std::string& name, FakeReply reply);
+  void OnExchange(const std::string& name, FakeReply reply);
+  void OnAddress6(const std::string& name, FakeReply reply);
   // For all other names; NXDOMAIN until set.
   void Otherwise(FakeReply reply);
 
@@ -68,7 +75,7 @@ class FakeDnsServer {
   using Spoiler = std::function<FakeReply(const DnsQuestion&, FakeReply)>;
   void Spoil(Spoiler spoiler);
 
-  // Questions so far; of that name and both types; over TCP.
+  // Questions so far; of that name and all types; over TCP.
   size_t queries() const;
   size_t queries(const std::string& name) const;
   size_t tcp_queries() const;

@@ -8,18 +8,32 @@
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace breakwater;
   if (size == 0) return 0;
-  const DnsType type = data[0] % 2 == 0 ? DnsType::kA : DnsType::kTxt;
+  constexpr DnsType kTypes[] = {DnsType::kA, DnsType::kTxt, DnsType::kMx,
+                                DnsType::kAaaa};
+  const DnsType type = kTypes[data[0] % 4];
   const DnsAnswer answer = ParseDnsAnswer({data + 1, size - 1}, type);
 
   Require(answer.addresses.size() <= kMostDnsAddresses, "addresses are few");
+  Require(answer.addresses6.size() <= kMostDnsAddresses, "and so are those");
+  Require(answer.exchanges.size() <= kMostExchanges, "exchanges are few");
   Require(answer.text.size() <= kLongestDnsText, "text is bounded");
   if (answer.outcome == DnsOutcome::kRecords) {
     Require(answer.ttl.has_value(), "records have a TTL");
-    Require(type == DnsType::kTxt || !answer.addresses.empty(),
-            "A records have addresses");
+    Require(answer.addresses.empty() != (type == DnsType::kA),
+            "A records, and only they, have addresses");
+    Require(answer.addresses6.empty() != (type == DnsType::kAaaa),
+            "so do AAAA records");
+    Require(answer.exchanges.empty() != (type == DnsType::kMx),
+            "and MX records have exchanges");
+    Require(!answer.alias_only, "an alias of something is that");
   } else {
-    Require(answer.addresses.empty() && answer.text.empty(),
+    Require(answer.addresses.empty() && answer.text.empty() &&
+                answer.addresses6.empty() && answer.exchanges.empty(),
             "what is no answer carries none");
+  }
+  for (const MailExchange& exchange : answer.exchanges) {
+    Require(!exchange.host.ends_with('.') || exchange.host.ends_with("\\."),
+            "no exchange ends in the root's dot");
   }
   if (answer.ttl) {
     Require(answer.ttl->count() >= 0 && answer.ttl->count() < 0x80000000,
