@@ -17,6 +17,7 @@ constexpr timeval kLongestWait = {.tv_sec = 2, .tv_usec = 0};
 struct Step {
   bool ended = false;
   absl::Status status;
+  int error = 0;
 };
 
 Step Read(const nlmsghdr& message, bool single,
@@ -26,14 +27,14 @@ Step Read(const nlmsghdr& message, bool single,
       return {true, absl::DataLossError("netlink: cut error message")};
     }
     const int error = *static_cast<int*>(mnl_nlmsg_get_payload(&message));
-    return {true, error == 0 ? absl::OkStatus()
-                             : absl::ErrnoToStatus(-error, "netlink")};
+    if (error == 0) return {true, absl::OkStatus()};
+    return {true, absl::ErrnoToStatus(-error, "netlink"), -error};
   }
   if (message.nlmsg_type == NLMSG_DONE) {
     if (mnl_nlmsg_get_payload_len(&message) < sizeof(int)) return {true, {}};
     const int error = *static_cast<int*>(mnl_nlmsg_get_payload(&message));
-    return {true, error >= 0 ? absl::OkStatus()
-                             : absl::ErrnoToStatus(-error, "netlink")};
+    if (error >= 0) return {true, absl::OkStatus()};
+    return {true, absl::ErrnoToStatus(-error, "netlink"), -error};
   }
   if (message.nlmsg_type >= NLMSG_MIN_TYPE) each(message);
   return {single, {}};
@@ -80,6 +81,7 @@ NetlinkSocket::~NetlinkSocket() {
 absl::Status NetlinkSocket::Query(
     nlmsghdr* request, absl::FunctionRef<void(const nlmsghdr&)> each) {
   request->nlmsg_seq = ++sequence_;
+  last_error_ = 0;
   if (mnl_socket_sendto(socket_, request, request->nlmsg_len) < 0) {
     return absl::ErrnoToStatus(errno, "send to netlink");
   }
@@ -97,7 +99,41 @@ absl::Status NetlinkSocket::Query(
       // Leftovers of a question whose answer did not come in time.
       if (message->nlmsg_seq != sequence_) continue;
       Step step = Read(*message, single, each);
-      if (step.ended) return step.status;
+      if (!step.ended) continue;
+      last_error_ = step.error;
+      return step.status;
+    }
+  }
+}
+
+absl::Status NetlinkSocket::QueryBatch(
+    const void* messages, size_t size, uint32_t first, uint32_t last,
+    absl::FunctionRef<void(uint32_t, int)> each) {
+  if (mnl_socket_sendto(socket_, messages, size) < 0) {
+    return absl::ErrnoToStatus(errno, "send to netlink");
+  }
+  while (true) {
+    const ssize_t got =
+        mnl_socket_recvfrom(socket_, buffer_.data(), buffer_.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return absl::ErrnoToStatus(errno, "read from netlink");
+    int left = static_cast<int>(got);
+    auto* message = reinterpret_cast<nlmsghdr*>(buffer_.data());
+    for (; mnl_nlmsg_ok(message, left);
+         message = mnl_nlmsg_next(message, &left)) {
+      const uint32_t number = message->nlmsg_seq;
+      if (number < first || number > last) continue;
+      if (message->nlmsg_type != NLMSG_ERROR ||
+          mnl_nlmsg_get_payload_len(message) < sizeof(int)) {
+        continue;
+      }
+      const int error = -*static_cast<int*>(mnl_nlmsg_get_payload(message));
+      // Refused as a whole: the kernel answers to what opens the batch.
+      if (number == first && error != 0) {
+        return absl::ErrnoToStatus(error, "netlink");
+      }
+      if (error != 0) each(number, error);
+      if (number == last) return absl::OkStatus();
     }
   }
 }

@@ -33,6 +33,20 @@ class NetlinkSocket {
   absl::Status Query(nlmsghdr* request,
                      absl::FunctionRef<void(const nlmsghdr&)> each);
 
+  // The number that the kernel gave the last Query's error: subsystems have
+  // some that errno(3) has not. 0 if it gave none.
+  int last_error() const { return last_error_; }
+
+  // Sends messages that the kernel carries out together or not at all, as
+  // nfnetlink's batches. Each was numbered by NextSequence, from `first` on;
+  // the last that does something asks for an answer (NLM_F_ACK) and is number
+  // `last`. Calls `each` for those that failed, with the error. The error that
+  // is returned is about the batch as a whole: what has no number of its own.
+  absl::Status QueryBatch(
+      const void* messages, size_t size, uint32_t first, uint32_t last,
+      absl::FunctionRef<void(uint32_t sequence, int error)> each);
+  uint32_t NextSequence() { return ++sequence_; }
+
   // Reads what the groups have sent, without waiting. Whether anything came,
   // or was lost because too much of it did.
   bool Drain();
@@ -44,6 +58,7 @@ class NetlinkSocket {
 
   mnl_socket* socket_;
   uint32_t sequence_ = 0;
+  int last_error_ = 0;
   std::vector<char> buffer_;
 };
 

@@ -41,7 +41,7 @@ enum class RecordKind : uint8_t {
   kRefused,  // serial, network, detail: Refusal
   kEntry,    // network, seconds that are left
   kEntriesEnd,
-  kSetsMade,  // sets were missing and are there again, empty: say all bans
+  kSetsMade,  // sets were missing or emptied and are there: say all bans
   kCounter,   // detail: EnforcerCounter, number: since the enforcer started
 };
 
@@ -68,10 +68,13 @@ enum class EnforcerCounter : uint8_t {
   kDumps,         // socket dumps made
   kSetsMade,      // times that sets had to be made again
   kKernelErrors,  // netlink calls that failed
-  kLast = kKernelErrors,
+  kSetsFlushed,   // times that somebody had emptied sets
+  kEvicted,       // elements taken out early to make room
+  kSetsWrong,     // no count: sets that are not as they must be now
+  kLast = kSetsWrong,
 };
 
-inline constexpr uint64_t kProtocolVersion = 1;
+inline constexpr uint64_t kProtocolVersion = 2;
 // Timeouts in the kernel's sets are seconds below 2^31 / 1000 (ipset(8)).
 inline constexpr uint32_t kLongestBanSeconds = 2'147'483;
 

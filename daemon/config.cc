@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "core/text.h"
 #include "daemon/config_fields.h"
@@ -269,6 +271,13 @@ void CheckTogether(const Config& config, const TableReader& reader,
                    "is not shorter than history.keep; nobody would ever have a "
                    "good history");
   }
+  if (config.firewall.Uses(FirewallBackend::kNftables) &&
+      !absl::ascii_isalpha(config.firewall.set_prefix[0])) {
+    complaints.Add(Place(reader, "firewall.set_prefix", root),
+                   "firewall.set_prefix",
+                   "must begin with a letter: a rule of nft could not name the "
+                   "sets otherwise");
+  }
   if (config.control.socket == config.enforcer.socket) {
     complaints.Add(Place(reader, "control.socket", root), "control.socket",
                    "is enforcer.socket too; give each its own path");
@@ -331,6 +340,22 @@ void WarnOfScores(const Rules& rules, std::vector<std::string>& warnings) {
   }
 }
 
+// All bans last as long as the rule says.
+void WarnOfRecent(const Config& config, std::vector<std::string>& warnings) {
+  const Duration usual = config.rules.ban_duration;
+  warnings.push_back(
+      absl::StrCat("firewall.backend: with xt_recent a ban's length stands in "
+                   "the firewall's "
+                   "rule: it must say --seconds ",
+                   std::chrono::ceil<std::chrono::seconds>(usual).count(),
+                   config.firewall.extend ? " and --update" : " and --rcheck"));
+  for (const Zone& zone : config.rules.zones) {
+    if (!zone.ban_duration || *zone.ban_duration == usual) continue;
+    warnings.push_back(absl::StrCat("ban_duration of zone ", zone.label,
+                                    " has no effect with xt_recent"));
+  }
+}
+
 // What is allowed but unwise.
 void Warn(const Config& config, std::vector<std::string>& warnings) {
   if (config.rules.zones.empty()) {
@@ -360,10 +385,14 @@ void Warn(const Config& config, std::vector<std::string>& warnings) {
                      "connect can have any address banned; use a unix socket"));
   }
   if (config.most_bans > config.firewall.most_entries &&
-      config.firewall.backend != "none") {
+      (config.firewall.Uses(FirewallBackend::kIpset) ||
+       config.firewall.Uses(FirewallBackend::kNftables))) {
     warnings.push_back(
         "ban.max is more than firewall.maxelem: the kernel's sets fill up "
-        "first, and later bans will have no effect there");
+        "first, and bans will end there before their time");
+  }
+  if (config.firewall.Uses(FirewallBackend::kXtRecent)) {
+    WarnOfRecent(config, warnings);
   }
   WarnOfForm("reply.template", config.rules.reply.text_template, warnings);
   for (const Zone& zone : config.rules.zones) {
@@ -382,6 +411,18 @@ void Warn(const Config& config, std::vector<std::string>& warnings) {
 }
 
 }  // namespace
+
+const char* FirewallBackendName(FirewallBackend backend) {
+  switch (backend) {
+    case FirewallBackend::kIpset:
+      return "ipset";
+    case FirewallBackend::kNftables:
+      return "nftables";
+    case FirewallBackend::kXtRecent:
+      return "xt_recent";
+  }
+  return "?";
+}
 
 bool BanPorts::Covers(uint16_t port) const {
   if (std::ranges::find(listed, port) != listed.end()) return true;

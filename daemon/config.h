@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,8 +37,16 @@ struct BanPorts {
   bool Covers(uint16_t port) const;
 };
 
+// Where bans take effect in the kernel.
+enum class FirewallBackend : uint8_t { kIpset, kNftables, kXtRecent };
+const char* FirewallBackendName(FirewallBackend backend);  // "ipset" ...
+
 struct FirewallConfig {
-  std::string backend = "ipset";  // or "none": no kernel set at all
+  // Each ban goes into all of them; none ("none"): no kernel set at all.
+  std::vector<FirewallBackend> backends = {FirewallBackend::kIpset};
+  bool Uses(FirewallBackend backend) const {
+    return std::ranges::find(backends, backend) != backends.end();
+  }
   std::string set_prefix = "breakwater";
   // Whether bans of the default length go into the sets whose rule starts the
   // time again at every new connection.

@@ -248,6 +248,52 @@ Field BanPortsField(BanPorts& slot) {
   return Field{.read = read, .show = show};
 }
 
+Field BackendsField(std::vector<FirewallBackend>& slot) {
+  static constexpr char kRight[] =
+      "\"ipset\", \"nftables\", \"xt_recent\" or \"none\", or a list of "
+      "several, as in [\"ipset\", \"nftables\"]";
+  const Parser<FirewallBackend> parse =
+      [](const toml::node& node) -> absl::StatusOr<FirewallBackend> {
+    const auto* text = node.as_string();
+    if (text == nullptr) return WrongType(node, kRight);
+    for (const FirewallBackend backend :
+         {FirewallBackend::kIpset, FirewallBackend::kNftables,
+          FirewallBackend::kXtRecent}) {
+      if (text->get() == FirewallBackendName(backend)) return backend;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", Escaped(text->get(), 60), "\" is not a choice; write ", kRight));
+  };
+  const auto read = [&slot, parse](const toml::node& node, std::string_view key,
+                                   Complaints& complaints) {
+    if (const auto* text = node.as_string()) {
+      if (text->get() == "none") {
+        slot.clear();
+      } else if (const auto backend = parse(node); backend.ok()) {
+        slot = {*backend};
+      } else {
+        complaints.Add(node.source(), key, backend.status());
+      }
+      return;
+    }
+    std::vector<FirewallBackend> backends;
+    ReadList(node, key, complaints, parse, kRight, backends);
+    if (node.as_array() != nullptr && node.as_array()->empty()) {
+      complaints.Add(node.source(), key, "names no backend; write \"none\"");
+      return;
+    }
+    slot = std::move(backends);
+  };
+  const auto show = [&slot] {
+    const Shower<FirewallBackend> name = [](const FirewallBackend& backend) {
+      return Quoted(FirewallBackendName(backend));
+    };
+    if (slot.empty()) return Quoted("none");
+    return slot.size() == 1 ? name(slot[0]) : ShowList(slot, name);
+  };
+  return Field{.read = read, .show = show};
+}
+
 Field DnsServersField(std::vector<DnsServer>& slot) {
   Field field = List<DnsServer>(
       slot, FromText(ParseDnsServer),

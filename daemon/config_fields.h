@@ -44,6 +44,8 @@ Field NumberField(uint32_t& slot, int64_t least, int64_t most);
 Field NumberField(size_t& slot, int64_t least, int64_t most);
 Field PortsField(std::vector<uint16_t>& slot);
 Field BanPortsField(BanPorts& slot);
+// "ipset", ["ipset", "nftables"], or "none".
+Field BackendsField(std::vector<FirewallBackend>& slot);
 Field DnsServersField(std::vector<DnsServer>& slot);
 Field NetworksField(NetworkSet& slot);
 

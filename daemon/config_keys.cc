@@ -132,15 +132,8 @@ void AddRestraint(Config& c, std::vector<ConfigKey>& keys) {
 
 void AddKernel(Config& c, std::vector<ConfigKey>& keys) {
   using enum Effect;
-  std::string& backend = c.firewall.backend;
   keys.push_back(
-      {"firewall.backend", kRestart,
-       ChoiceField(
-           {"ipset", "none"},
-           [&backend](size_t choice) {
-             backend = choice == 0 ? "ipset" : "none";
-           },
-           [&backend] { return backend == "ipset" ? size_t{0} : 1; })});
+      {"firewall.backend", kRestart, BackendsField(c.firewall.backends)});
   keys.push_back({"firewall.set_prefix", kRestart,
                   TextField(c.firewall.set_prefix, CheckSetPrefix)});
   keys.push_back({"firewall.hashsize", kRestart,

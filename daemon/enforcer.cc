@@ -6,14 +6,15 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "core/log.h"
 #include "daemon/config.h"
 #include "daemon/enforcer_server.h"
 #include "daemon/enforcer_socket.h"
 #include "daemon/privileges.h"
 #include "firewall/ip_sets.h"
-#include "firewall/no_sets.h"
 
 // breakwater-enforcer(8): the only program of Breakwater that may change the
 // kernel. Read top to bottom.
@@ -38,18 +39,27 @@ void HandleSignals(EnforcerServer& server) {
 }
 
 bool ChangesKernel(const Config& config) {
-  return config.firewall.backend != "none";
+  return !config.firewall.backends.empty();
 }
 
-absl::StatusOr<std::unique_ptr<BanSets>> OpenSets(const Config& config) {
-  if (!ChangesKernel(config)) return std::make_unique<NoSets>();
+absl::StatusOr<std::unique_ptr<BanSets>> OpenBackend(FirewallBackend backend,
+                                                     const Config& config) {
   const auto usual =
       std::chrono::ceil<std::chrono::seconds>(config.rules.ban_duration);
-  return IpSets::Open({.prefix = config.firewall.set_prefix,
-                       .extend = config.firewall.extend,
-                       .usual_seconds = static_cast<uint32_t>(usual.count()),
-                       .hash_size = config.firewall.hash_size,
-                       .most_entries = config.firewall.most_entries});
+  IpSetOptions options;
+  options.prefix = config.firewall.set_prefix;
+  options.extend = config.firewall.extend;
+  options.usual_seconds = static_cast<uint32_t>(usual.count());
+  options.most_entries = config.firewall.most_entries;
+  options.hash_size = config.firewall.hash_size;
+  switch (backend) {
+    case FirewallBackend::kIpset:
+      return IpSets::Open(options);
+    case FirewallBackend::kNftables:
+    case FirewallBackend::kXtRecent:
+      break;
+  }
+  return absl::UnimplementedError("no such backend");
 }
 
 absl::StatusOr<std::unique_ptr<Reaper>> OpenReaper(const Config& config) {
@@ -69,8 +79,13 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> MakeServer(
       DropPrivileges(config.enforcer.user, ChangesKernel(config));
   if (!dropped.ok()) return dropped;
 
-  absl::StatusOr<std::unique_ptr<BanSets>> sets = OpenSets(config);
-  if (!sets.ok()) return sets.status();
+  std::vector<std::unique_ptr<BanSets>> sets;
+  for (const FirewallBackend backend : config.firewall.backends) {
+    absl::StatusOr<std::unique_ptr<BanSets>> opened =
+        OpenBackend(backend, config);
+    if (!opened.ok()) return opened.status();
+    sets.push_back(*std::move(opened));
+  }
   absl::StatusOr<HostNetworks> hosts = HostNetworks::Open();
   if (!hosts.ok()) return hosts.status();
   absl::StatusOr<std::unique_ptr<Reaper>> reaper = OpenReaper(config);
@@ -79,11 +94,20 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> MakeServer(
   return EnforcerServer::Make(
       {.listener = *std::move(listener),
        .accepted = {daemon->user, geteuid()},
-       .sets = *std::move(sets),
+       .sets = std::move(sets),
        .reaper = *std::move(reaper),
        .hosts = *std::move(hosts),
        .load = [config_file] { return LoadConfig(config_file); }},
       config);
+}
+
+std::string BackendNames(const Config& config) {
+  std::string names;
+  for (const FirewallBackend backend : config.firewall.backends) {
+    absl::StrAppend(&names, names.empty() ? "" : ",",
+                    FirewallBackendName(backend));
+  }
+  return names.empty() ? "none" : names;
 }
 
 int Fail(const absl::Status& status) {
@@ -105,7 +129,7 @@ int Main(const std::string& config_file) {
   HandleSignals(**server);
   Log(Severity::kInfo, "enforcer-started")
       .Add("socket", config->enforcer.socket)
-      .Add("backend", config->firewall.backend);
+      .Add("backend", BackendNames(*config));
   (*server)->Run();
   // A second signal is too late to do anything.
   std::signal(SIGTERM, SIG_IGN);

@@ -58,6 +58,12 @@ const char* EnforcerCounterName(EnforcerCounter counter) {
       return "sets_made";
     case EnforcerCounter::kKernelErrors:
       return "kernel_errors";
+    case EnforcerCounter::kSetsFlushed:
+      return "sets_flushed";
+    case EnforcerCounter::kEvicted:
+      return "evicted";
+    case EnforcerCounter::kSetsWrong:
+      return "sets_wrong";
   }
   return "unknown";
 }
@@ -300,6 +306,8 @@ absl::Status EnforcerLink::Handle(const Record& record) {
     case RecordKind::kCounter: {
       const auto counter = static_cast<EnforcerCounter>(record.detail);
       counters_[counter] = record.number;
+      // What goes up and down is for `breakwater status`.
+      if (counter == EnforcerCounter::kSetsWrong) return absl::OkStatus();
       metrics_.SetEnforcerCount(EnforcerCounterName(counter),
                                 static_cast<double>(record.number));
       return absl::OkStatus();

@@ -27,6 +27,8 @@ constexpr Duration kPatience = seconds(10);
 constexpr size_t kMostUnsent = 16 * kMostRecords;
 // Packets that are read before others get their turn.
 constexpr int kPacketsAtOnce = 16;
+// How long a daemon may take to say all its bans again.
+constexpr Duration kRestoring = seconds(60);
 
 }  // namespace
 
@@ -55,7 +57,8 @@ EnforcerServer::EnforcerServer(Parts parts, const Config& config,
       sets_(std::move(parts_.sets), errors_),
       wake_(std::move(wake)),
       bucket_(config.enforcer.bans_per_second, config.enforcer.ban_burst,
-              Clock::now()) {
+              Clock::now()),
+      most_bans_(config.most_bans) {
   protection_.SetConfigured(config.rules.protected_networks.networks());
 }
 
@@ -112,7 +115,7 @@ void EnforcerServer::Wait(Instant until) {
 void EnforcerServer::Tick(Instant now) {
   next_tick_ = now + kTick;
   RefreshHosts(now);
-  sets_.Check();
+  sets_.Check(now);
   if (!daemon_) return;
   if (!greeted_ && now > connected_ + kPatience) {
     return CloseDaemon(Severity::kWarning, "it says no hello");
@@ -217,10 +220,7 @@ absl::Status EnforcerServer::Handle(const std::vector<Record>& records) {
   }
   if (reload_wanted_) LoadAgain();
   if (has_orders) Apply(batch, records.back().serial);
-  if (list_wanted_ && daemon_) {
-    listing_ = sets_.List();
-    is_listing_ = true;
-  }
+  if (list_wanted_ && daemon_) BeginListing();
   Send();
   return absl::OkStatus();
 }
@@ -356,6 +356,21 @@ void EnforcerServer::RefuseFailed(uint32_t serial, const Network& network,
 
 // ---- What the daemon is told ------------------------------------------------
 
+void EnforcerServer::BeginListing() {
+  listing_ = sets_.List();
+  is_listing_ = true;
+  if (list_was_told_ || sets_.lists()) return;
+  // The bans of the time before are in the kernel, but only the daemon can
+  // tell which.
+  list_was_told_ = true;
+  Log(Severity::kInfo, "list-partial").Add("entries", listing_.size());
+  ExpectAllBans();
+}
+
+void EnforcerServer::ExpectAllBans() {
+  bucket_.Grant(static_cast<double>(most_bans_), Clock::now() + kRestoring);
+}
+
 void EnforcerServer::ContinueListing() {
   for (size_t i = 0; i < kMostRecords && !listing_.empty(); ++i) {
     Say({.kind = RecordKind::kEntry,
@@ -396,11 +411,15 @@ void EnforcerServer::SayProtected() {
 void EnforcerServer::SayNews() {
   if (daemon_ && sets_.TakeNews()) {
     Say({.kind = RecordKind::kSetsMade});
+    ExpectAllBans();
   }
 }
 
 void EnforcerServer::SayCounters(bool all) {
   Count(EnforcerCounter::kSetsMade) = sets_.times_made();
+  Count(EnforcerCounter::kSetsFlushed) = sets_.times_flushed();
+  Count(EnforcerCounter::kEvicted) = sets_.evicted();
+  Count(EnforcerCounter::kSetsWrong) = sets_.wrong();
   Count(EnforcerCounter::kKernelErrors) = errors_.count();
   if (parts_.reaper != nullptr) {
     const Reaper::Counts& reaper = parts_.reaper->counts();

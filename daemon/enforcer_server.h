@@ -42,7 +42,7 @@ class EnforcerServer {
   struct Parts {
     FileDescriptor listener;
     std::vector<uid_t> accepted;  // users that the daemon may run as
-    std::unique_ptr<BanSets> sets;
+    std::vector<std::unique_ptr<BanSets>> sets;  // one of each backend
     std::unique_ptr<Reaper> reaper;  // null: sessions are left alone
     HostNetworks hosts;
     // Reads the configuration again.
@@ -88,6 +88,7 @@ class EnforcerServer {
                     const absl::Status& why);
 
   // What the daemon is told.
+  void BeginListing();
   void ContinueListing();
   void RefreshHosts(Instant now);
   void ProtectionChanged();
@@ -98,6 +99,9 @@ class EnforcerServer {
     return counts_[static_cast<size_t>(counter)];
   }
 
+  // The daemon is about to say all its bans again.
+  void ExpectAllBans();
+
   Parts parts_;  // but the sets
   KernelErrors errors_;
   SetKeeper sets_;
@@ -107,6 +111,8 @@ class EnforcerServer {
 
   Protection protection_;
   TokenBucket bucket_;
+  size_t most_bans_;            // that a daemon can have
+  bool list_was_told_ = false;  // since we have begun
 
   std::optional<EnforcerChannel> daemon_;
   Instant connected_;

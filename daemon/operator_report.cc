@@ -150,6 +150,14 @@ std::vector<std::string> Problems(const Config& config,
         enforcer.trouble.empty() ? "" : ")",
         ": listed clients are rejected, but nobody new is kept out"));
   }
+  const auto wrong = enforcer.counters.find("sets_wrong");
+  if (enforcer.connected && wrong != enforcer.counters.end() &&
+      wrong->second > 0) {
+    problems.push_back(absl::StrCat(
+        wrong->second,
+        " of the firewall's sets cannot be used, and who is banned is not kept "
+        "out by them: the enforcer's log says why, at event=sets-wrong"));
+  }
   size_t failing = 0;
   for (const ZoneHealth& zone : zones) {
     if (std::optional<std::string> doubt = Disbelief(zone, now)) {

@@ -1,58 +1,103 @@
 #include "daemon/set_keeper.h"
 
 #include <algorithm>
+#include <chrono>
 
+#include "absl/strings/str_cat.h"
 #include "core/log.h"
 
 namespace breakwater {
+namespace {
+
+// What is wrong and stays so is said again after this time.
+constexpr Duration kReminder = std::chrono::minutes(1);
+
+absl::Status In(const BanSets& sets, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(sets.name(), ": ", status.message()));
+}
+
+}  // namespace
+
+SetKeeper::SetKeeper(std::vector<std::unique_ptr<BanSets>> backends,
+                     KernelErrors& errors)
+    : errors_(errors) {
+  for (std::unique_ptr<BanSets>& sets : backends) {
+    backends_.push_back({.sets = std::move(sets)});
+  }
+}
+
+// ---- The elements -----------------------------------------------------------
 
 std::vector<ElementFailure> SetKeeper::Add(
     const std::vector<TimedNetwork>& elements) {
   if (elements.empty()) return {};
-  std::vector<ElementFailure> failures = sets_->Add(elements);
+  std::vector<size_t> refusals(elements.size());
+  std::vector<ElementFailure> failures;
+  for (Backend& backend : backends_) {
+    for (ElementFailure& failure : AddTo(backend, elements)) {
+      errors_.Report(In(*backend.sets, failure.status));
+      if (++refusals[failure.index] == backends_.size()) {
+        failures.push_back(std::move(failure));
+      }
+    }
+  }
+  return failures;
+}
+
+std::vector<ElementFailure> SetKeeper::AddTo(
+    Backend& backend, const std::vector<TimedNetwork>& elements) {
+  std::vector<ElementFailure> failures = backend.sets->Add(elements);
   const bool vanished =
       std::ranges::any_of(failures, [](const ElementFailure& failure) {
         return absl::IsNotFound(failure.status);
       });
-  if (vanished && Check()) failures = sets_->Add(elements);
-  for (const ElementFailure& failure : failures) {
-    errors_.Report(failure.status);
+  if (vanished && backend.sets->capabilities().makes_sets) {
+    Check(backend, Clock::now());
+    failures = backend.sets->Add(elements);
   }
+  ReportEvictions(backend);
   return failures;
 }
 
 std::vector<ElementFailure> SetKeeper::Remove(
     const std::vector<Network>& networks) {
   if (networks.empty()) return {};
-  std::vector<ElementFailure> failures = sets_->Remove(networks);
-  // What is in no set is out.
-  std::erase_if(failures, [](const ElementFailure& failure) {
-    return absl::IsNotFound(failure.status);
-  });
-  for (const ElementFailure& failure : failures) {
-    errors_.Report(failure.status);
+  std::vector<ElementFailure> result;
+  std::vector<bool> stuck(networks.size());
+  for (Backend& backend : backends_) {
+    for (ElementFailure& failure : backend.sets->Remove(networks)) {
+      // What is in no set, or in none of ours, is out.
+      if (absl::IsNotFound(failure.status) ||
+          absl::IsFailedPrecondition(failure.status)) {
+        continue;
+      }
+      errors_.Report(In(*backend.sets, failure.status));
+      if (stuck[failure.index]) continue;
+      stuck[failure.index] = true;
+      result.push_back(std::move(failure));
+    }
   }
-  return failures;
+  return result;
+}
+
+bool SetKeeper::lists() const {
+  return std::ranges::all_of(backends_, [](const Backend& backend) {
+    return backend.sets->capabilities().lists;
+  });
 }
 
 std::vector<TimedNetwork> SetKeeper::List() {
-  absl::StatusOr<std::vector<TimedNetwork>> elements = sets_->List();
-  if (elements.ok()) return *std::move(elements);
-  errors_.Report(elements.status());
-  return {};
-}
-
-bool SetKeeper::Check() {
-  const absl::StatusOr<int> made = sets_->MakeMissing();
-  if (!made.ok()) {
-    errors_.Report(made.status());
-    return false;
+  std::vector<TimedNetwork> result;
+  for (Backend& backend : backends_) {
+    absl::StatusOr<std::vector<TimedNetwork>> elements = backend.sets->List();
+    if (!elements.ok()) {
+      errors_.Report(In(*backend.sets, elements.status()));
+    } else if (result.empty()) {
+      result = *std::move(elements);
+    }
   }
-  if (*made == 0) return true;
-  news_ = true;
-  ++times_made_;
-  Log(Severity::kWarning, "sets-made").Add("count", *made);
-  return true;
+  return result;
 }
 
 void SetKeeper::RemoveProtected(const Protection& protection) {
@@ -63,7 +108,85 @@ void SetKeeper::RemoveProtected(const Protection& protection) {
     Log(Severity::kWarning, "unbanned-protected")
         .Add("network", element.network.ToString());
   }
+  // Nor must it have been put in before our time.
+  if (!lists()) {
+    for (const auto& [network, source] : protection.List()) {
+      const Network element = Network::OfClient(network.address);
+      if (network.Overlaps(element)) removes.push_back(element);
+    }
+  }
   Remove(removes);
+}
+
+// ---- The sets ---------------------------------------------------------------
+
+void SetKeeper::Check(Instant now) {
+  for (Backend& backend : backends_) Check(backend, now);
+}
+
+void SetKeeper::Check(Backend& backend, Instant now) {
+  const SetsCheck check = backend.sets->Check();
+  if (check.made > 0) {
+    ++times_made_;
+    Log(Severity::kWarning, "sets-made")
+        .Add("backend", backend.sets->name())
+        .Add("count", check.made);
+  }
+  if (check.flushed > 0) {
+    ++times_flushed_;
+    Log(Severity::kWarning, "sets-flushed")
+        .Add("backend", backend.sets->name())
+        .Add("count", check.flushed);
+  }
+  news_ |= check.made > 0 || check.flushed > 0;
+  ReportTrouble(backend, check, now);
+}
+
+void SetKeeper::ReportTrouble(Backend& backend, const SetsCheck& check,
+                              Instant now) {
+  const bool was_wrong = backend.wrong > 0;
+  backend.wrong = check.wrong.size();
+  if (check.wrong.empty()) {
+    backend.trouble.clear();
+    if (was_wrong) {
+      Log(Severity::kInfo, "sets-right").Add("backend", backend.sets->name());
+    }
+    return;
+  }
+  std::string trouble(check.wrong.front().message());
+  if (was_wrong && trouble == backend.trouble &&
+      now < backend.told + kReminder) {
+    return;
+  }
+  backend.trouble = std::move(trouble);
+  backend.told = now;
+  for (const absl::Status& wrong : check.wrong) {
+    Log(Severity::kError, "sets-wrong")
+        .Add("backend", backend.sets->name())
+        .Add("why", std::string(wrong.message()));
+  }
+}
+
+// Eviction goes by the hundredth part of a set: rare enough for a line each.
+void SetKeeper::ReportEvictions(Backend& backend) {
+  const uint64_t evicted = backend.sets->evicted();
+  if (evicted == backend.evicted_told) return;
+  Log(Severity::kWarning, "sets-full")
+      .Add("backend", backend.sets->name())
+      .Add("evicted", evicted - backend.evicted_told);
+  backend.evicted_told = evicted;
+}
+
+uint64_t SetKeeper::evicted() const {
+  uint64_t sum = 0;
+  for (const Backend& backend : backends_) sum += backend.sets->evicted();
+  return sum;
+}
+
+uint64_t SetKeeper::wrong() const {
+  uint64_t sum = 0;
+  for (const Backend& backend : backends_) sum += backend.wrong;
+  return sum;
 }
 
 }  // namespace breakwater

@@ -2,44 +2,71 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "core/clock.h"
 #include "daemon/kernel_errors.h"
 #include "daemon/protection.h"
 #include "firewall/ban_sets.h"
 
 namespace breakwater {
 
-// Keeps the sets as they must be: there, and free of protected addresses. A
-// set that somebody has destroyed is made again, at the latest by the next
-// Check; that the bans in it are lost the daemon must be told (TakeNews). One
-// thread.
+// Keeps the sets of all backends as they must be: there, filled, and free of
+// protected addresses. Sets that somebody has destroyed, emptied or replaced
+// are noticed, at the latest by the next Check; that the bans in them are lost
+// the daemon must be told (TakeNews). One thread.
 class SetKeeper {
  public:
-  SetKeeper(std::unique_ptr<BanSets> sets, KernelErrors& errors)
-      : sets_(std::move(sets)), errors_(errors) {}
+  // No backend at all: bans take effect nowhere but in the daemon's answers.
+  SetKeeper(std::vector<std::unique_ptr<BanSets>> backends,
+            KernelErrors& errors);
 
-  // As BanSets has them; failures are reported as well as returned.
+  // As BanSets has them, in every backend: a failure in one stops no other.
+  // All failures are reported; those returned are about what has taken effect
+  // in no backend.
   std::vector<ElementFailure> Add(const std::vector<TimedNetwork>& elements);
+  // Those returned are about what may still be in one.
   std::vector<ElementFailure> Remove(const std::vector<Network>& networks);
-  // Nothing if the kernel does not tell.
+  // What the backends that tell it hold; see lists().
   std::vector<TimedNetwork> List();
+  // Whether List tells all that is in.
+  bool lists() const;
 
-  // Makes what is missing; whether all sets are there now.
-  bool Check();
+  // Looks after all sets.
+  void Check(Instant now);
   // Takes out what has become protected.
   void RemoveProtected(const Protection& protection);
 
-  // Whether sets were made again since the last call.
+  // Whether bans were found missing since the last call.
   bool TakeNews() { return std::exchange(news_, false); }
   uint64_t times_made() const { return times_made_; }
+  uint64_t times_flushed() const { return times_flushed_; }
+  uint64_t evicted() const;
+  // Sets that are not as they must be, as of the last Check.
+  uint64_t wrong() const;
 
  private:
-  const std::unique_ptr<BanSets> sets_;
+  struct Backend {
+    std::unique_ptr<BanSets> sets;
+    uint64_t wrong = 0;
+    std::string trouble;  // the first one's
+    Instant told;         // when the log had it
+    uint64_t evicted_told = 0;
+  };
+
+  void Check(Backend& backend, Instant now);
+  void ReportTrouble(Backend& backend, const SetsCheck& check, Instant now);
+  void ReportEvictions(Backend& backend);
+  std::vector<ElementFailure> AddTo(Backend& backend,
+                                    const std::vector<TimedNetwork>& elements);
+
+  std::vector<Backend> backends_;
   KernelErrors& errors_;
   bool news_ = false;
   uint64_t times_made_ = 0;
+  uint64_t times_flushed_ = 0;
 };
 
 }  // namespace breakwater

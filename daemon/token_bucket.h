@@ -13,7 +13,18 @@ class TokenBucket {
   TokenBucket(double per_second, double burst, Instant now)
       : per_second_(per_second), burst_(burst), tokens_(burst), filled_(now) {}
 
+  // So many more, outside of the count, until then. They do not add up.
+  void Grant(double extra, Instant until) {
+    extra_ = std::max(extra_, extra);
+    extra_until_ = until;
+  }
+
   bool Take(Instant now) {
+    if (now >= extra_until_) extra_ = 0;
+    if (extra_ >= 1) {
+      extra_ -= 1;
+      return true;
+    }
     const std::chrono::duration<double> passed = now - filled_;
     filled_ = now;
     tokens_ = std::min(burst_, tokens_ + per_second_ * passed.count());
@@ -27,6 +38,8 @@ class TokenBucket {
   double burst_;
   double tokens_;
   Instant filled_;
+  double extra_ = 0;
+  Instant extra_until_{};
 };
 
 }  // namespace breakwater

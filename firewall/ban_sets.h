@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,13 +21,40 @@ struct TimedNetwork {
 };
 
 // Which element of a batch could not be put in or taken out, and why:
-//   kNotFound          the set is gone: MakeMissing, then try again
-//   kResourceExhausted the set is full
-//   kInvalidArgument   the network is not one that a ban covers
-//   else               the kernel refused
+//   kNotFound            the set is gone: Check, then try again
+//   kResourceExhausted   the set is full, and nothing in it can make room
+//   kInvalidArgument     the network is not one that a ban covers
+//   kFailedPrecondition  the set is not as it must be; Check says how
+//   else                 the kernel refused
 struct ElementFailure {
   size_t index = 0;
   absl::Status status;
+};
+
+// What a backend can and cannot do.
+struct Capabilities {
+  // Each ban ends when it says. Else the firewall's rule says how long all of
+  // them last.
+  bool own_timeout_per_ban = true;
+  // Check makes sets that are missing. Else the firewall's rule must.
+  bool makes_sets = true;
+  // List tells all that is in. Else only what was put in since we have begun:
+  // to ask the kernel would take it minutes.
+  bool lists = true;
+  // It evicts without a word when it is full. Else an add fails, and we have
+  // what ends first make room.
+  bool evicts_unasked = false;
+  // Elements of each family that it holds, where that is known.
+  std::optional<size_t> capacity;
+};
+
+// What a look at the sets has found.
+struct SetsCheck {
+  int made = 0;     // were missing, and are there again, empty
+  int flushed = 0;  // are there, but what had been put in is not
+  // Sets that are not as they must be, and what to do about each. They are
+  // left as they are, and looked at again by the next Check.
+  std::vector<absl::Status> wrong;
 };
 
 // Where bans take effect. The kernel owns the expiry of what is put in. One
@@ -35,9 +63,13 @@ class BanSets {
  public:
   virtual ~BanSets() = default;
 
-  // Makes the sets that are missing, and returns how many were. The error says
-  // what is wrong with one that exists. Cheap when none is missing.
-  virtual absl::StatusOr<int> MakeMissing() = 0;
+  virtual const char* name() const = 0;  // as in firewall.backend
+  virtual Capabilities capabilities() const = 0;
+
+  // Makes the sets that are missing, and looks whether the others are as they
+  // must be. Cheap, however much is in them: for every second. What was put
+  // into a set that is reported must be put in again.
+  virtual SetsCheck Check() = 0;
 
   // Puts each network in, or has it stay longer; never shortens what is there.
   virtual std::vector<ElementFailure> Add(
@@ -46,8 +78,17 @@ class BanSets {
   virtual std::vector<ElementFailure> Remove(
       absl::Span<const Network> networks) = 0;
 
-  // All that is in, each network once, in no order.
+  // What is in, each network once, in no order.
   virtual absl::StatusOr<std::vector<TimedNetwork>> List() = 0;
+
+  // Elements that were taken out before their end to make room.
+  virtual uint64_t evicted() const { return 0; }
 };
+
+// A ban covers one IPv4 address or an IPv6 /64: nothing else goes into a set.
+inline bool IsCovered(const Network& network) {
+  return network == Network::OfClient(network.address);
+}
+absl::Status NotCovered(const Network& network);
 
 }  // namespace breakwater

@@ -36,6 +36,21 @@ class Request {
     mnl_attr_put_u32(message_, IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER,
                      htonl(IPSET_FLAG_LIST_HEADER));
   }
+  void Element(const Network& network) {
+    const bool v4 = network.IsV4();
+    const uint8_t* bytes = network.address.bytes.data();
+    nlattr* data = mnl_attr_nest_start(message_, IPSET_ATTR_DATA);
+    nlattr* ip = mnl_attr_nest_start(message_, IPSET_ATTR_IP);
+    if (v4) {
+      mnl_attr_put(message_, IPSET_ATTR_IPADDR_IPV4 | NLA_F_NET_BYTEORDER, 4,
+                   bytes + 12);
+    } else {
+      mnl_attr_put(message_, IPSET_ATTR_IPADDR_IPV6 | NLA_F_NET_BYTEORDER, 16,
+                   bytes);
+    }
+    mnl_attr_nest_end(message_, ip);
+    mnl_attr_nest_end(message_, data);
+  }
   nlmsghdr* message() { return message_; }
 
  private:
@@ -146,6 +161,17 @@ absl::StatusOr<std::vector<TimedNetwork>> IpSetReader::Elements(
       [&](const nlmsghdr& message) { ReadElements(message, elements); });
   if (!status.ok()) return About(status, "list", name);
   return elements;
+}
+
+absl::StatusOr<bool> IpSetReader::Holds(const std::string& name,
+                                        const Network& network) {
+  Request request(IPSET_CMD_TEST, name, NLM_F_ACK);
+  request.Element(network);
+  const absl::Status status =
+      socket_.Query(request.message(), [](const nlmsghdr&) {});
+  if (status.ok()) return true;
+  if (socket_.last_error() == IPSET_ERR_EXIST) return false;
+  return About(status, "test", name);
 }
 
 }  // namespace breakwater

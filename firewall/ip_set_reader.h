@@ -37,6 +37,8 @@ class IpSetReader {
   absl::StatusOr<IpSetDescription> Describe(const std::string& name);
   // The elements with what is left of their time. NotFound likewise.
   absl::StatusOr<std::vector<TimedNetwork>> Elements(const std::string& name);
+  // Whether the network is in it. A few microseconds.
+  absl::StatusOr<bool> Holds(const std::string& name, const Network& network);
 
  private:
   explicit IpSetReader(NetlinkSocket socket) : socket_(std::move(socket)) {}

@@ -102,7 +102,7 @@ class BareNetlink {
 };
 
 std::unique_ptr<IpSets> OpenSets() {
-  auto sets = IpSets::Open({.hash_size = 524'288});
+  auto sets = IpSets::Open({{}, 524'288});
   if (!sets.ok()) {
     std::fprintf(stderr, "%s\n", sets.status().ToString().c_str());
     std::exit(1);

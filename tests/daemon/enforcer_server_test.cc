@@ -45,13 +45,25 @@ class MemorySets final : public BanSets {
     std::map<Network, uint32_t> elements;
     int batches = 0;
     bool gone = false;
+    bool flushed = false;
+    bool lists = true;
+    absl::Status wrong;
     absl::Status failure;
   };
   explicit MemorySets(State& state) : state_(state) {}
 
-  absl::StatusOr<int> MakeMissing() override {
+  const char* name() const override { return "memory"; }
+  Capabilities capabilities() const override {
     const std::lock_guard lock(state_.mutex);
-    return std::exchange(state_.gone, false) ? 1 : 0;
+    return {.lists = state_.lists};
+  }
+  SetsCheck Check() override {
+    const std::lock_guard lock(state_.mutex);
+    SetsCheck check;
+    check.made = std::exchange(state_.gone, false) ? 1 : 0;
+    check.flushed = std::exchange(state_.flushed, false) ? 1 : 0;
+    if (!state_.wrong.ok()) check.wrong.push_back(state_.wrong);
+    return check;
   }
   std::vector<ElementFailure> Add(
       absl::Span<const TimedNetwork> elements) override {

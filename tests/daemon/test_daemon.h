@@ -137,6 +137,10 @@ class TestDaemon {
 class TestEnforcer {
  public:
   TestEnforcer(const std::string& path, std::unique_ptr<BanSets> sets,
+               std::unique_ptr<Reaper> reaper, const Config& config)
+      : TestEnforcer(path, Only(std::move(sets)), std::move(reaper), config) {}
+  TestEnforcer(const std::string& path,
+               std::vector<std::unique_ptr<BanSets>> sets,
                std::unique_ptr<Reaper> reaper, const Config& config) {
     auto listener = ListenForDaemon(path, {"", getuid(), getgid()});
     auto hosts = HostNetworks::Open();
@@ -164,6 +168,13 @@ class TestEnforcer {
   EnforcerServer& server() { return *server_; }
 
  private:
+  static std::vector<std::unique_ptr<BanSets>> Only(
+      std::unique_ptr<BanSets> sets) {
+    std::vector<std::unique_ptr<BanSets>> result;
+    result.push_back(std::move(sets));
+    return result;
+  }
+
   Config config_;
   std::unique_ptr<EnforcerServer> server_;
   std::thread thread_;

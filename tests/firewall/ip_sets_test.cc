@@ -25,8 +25,8 @@ class IpSetsTest : public testing::Test {
   void SetUp() override {
     if (!namespace_.made()) GTEST_SKIP() << "needs root for a namespace";
   }
-  std::unique_ptr<IpSets> Open(IpSetOptions options = {}) {
-    options.hash_size = 1024;
+  std::unique_ptr<IpSets> Open(const FourSetsOptions& common = {}) {
+    const IpSetOptions options{common, 1024};
     auto sets = IpSets::Open(options);
     EXPECT_TRUE(sets.ok()) << sets.status();
     return sets.ok() ? *std::move(sets) : nullptr;
@@ -151,13 +151,13 @@ TEST_F(IpSetsTest, SaysWhenASetIsFull) {
 
 TEST_F(IpSetsTest, ASetThatVanishedIsMissedAndMadeAgain) {
   auto sets = Open();
-  EXPECT_EQ(*sets->MakeMissing(), 0);
+  EXPECT_EQ(sets->Check().made, 0);
   ASSERT_TRUE(Run("ipset destroy breakwater4"));
   const auto failures =
       sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60}});
   ASSERT_EQ(failures.size(), 1U);
   EXPECT_TRUE(absl::IsNotFound(failures[0].status)) << failures[0].status;
-  EXPECT_EQ(*sets->MakeMissing(), 1);
+  EXPECT_EQ(sets->Check().made, 1);
   EXPECT_THAT(sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60}}),
               IsEmpty());
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 60, 2);
@@ -176,10 +176,12 @@ TEST_F(IpSetsTest, SaysWhatIsWrongWithASetOfAnotherMaking) {
   };
   for (const auto& [command, wrong] : cases) {
     ASSERT_TRUE(Run(command)) << command;
-    const auto sets = IpSets::Open({.hash_size = 1024});
-    EXPECT_TRUE(absl::IsFailedPrecondition(sets.status())) << sets.status();
-    EXPECT_THAT(std::string(sets.status().message()), HasSubstr(wrong));
-    EXPECT_THAT(std::string(sets.status().message()),
+    auto sets = Open();
+    const SetsCheck check = sets->Check();
+    ASSERT_EQ(check.wrong.size(), 1U) << command;
+    EXPECT_TRUE(absl::IsFailedPrecondition(check.wrong[0])) << check.wrong[0];
+    EXPECT_THAT(std::string(check.wrong[0].message()), HasSubstr(wrong));
+    EXPECT_THAT(std::string(check.wrong[0].message()),
                 HasSubstr("ipset destroy breakwater"));
     ASSERT_TRUE(Run("ipset destroy"));
   }
@@ -239,7 +241,7 @@ TEST_F(IpSetsTest, WithoutTheRightToTheErrorSaysSo) {
 }
 
 TEST(IpSets, ANameThatTheKernelCannotHoldIsRefused) {
-  const auto sets = IpSets::Open({.prefix = std::string(30, 'x')});
+  const auto sets = IpSets::Open({{.prefix = std::string(30, 'x')}});
   EXPECT_TRUE(absl::IsInvalidArgument(sets.status()));
 }
 

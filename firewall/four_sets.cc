@@ -1,0 +1,247 @@
+#include "firewall/four_sets.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+
+namespace breakwater {
+namespace {
+
+// How many of the elements that must be in a set are looked for at each check.
+// That all of them were taken out one by one is a flush, too.
+constexpr size_t kWitnesses = 3;
+// What ends sooner may have ended meanwhile: the kernel's clock is not ours.
+constexpr Duration kWitnessMargin = std::chrono::seconds(2);
+// When a set is full, so much of it makes room, for the search looks at all.
+constexpr size_t kRoomPart = 100;
+
+}  // namespace
+
+absl::Status NotCovered(const Network& network) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("a ban covers one IPv4 address or an IPv6 /64, not ",
+                   network.ToString()));
+}
+
+FourSets::FourSets(const FourSetsOptions& options) : options_(options) {
+  const FirewallNames names(options.prefix);
+  for (size_t i = 0; i < kSets; ++i) {
+    sets_[i] = {.name = names.sets[i],
+                .family = static_cast<uint8_t>(i % 2 == 0 ? AF_INET : AF_INET6),
+                .extends = i >= kSets / 2,
+                .in_use = i < kSets / 2 || options.extend};
+  }
+}
+
+// ---- The sets ---------------------------------------------------------------
+
+SetsCheck FourSets::Check() {
+  SetsCheck check;
+  for (Set& set : sets_) CheckOne(set, check);
+  return check;
+}
+
+void FourSets::CheckOne(Set& set, SetsCheck& check) {
+  const absl::StatusOr<Look> look = LookFor(set);
+  if (!look.ok()) {
+    check.wrong.push_back(look.status());
+    return;
+  }
+  const bool first = !std::exchange(set.seen, true);
+  if (*look == Look::kMissing) {
+    if (set.endings.size() > 0) set.endings.Clear();
+    set.in_use = !set.extends || options_.extend;
+    if (!set.in_use) return;
+    set.trouble = Create(set);
+    if (set.trouble.ok()) {
+      ++check.made;
+    } else {
+      check.wrong.push_back(set.trouble);
+    }
+    return;
+  }
+  // Sets of an earlier configuration may still hold bans.
+  set.in_use = true;
+  bool lost = !first && !set.trouble.ok();
+  if (set.trouble.ok() && IsFlushed(set)) {
+    set.endings.Clear();
+    lost = true;
+  }
+  // It may have been replaced by another one.
+  if (first || lost || *look == Look::kUnclear || set.suspect) {
+    set.suspect = false;
+    set.trouble = Inspect(set);
+    if (!set.trouble.ok()) {
+      set.endings.Clear();
+      check.wrong.push_back(set.trouble);
+      return;
+    }
+  }
+  if (lost) ++check.flushed;
+}
+
+bool FourSets::IsFlushed(Set& set) {
+  const std::vector<Network> witnesses =
+      set.endings.Witnesses(kWitnesses, kWitnessMargin, Clock::now());
+  for (const Network& witness : witnesses) {
+    const absl::StatusOr<bool> held = Holds(set, witness);
+    // What cannot be told is no reason to do it all again.
+    if (!held.ok() || *held) return false;
+  }
+  return !witnesses.empty();
+}
+
+// ---- The elements -----------------------------------------------------------
+
+size_t FourSets::SetFor(const TimedNetwork& element) const {
+  const bool extends =
+      options_.extend && element.seconds == options_.usual_seconds;
+  return (extends ? 2 : 0) + (element.network.IsV4() ? 0 : 1);
+}
+
+std::vector<ElementFailure> FourSets::Add(
+    absl::Span<const TimedNetwork> elements) {
+  std::vector<ElementFailure> failures;
+  std::array<Share, kSets> shares;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    if (!IsCovered(elements[i].network)) {
+      failures.push_back({i, NotCovered(elements[i].network)});
+      continue;
+    }
+    Share& share = shares[SetFor(elements[i])];
+    share.indices.push_back(i);
+    share.elements.push_back(elements[i]);
+  }
+  for (size_t i = 0; i < kSets; ++i) {
+    if (shares[i].elements.empty()) continue;
+    for (ElementFailure& failure : AddTo(sets_[i], shares[i].elements)) {
+      failure.index = shares[i].indices[failure.index];
+      failures.push_back(std::move(failure));
+    }
+  }
+  return failures;
+}
+
+std::vector<ElementFailure> FourSets::AddTo(
+    Set& set, absl::Span<const TimedNetwork> elements) {
+  std::vector<ElementFailure> failures;
+  if (!set.trouble.ok()) {
+    for (size_t i = 0; i < elements.size(); ++i) {
+      failures.push_back({i, set.trouble});
+    }
+    return failures;
+  }
+  const Instant now = Clock::now();
+  std::vector<TimedNetwork> longest(elements.begin(), elements.end());
+  for (auto& [network, seconds] : longest) {
+    seconds = set.endings.Longest(network, seconds, now);
+  }
+  failures = Put(set, longest);
+  for (const ElementFailure& failure : failures) {
+    set.suspect |= !absl::IsResourceExhausted(failure.status) &&
+                   !absl::IsNotFound(failure.status);
+  }
+
+  std::vector<bool> failed(elements.size());
+  for (const ElementFailure& failure : failures) failed[failure.index] = true;
+  for (size_t i = 0; i < longest.size(); ++i) {
+    if (failed[i]) continue;
+    set.endings.Note(longest[i].network, longest[i].seconds, now);
+  }
+
+  // Those for whom there was no room get a second attempt.
+  Share crowded;
+  for (const ElementFailure& failure : failures) {
+    if (!absl::IsResourceExhausted(failure.status)) continue;
+    crowded.indices.push_back(failure.index);
+    crowded.elements.push_back(longest[failure.index]);
+  }
+  if (crowded.elements.empty() || MakeRoom(set, crowded.elements.size()) == 0) {
+    return failures;
+  }
+  std::erase_if(failures, [](const ElementFailure& failure) {
+    return absl::IsResourceExhausted(failure.status);
+  });
+  std::vector<bool> failed_again(crowded.elements.size());
+  for (ElementFailure& failure : Put(set, crowded.elements)) {
+    failed_again[failure.index] = true;
+    failure.index = crowded.indices[failure.index];
+    failures.push_back(std::move(failure));
+  }
+  for (size_t i = 0; i < crowded.elements.size(); ++i) {
+    if (failed_again[i]) continue;
+    set.endings.Note(crowded.elements[i].network, crowded.elements[i].seconds,
+                     now);
+  }
+  return failures;
+}
+
+size_t FourSets::MakeRoom(Set& set, size_t wanted) {
+  const std::vector<Network> soonest = set.endings.Soonest(
+      std::max<size_t>(wanted, options_.most_entries / kRoomPart),
+      Clock::now());
+  if (soonest.empty()) return 0;
+  const size_t stuck = TakeOut(set, soonest).size();
+  for (const Network& network : soonest) set.endings.Forget(network);
+  evicted_ += soonest.size() - stuck;
+  return soonest.size() - stuck;
+}
+
+std::vector<ElementFailure> FourSets::Remove(
+    absl::Span<const Network> networks) {
+  std::vector<ElementFailure> failures;
+  std::array<std::vector<size_t>, 2> families;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    if (!IsCovered(networks[i])) {
+      failures.push_back({i, NotCovered(networks[i])});
+      continue;
+    }
+    families[networks[i].IsV4() ? 0 : 1].push_back(i);
+  }
+  for (size_t i = 0; i < kSets; ++i) {
+    // It may be in both sets of its family.
+    Set& set = sets_[i];
+    const std::vector<size_t>& indices = families[i % 2];
+    if (indices.empty() || !set.in_use) continue;
+    std::vector<Network> share;
+    for (const size_t index : indices) {
+      share.push_back(networks[index]);
+      set.endings.Forget(networks[index]);
+    }
+    if (!set.trouble.ok()) {
+      for (const size_t index : indices) {
+        failures.push_back({index, set.trouble});
+      }
+      continue;
+    }
+    for (ElementFailure& failure : TakeOut(set, share)) {
+      failure.index = indices[failure.index];
+      failures.push_back(std::move(failure));
+    }
+  }
+  return failures;
+}
+
+std::vector<TimedNetwork> MergeLater(std::vector<TimedNetwork> elements,
+                                     absl::Span<const TimedNetwork> others) {
+  if (others.empty()) return elements;
+  absl::flat_hash_map<Network, uint32_t> rest;
+  for (const auto& [network, seconds] : others) rest[network] = seconds;
+  for (auto& [network, seconds] : elements) {
+    const auto other = rest.find(network);
+    if (other == rest.end()) continue;
+    seconds = std::max(seconds, other->second);
+    rest.erase(other);
+  }
+  for (const auto& [network, seconds] : rest) {
+    elements.push_back({network, seconds});
+  }
+  return elements;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,136 @@
+#include "firewall/set_endings.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+namespace breakwater {
+namespace {
+
+// Where the eight bytes that can differ stand: an element of one of our sets is
+// an IPv4 address or an IPv6 /64.
+constexpr size_t kV4At = 8;
+constexpr uint8_t kV4Mark[] = {0, 0, 0xff, 0xff};
+
+}  // namespace
+
+uint32_t SetEndings::Longest(const Network& network, uint32_t seconds,
+                             Instant now) const {
+  const uint64_t key = KeyOf(network);
+  const Table& table = tables_[PlaceOf(key)];
+  const auto found = table.endings.find(key);
+  const uint32_t begin = SecondsOf(now);
+  if (found == table.endings.end() || found->second <= begin) return seconds;
+  return std::max(seconds, found->second - begin);
+}
+
+void SetEndings::Note(const Network& network, uint32_t seconds, Instant now) {
+  const uint64_t key = KeyOf(network);
+  Table& table = tables_[PlaceOf(key)];
+  const uint32_t begin = SecondsOf(now);
+  if (table.endings.size() >= table.next_sweep) Sweep(table, begin);
+  uint32_t& ending = table.endings[key];
+  ending = std::max(ending, begin + seconds);
+}
+
+void SetEndings::Forget(const Network& network) {
+  const uint64_t key = KeyOf(network);
+  tables_[PlaceOf(key)].endings.erase(key);
+}
+
+bool SetEndings::Holds(const Network& network, Instant now) const {
+  const uint64_t key = KeyOf(network);
+  const Table& table = tables_[PlaceOf(key)];
+  const auto found = table.endings.find(key);
+  return found != table.endings.end() && found->second > SecondsOf(now);
+}
+
+size_t SetEndings::size() const {
+  size_t sum = 0;
+  for (const Table& table : tables_) sum += table.endings.size();
+  return sum;
+}
+
+std::vector<Network> SetEndings::Witnesses(size_t count, Duration margin,
+                                           Instant now) {
+  // Seconds are cut off on both sides.
+  const uint32_t until = SecondsOf(now + margin) + 1;
+  std::vector<Network> witnesses;
+  for (size_t i = 0; i < kTables && witnesses.size() < count; ++i) {
+    next_witness_ = (next_witness_ + 1) % kTables;
+    // A table of any size begins with one that has not ended or nearly so:
+    // what has ended is swept.
+    for (const auto& [key, ending] : tables_[next_witness_].endings) {
+      if (ending <= until) continue;
+      witnesses.push_back(NetworkOf(key));
+      break;
+    }
+  }
+  return witnesses;
+}
+
+std::vector<TimedNetwork> SetEndings::List(Instant now) const {
+  const uint32_t begin = SecondsOf(now);
+  std::vector<TimedNetwork> list;
+  list.reserve(size());
+  for (const Table& table : tables_) {
+    for (const auto& [key, ending] : table.endings) {
+      if (ending > begin) list.push_back({NetworkOf(key), ending - begin});
+    }
+  }
+  return list;
+}
+
+std::vector<Network> SetEndings::Soonest(size_t count, Instant now) const {
+  const uint32_t begin = SecondsOf(now);
+  std::vector<std::pair<uint32_t, uint64_t>> all;
+  all.reserve(size());
+  for (const Table& table : tables_) {
+    for (const auto& [key, ending] : table.endings) {
+      if (ending > begin) all.emplace_back(ending, key);
+    }
+  }
+  count = std::min(count, all.size());
+  std::nth_element(all.begin(), all.begin() + static_cast<ptrdiff_t>(count),
+                   all.end());
+  std::vector<Network> soonest;
+  soonest.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    soonest.push_back(NetworkOf(all[i].second));
+  }
+  return soonest;
+}
+
+uint64_t SetEndings::KeyOf(const Network& network) {
+  uint64_t key;
+  const size_t at = network.IsV4() ? kV4At : 0;
+  std::memcpy(&key, network.address.bytes.data() + at, sizeof key);
+  return key;
+}
+
+// No IPv6 address begins as what stands before a mapped IPv4 one's last bytes.
+Network SetEndings::NetworkOf(uint64_t key) {
+  IpAddress address;
+  std::memcpy(address.bytes.data(), &key, sizeof key);
+  if (std::memcmp(address.bytes.data(), kV4Mark, sizeof kV4Mark) == 0) {
+    uint8_t v4[4];
+    std::memcpy(v4, address.bytes.data() + sizeof kV4Mark, sizeof v4);
+    address = IpAddress::FromV4(uint32_t{v4[0]} << 24 | uint32_t{v4[1]} << 16 |
+                                uint32_t{v4[2]} << 8 | uint32_t{v4[3]});
+  }
+  return Network::OfClient(address);
+}
+
+uint32_t SetEndings::SecondsOf(Instant now) {
+  return static_cast<uint32_t>(
+      std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count());
+}
+
+void SetEndings::Sweep(Table& table, uint32_t begin) {
+  absl::erase_if(table.endings,
+                 [begin](const auto& entry) { return entry.second <= begin; });
+  table.next_sweep = std::max(kSmallest, 2 * table.endings.size());
+}
+
+}  // namespace breakwater
