@@ -18,7 +18,8 @@ DESTDIR=$work cmake --install "$1" >"$work/log" || fail "$(cat "$work/log")"
   --config "$work/etc/breakwater/breakwater.toml" ||
   fail "the installed configuration is refused"
 
-for unit in breakwaterd breakwater-enforcer breakwater-sets; do
+for unit in breakwaterd breakwater-enforcer breakwater-sets \
+  breakwater-tarpit; do
   file=$work/usr/lib/systemd/system/$unit.service
   [[ -f $file ]] || fail "$unit.service is not where systemd looks"
   # Every path of ours that a unit names is one that was installed.
