@@ -44,8 +44,12 @@ struct MailDomainOptions {
 // makes the site's own domain "unroutable", and so does one that answers
 // 0.0.0.0 for what it blocks. So do not ask about domains that are one's own.
 //
-// A name costs three questions, 11 at most, and no more than kMostInquiries are
-// under way, so that forged senders leave the resolver room for the lists.
+// A domain costs three questions, 11 at most, and no more than kMostInquiries
+// are under way, so that forged senders leave the resolver room for the lists.
+//
+// An exchange that is an alias (RFC 5321 forbids it, MTAs deliver to it) is
+// what it stands for. One that is an address, which only some MTAs deliver to,
+// leaves a doubt.
 //
 // Loop and resolver must outlive it. It may itself go while somebody waits:
 // that is then "unknown".
@@ -62,8 +66,7 @@ class MailDomains {
   MailDomains& operator=(const MailDomains&) = delete;
 
   // From the cache or the DNS, at the deadline at the latest; what comes later
-  // serves the next who asks. "Unknown", unasked, is what cannot be looked up:
-  // no host name of two labels or more, or one that ends in a number.
+  // serves the next who asks. "Unknown", unasked, is what ListedName refuses.
   asio::awaitable<MailDomain> Look(std::string domain, Instant deadline);
   // What the cache says. "Unknown" is kept too, for ttl_floor.
   std::optional<MailDomain> Known(const std::string& domain, Instant now) const;
@@ -72,8 +75,8 @@ class MailDomains {
   size_t inquiries() const { return inquiries_.size(); }  // under way
 
  private:
-  struct Inquiry;
-  struct Wait;
+  struct Inquiry;  // about one domain, under way
+  struct Wait;     // for its end, until a deadline
   struct Entry {
     std::string domain;
     MailDomain state;
@@ -81,13 +84,14 @@ class MailDomains {
   };
   using Entries = std::list<Entry>;  // oldest first
 
-  void Start(const std::shared_ptr<Inquiry>& inquiry);
-  void AskHost(const std::shared_ptr<Inquiry>& inquiry,
-               const std::string& host);
+  void Ask(const std::shared_ptr<Inquiry>& inquiry, const std::string& name,
+           DnsType type);
+  void AskAddresses(const std::shared_ptr<Inquiry>& inquiry,
+                    const std::string& host);
   void AskNextExchanges(const std::shared_ptr<Inquiry>& inquiry);
+  void Take(const std::shared_ptr<Inquiry>& inquiry, DnsType type,
+            const DnsAnswer& answer);
   void TakeExchanges(const std::shared_ptr<Inquiry>& inquiry,
-                     const DnsAnswer& answer);
-  void TakeAddresses(const std::shared_ptr<Inquiry>& inquiry,
                      const DnsAnswer& answer);
   void Settle(const std::shared_ptr<Inquiry>& inquiry, MailDomain state);
   void Put(const std::string& domain, MailDomain state, Instant expires);
