@@ -22,7 +22,7 @@ export BREAKWATER_CACHE
 BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config ccache make
   libmilter-dev libc-ares-dev libasio-dev libabsl-dev libipset-dev libmnl-dev
-  libcap-dev libtomlplusplus-dev nlohmann-json3-dev libcli11-dev
+  libnftnl-dev libcap-dev libtomlplusplus-dev nlohmann-json3-dev libcli11-dev
   prometheus-cpp-dev
 )
 RUN_PACKAGES=(iproute2 ipset iptables nftables debootstrap openssl procps)

@@ -15,6 +15,8 @@
 #include "daemon/enforcer_socket.h"
 #include "daemon/privileges.h"
 #include "firewall/ip_sets.h"
+#include "firewall/nft_sets.h"
+#include "firewall/recent_lists.h"
 
 // breakwater-enforcer(8): the only program of Breakwater that may change the
 // kernel. Read top to bottom.
@@ -44,22 +46,37 @@ bool ChangesKernel(const Config& config) {
 
 absl::StatusOr<std::unique_ptr<BanSets>> OpenBackend(FirewallBackend backend,
                                                      const Config& config) {
+  const FirewallConfig& firewall = config.firewall;
   const auto usual =
       std::chrono::ceil<std::chrono::seconds>(config.rules.ban_duration);
-  IpSetOptions options;
-  options.prefix = config.firewall.set_prefix;
-  options.extend = config.firewall.extend;
-  options.usual_seconds = static_cast<uint32_t>(usual.count());
-  options.most_entries = config.firewall.most_entries;
-  options.hash_size = config.firewall.hash_size;
+  const FourSetsOptions four = {
+      .prefix = firewall.set_prefix,
+      .extend = firewall.extend,
+      .usual_seconds = static_cast<uint32_t>(usual.count()),
+      .most_entries = firewall.most_entries};
   switch (backend) {
     case FirewallBackend::kIpset:
-      return IpSets::Open(options);
+      return IpSets::Open({four, firewall.hash_size});
     case FirewallBackend::kNftables:
+      return NftSets::Open({four});
     case FirewallBackend::kXtRecent:
-      break;
+      return RecentLists::Open(
+          {.prefix = firewall.set_prefix, .most_bans = config.most_bans});
   }
-  return absl::UnimplementedError("no such backend");
+  return absl::InternalError("no such backend");
+}
+
+// Those that need root to be opened, or those that do not.
+absl::Status OpenBackends(const Config& config, bool as_root,
+                          std::vector<std::unique_ptr<BanSets>>& sets) {
+  for (const FirewallBackend backend : config.firewall.backends) {
+    if ((backend == FirewallBackend::kXtRecent) != as_root) continue;
+    absl::StatusOr<std::unique_ptr<BanSets>> opened =
+        OpenBackend(backend, config);
+    if (!opened.ok()) return opened.status();
+    sets.push_back(*std::move(opened));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<Reaper>> OpenReaper(const Config& config) {
@@ -75,17 +92,17 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> MakeServer(
       ListenForDaemon(config.enforcer.socket, *daemon);
   if (!listener.ok()) return listener.status();
 
+  std::vector<std::unique_ptr<BanSets>> sets;
+  if (absl::Status status = OpenBackends(config, /*as_root=*/true, sets);
+      !status.ok()) {
+    return status;
+  }
   const absl::Status dropped =
       DropPrivileges(config.enforcer.user, ChangesKernel(config));
   if (!dropped.ok()) return dropped;
 
-  std::vector<std::unique_ptr<BanSets>> sets;
-  for (const FirewallBackend backend : config.firewall.backends) {
-    absl::StatusOr<std::unique_ptr<BanSets>> opened =
-        OpenBackend(backend, config);
-    if (!opened.ok()) return opened.status();
-    sets.push_back(*std::move(opened));
-  }
+  absl::Status opened = OpenBackends(config, /*as_root=*/false, sets);
+  if (!opened.ok()) return opened;
   absl::StatusOr<HostNetworks> hosts = HostNetworks::Open();
   if (!hosts.ok()) return hosts.status();
   absl::StatusOr<std::unique_ptr<Reaper>> reaper = OpenReaper(config);

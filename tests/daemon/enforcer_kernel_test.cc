@@ -6,6 +6,7 @@
 #include "daemon/enforcer_server.h"
 #include "firewall/ip_sets.h"
 #include "tests/daemon/test_daemon.h"
+#include "tests/fakes/cable.h"
 #include "tests/fakes/net_namespace.h"
 #include "tests/reaper/tcp_sockets.h"
 
@@ -38,76 +39,24 @@ class EnforcerKernelTest : public testing::Test {
     config_.ban_ports.listed = {25};
     config_.ban_ports.all = false;
   }
-  void TearDown() override {
-    enforcer_.reset();
-    if (clients_ >= 0) close(clients_);
-  }
+  void TearDown() override { enforcer_.reset(); }
 
-  // ---- The cable
   void LayCable() {
-    const int mine = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    ASSERT_EQ(unshare(CLONE_NEWNET), 0);
-    clients_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    Run("ip link set lo up");
-    ASSERT_EQ(setns(mine, CLONE_NEWNET), 0);
-    close(mine);
-    Run("ip link add mail0 type veth peer name mail1 netns /proc/" +
-        std::to_string(getpid()) + "/fd/" + std::to_string(clients_));
-    Run("ip addr add 192.0.2.1/24 dev mail0 && ip link set mail0 up");
-    Run("ip -6 addr add 2001:db8::1/48 dev mail0 nodad");
-    const InClients inside(*this);
-    Run("ip link set mail1 up");
-    for (const char* client : {"192.0.2.5", "192.0.2.6", "192.0.2.7"}) {
-      Run(std::string("ip addr add ") + client + "/24 dev mail1");
-    }
-    for (const char* client : {"2001:db8:0:5::5", "2001:db8:0:6::6"}) {
-      Run(std::string("ip -6 addr add ") + client + "/48 dev mail1 nodad");
+    cable_.emplace();
+    for (const char* client : {"192.0.2.5/24", "192.0.2.6/24", "192.0.2.7/24",
+                               "2001:db8:0:5::5/48", "2001:db8:0:6::6/48"}) {
+      cable_->AddClient(client);
     }
   }
-  // The thread is in the clients' namespace while this lives.
-  class InClients {
-   public:
-    explicit InClients(const EnforcerKernelTest& test)
-        : back_(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
-      EXPECT_EQ(setns(test.clients_, CLONE_NEWNET), 0);
-    }
-    ~InClients() {
-      EXPECT_EQ(setns(back_, CLONE_NEWNET), 0);
-      close(back_);
-    }
-
-   private:
-    int back_;
-  };
   static void Run(const std::string& command) {
     EXPECT_TRUE(NetNamespace::Run(command)) << command;
   }
-
   Session Connect(const std::string& client, const TcpSocketFd& listener,
                   uint16_t port = 25) {
-    const bool v4 = client.find(':') == std::string::npos;
-    const char* server = v4 ? "192.0.2.1" : "2001:db8::1";
-    Session session;
-    {
-      const InClients inside(*this);
-      session = ConnectFrom(client, server, port, listener, false);
-    }
-    session.server =
-        TcpSocketFd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    return session;
+    return cable_->Connect(client, listener, port);
   }
-  // Whether a new connection comes about within a moment.
-  bool CanConnect(const std::string& client, uint16_t port = 25) {
-    const InClients inside(*this);
-    const bool v4 = client.find(':') == std::string::npos;
-    Endpoint from = Endpoint::Of(client, 0);
-    Endpoint to = Endpoint::Of(v4 ? "192.0.2.1" : "2001:db8::1", port);
-    const TcpSocketFd socket(
-        ::socket(from.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    bind(socket.get(), from.raw(), from.size);
-    connect(socket.get(), to.raw(), to.size);
-    pollfd waiting{socket.get(), POLLOUT, 0};
-    return poll(&waiting, 1, 500) == 1 && (waiting.revents & POLLERR) == 0;
+  bool CanConnect(const std::string& client) {
+    return cable_->CanConnect(client);
   }
 
   // ---- The enforcer
@@ -136,7 +85,7 @@ class EnforcerKernelTest : public testing::Test {
   }
 
   NetNamespace namespace_;
-  int clients_ = -1;
+  std::optional<Cable> cable_;
   TestDirectory directory_;
   Config config_;
   std::unique_ptr<TestEnforcer> enforcer_;

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/netlink.h"
+#include "firewall/four_sets.h"
+
+namespace breakwater {
+
+class NftBatch;
+
+struct NftSetOptions : FourSetsOptions {
+  // For tests: treat this kernel as one from before Linux 6.12.
+  bool readd_refreshes = true;
+};
+
+// The sets of nftables (nft(8)), written through libnftnl: a table of our own,
+// `inet breakwater`, with the sets that FourSets names in it, and nothing else.
+// The rules that name them are the admin's, in this table or in another.
+//
+// Each change is a batch, which the kernel carries out as a whole or not at
+// all. An add of what is already in refreshes its timeout only since Linux
+// 6.12; before, the element goes and comes in one batch. What is in is asked
+// one by one: a dump of a million takes the kernel a minute.
+//
+// One thread.
+class NftSets final : public FourSets {
+ public:
+  // Makes the table and the sets that are missing. PermissionDenied if we may
+  // not; all else that is wrong Check says, again and again.
+  static absl::StatusOr<std::unique_ptr<NftSets>> Open(NftSetOptions options);
+  ~NftSets() override;
+
+  const char* name() const override { return "nftables"; }
+  Capabilities capabilities() const override {
+    return {.lists = false, .capacity = options().most_entries};
+  }
+  absl::StatusOr<std::vector<TimedNetwork>> List() override;
+
+  // Whether an add refreshes what is in, as this kernel does it.
+  bool readd_refreshes() const { return readd_refreshes_; }
+
+ private:
+  // How an element goes in.
+  enum class Manner : uint8_t {
+    kNew,      // the kernel refuses it if it is in
+    kRefresh,  // it is in, as far as we know
+    kReplace,  // out and in again
+  };
+  struct Draft {
+    size_t index;
+    TimedNetwork element;
+    Manner manner;
+    int error = 0;  // of the last attempt
+  };
+
+  NftSets(NftSetOptions options, NetlinkSocket socket);
+
+  absl::StatusOr<Look> LookFor(const Set& set) override;
+  absl::Status Create(Set& set) override;
+  absl::Status Inspect(Set& set) override;
+  absl::StatusOr<bool> Holds(const Set& set, const Network& network) override;
+  std::vector<ElementFailure> Put(
+      Set& set, absl::Span<const TimedNetwork> elements) override;
+  std::vector<ElementFailure> TakeOut(
+      Set& set, absl::Span<const Network> networks) override;
+
+  // What GETSET says; NotFound if there is no such set.
+  struct Description {
+    uint32_t flags = 0;
+    uint32_t key_length = 0;
+  };
+  absl::StatusOr<Description> Describe(const Set& set);
+  // The seconds that an element has left; nothing if it is not in.
+  absl::StatusOr<std::optional<uint32_t>> Left(const Set& set,
+                                               const Network& network);
+  // Finds out whether an add refreshes.
+  absl::StatusOr<bool> ProbeReadd();
+
+  // All together; whether it worked.
+  bool PutTogether(const Set& set, absl::Span<const Draft> drafts);
+  // A few, each with its own message, so that each has its own error; those
+  // that the kernel refuses are tried in another manner.
+  void PutSingly(const Set& set, absl::Span<Draft> drafts);
+  absl::Status SendSingly(const Set& set, absl::Span<Draft*> drafts);
+  // Whether there is something else to try.
+  bool TryAnotherManner(const Set& set, Draft& draft);
+
+  const std::string table_;
+  NetlinkSocket socket_;
+  bool readd_refreshes_;
+};
+
+}  // namespace breakwater
