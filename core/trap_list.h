@@ -24,7 +24,10 @@ namespace breakwater {
 //                           in the domain, too, but never across the @
 //   "odd * one"@domain.example   in quotes, as it stands
 //
-// Built once, then read by any thread. An entry takes about 70 bytes.
+// Built once, then read by any thread. An entry takes about 90 bytes. To look
+// somebody up takes a microsecond, and 25 more for a thousand patterns (0.7 ms
+// for the worst that could be written). An address of more than 320 octets
+// meets no pattern.
 class TrapList {
  public:
   static constexpr size_t kMostEntries = 500'000;
