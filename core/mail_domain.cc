@@ -75,7 +75,6 @@ MailDomains::MailDomains(asio::io_context& loop, Resolver& resolver,
     : loop_(loop), resolver_(resolver), options_(options) {}
 
 MailDomains::~MailDomains() {
-  self_.reset();
   for (const auto& [domain, inquiry] : inquiries_) {
     for (const std::weak_ptr<Wait>& waiting : inquiry->waits) {
       if (const auto wait = waiting.lock()) wait->End(MailDomain::kUnknown);
