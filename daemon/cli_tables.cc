@@ -55,6 +55,9 @@ std::string EnforcerLine(const json& enforcer) {
   std::string line = IsTrue(enforcer, "connected") ? "connected" : "AWAY";
   absl::StrAppend(&line, " for ", RoughTime(Number(enforcer, "seconds")),
                   ", since ", Text(enforcer, "since"));
+  for (const json& backend : Member(enforcer, "backends")) {
+    absl::StrAppend(&line, ", ", Text(backend));
+  }
   for (const auto& [name, count] : Member(enforcer, "counters").items()) {
     absl::StrAppend(&line, ", ", Printable(name), " ", Text(count));
   }

@@ -94,6 +94,7 @@ void EnforcerLink::Ban(const Network& network, Duration length) {
 
 void EnforcerLink::Unban(const Network& network) {
   if (!ready_ && lifted_.size() < kMostRemembered) lifted_.insert(network);
+  if (!backlog_.empty()) lifted_from_backlog_.insert(network);
   Queue({.kind = RecordKind::kUnban, .network = network});
 }
 
@@ -121,6 +122,22 @@ void EnforcerLink::Queue(const Record& record) {
   if (!ready_ || queue_.size() >= kMostQueued) return;
   queue_.push_back({.record = record, .queued = Clock::now()});
   wake_.cancel();
+}
+
+std::vector<EnforcerLink::Order> EnforcerLink::TakeOrders() {
+  std::vector<Order> orders;
+  while (!queue_.empty() && orders.size() < kMostRecords) {
+    orders.push_back(queue_.front());
+    queue_.pop_front();
+  }
+  while (!backlog_.empty() && orders.size() < kMostRecords) {
+    const Record record = backlog_.front();
+    backlog_.pop_front();
+    if (lifted_from_backlog_.contains(record.network)) continue;
+    orders.push_back({.record = record, .queued = {}, .again = true});
+  }
+  if (backlog_.empty()) lifted_from_backlog_.clear();
+  return orders;
 }
 
 // ---- The conversation ------------------------------------------------------
@@ -174,8 +191,11 @@ asio::awaitable<absl::Status> EnforcerLink::Connect() {
 asio::awaitable<void> EnforcerLink::Converse() {
   using asio::experimental::awaitable_operators::operator||;
   entries_.clear();
+  say_all_ = false;
   incoming_protections_.clear();
   queue_.clear();
+  backlog_.clear();
+  lifted_from_backlog_.clear();
 
   const std::vector<Record> opening = {
       {.kind = RecordKind::kHello, .number = kProtocolVersion},
@@ -217,7 +237,7 @@ asio::awaitable<absl::Status> EnforcerLink::Read() {
 
 asio::awaitable<absl::Status> EnforcerLink::Write() {
   for (;;) {
-    if (!on_its_way_.empty() || queue_.empty()) {
+    if (!on_its_way_.empty() || (queue_.empty() && backlog_.empty())) {
       wake_.expires_at(on_its_way_.empty() ? Instant::max()
                                            : sent_ + kPatience);
       co_await wake_.async_wait(as_tuple(asio::use_awaitable));
@@ -233,13 +253,13 @@ asio::awaitable<absl::Status> EnforcerLink::Write() {
       }
       continue;
     }
-    const size_t count = std::min(queue_.size(), kMostRecords);
-    on_its_way_.assign(queue_.begin(), queue_.begin() + count);
-    queue_.erase(queue_.begin(), queue_.begin() + count);
+    on_its_way_ = TakeOrders();
+    // All that was left may have been lifted.
+    if (on_its_way_.empty()) continue;
     ++serial_;
     sent_ = Clock::now();
     std::vector<Record> packet;
-    packet.reserve(count);
+    packet.reserve(on_its_way_.size());
     for (Order& order : on_its_way_) {
       order.record.serial = serial_;
       packet.push_back(order.record);
@@ -301,7 +321,11 @@ absl::Status EnforcerLink::Handle(const Record& record) {
       return absl::OkStatus();
     case RecordKind::kSetsMade:
       Log(Severity::kWarning, "sets-made");
-      SendAllBans();
+      if (ready_) {
+        SendAllBans();
+      } else {
+        say_all_ = true;
+      }
       return absl::OkStatus();
     case RecordKind::kCounter: {
       const auto counter = static_cast<EnforcerCounter>(record.detail);
@@ -323,7 +347,7 @@ void EnforcerLink::Applied(uint32_t serial) {
   if (on_its_way_.empty() || serial != serial_) return;
   const Instant now = Clock::now();
   for (const Order& order : on_its_way_) {
-    if (order.record.kind != RecordKind::kBan) continue;
+    if (order.record.kind != RecordKind::kBan || order.again) continue;
     metrics_.ban_applied_seconds.Observe(
         std::chrono::duration<double>(now - order.queued).count());
   }
@@ -357,15 +381,18 @@ void EnforcerLink::CompareWithKernel() {
     callbacks_.adopt(network, seconds(left));
   }
   const size_t found = entries_.size();
+  if (std::exchange(say_all_, false)) entries_.clear();
   SendAllBans();
   Log(Severity::kInfo, "enforcer-connected")
       .Add("entries", found)
-      .Add("orders", queue_.size());
+      .Add("orders", queue_.size() + backlog_.size());
   entries_.clear();
 }
 
 void EnforcerLink::SendAllBans() {
   const Instant now = Clock::now();
+  backlog_.clear();
+  lifted_from_backlog_.clear();
   for (const breakwater::Ban& ban : callbacks_.bans()) {
     const uint32_t left =
         ToSeconds(std::chrono::duration_cast<Duration>(ban.expires - now));
@@ -373,13 +400,17 @@ void EnforcerLink::SendAllBans() {
     if (entry != entries_.end() && entry->second + kSameSeconds >= left) {
       continue;
     }
-    Queue({.kind = RecordKind::kBan, .network = ban.network, .seconds = left});
+    backlog_.push_back(
+        {.kind = RecordKind::kBan, .network = ban.network, .seconds = left});
   }
+  wake_.cancel();
 }
 
 void EnforcerLink::Lost(const std::string& why) {
   on_its_way_.clear();
   queue_.clear();
+  backlog_.clear();
+  lifted_from_backlog_.clear();
   if (ready_) since_ = Clock::now();
   ready_ = false;
   metrics_.enforcer_up.Set(0);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -82,6 +83,7 @@ class EnforcerLink : public Enforcer {
   struct Order {
     Record record;
     Instant queued;
+    bool again = false;  // from the backlog
   };
 
   asio::awaitable<void> Run();
@@ -97,6 +99,8 @@ class EnforcerLink : public Enforcer {
   void CompareWithKernel();
   void SendAllBans();
   void Queue(const Record& record);
+  // The orders of the next packet.
+  std::vector<Order> TakeOrders();
   void Lost(const std::string& why);
 
   asio::io_context& loop_;
@@ -111,7 +115,11 @@ class EnforcerLink : public Enforcer {
   Instant since_;
   std::string trouble_ = "not connected yet";
 
-  std::vector<Order> queue_;
+  std::deque<Order> queue_;
+  // Bans that are said again, behind whatever is new: there may be a million.
+  // But not those that were lifted meanwhile.
+  std::deque<Record> backlog_;
+  absl::flat_hash_set<Network> lifted_from_backlog_;
   std::vector<Order> on_its_way_;
   uint32_t serial_ = 0;
   Instant sent_;  // when what is on its way was
@@ -121,6 +129,7 @@ class EnforcerLink : public Enforcer {
   absl::flat_hash_set<Connection> spared_;
 
   absl::flat_hash_map<Network, uint32_t> entries_;  // while they are listed
+  bool say_all_ = false;  // sets were made while they were listed
   std::vector<Protection> protections_;
   std::vector<Protection> incoming_protections_;
   absl::flat_hash_map<EnforcerCounter, uint64_t> counters_;

@@ -123,6 +123,11 @@ json Operator::Status() const {
   for (size_t i = 0; i < health.size() && i < rules.zones.size(); ++i) {
     zones.push_back(DescribeZone(rules.zones[i], health[i], now));
   }
+  json enforcing = DescribeEnforcer(enforcer, now);
+  enforcing["backends"] = json::array();
+  for (const FirewallBackend backend : config->firewall.backends) {
+    enforcing["backends"].push_back(FirewallBackendName(backend));
+  }
   return {
       {"ok", true},
       {"version", BREAKWATER_VERSION},
@@ -134,7 +139,7 @@ json Operator::Status() const {
       {"fronts",
        {{"milter", config->milter.socket}, {"policy", config->policy.sockets}}},
       {"zones", zones},
-      {"enforcer", DescribeEnforcer(enforcer, now)},
+      {"enforcer", enforcing},
       {"protected", DescribeProtections(*config, enforcer)},
       {"bans", bans},
       {"waiting", parts_.screener.waiting()},

@@ -25,6 +25,8 @@ SetKeeper::SetKeeper(std::vector<std::unique_ptr<BanSets>> backends,
   for (std::unique_ptr<BanSets>& sets : backends) {
     backends_.push_back({.sets = std::move(sets)});
   }
+  // What one lists another may lack, if it is new.
+  news_ = backends_.size() > 1;
 }
 
 // ---- The elements -----------------------------------------------------------
@@ -128,9 +130,14 @@ void SetKeeper::Check(Backend& backend, Instant now) {
   const SetsCheck check = backend.sets->Check();
   if (check.made > 0) {
     ++times_made_;
-    Log(Severity::kWarning, "sets-made")
-        .Add("backend", backend.sets->name())
-        .Add("count", check.made);
+    Log line(Severity::kWarning, "sets-made");
+    line.Add("backend", backend.sets->name()).Add("count", check.made);
+    // The kernel lets go of no set that a rule names.
+    if (backend.sets->capabilities().makes_sets) {
+      line.Add("why",
+               "no rule of the firewall named them any more: load the "
+               "rules again");
+    }
   }
   if (check.flushed > 0) {
     ++times_flushed_;

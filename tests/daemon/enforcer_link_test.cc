@@ -190,6 +190,46 @@ TEST_F(EnforcerLinkTest, SaysAllBansAgainWhenTheSetsHadToBeMade) {
   EXPECT_EQ(Hear().network, Net("198.51.100.7"));
 }
 
+TEST_F(EnforcerLinkTest, SaysAllBansWhenSetsHadToBeMadeBeforeTheListEnds) {
+  bans_ = {
+      {.network = Net("198.51.100.7"), .expires = Clock::now() + seconds(77)}};
+  Open({{.kind = RecordKind::kSetsMade},
+        {.kind = RecordKind::kEntry,
+         .network = Net("198.51.100.7"),
+         .seconds = 77}});
+  link_->Unban(Net("198.51.100.1"));
+  const Record ban = Hear();
+  EXPECT_EQ(ban.kind, RecordKind::kBan);
+  EXPECT_EQ(ban.network, Net("198.51.100.7"));
+}
+
+TEST_F(EnforcerLinkTest, WhatIsNewGoesBeforeAllBansThatAreSaidAgain) {
+  for (uint32_t i = 0; i < 2'000; ++i) {
+    bans_.push_back(
+        {.network = Network::OfClient(IpAddress::FromV4(0x0a000000 + i)),
+         .expires = Clock::now() + minutes(10)});
+  }
+  Open();
+  const uint32_t serial = Hear().serial;
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  // And a lifted one does not come back with the rest.
+  link_->Unban(Net("10.0.7.0"));
+  for (size_t i = 1; i < kMostRecords; ++i) Hear();
+  Say({.kind = RecordKind::kApplied, .serial = serial});
+  EXPECT_EQ(Hear().network, Net("198.51.100.7"));
+  EXPECT_EQ(Hear().kind, RecordKind::kUnban);
+  size_t said = kMostRecords;
+  while (said < 1'999) {
+    const Record ban = Hear();
+    ASSERT_EQ(ban.kind, RecordKind::kBan);
+    EXPECT_NE(ban.network, Net("10.0.7.0"));
+    ++said;
+    if (heard_.empty()) {
+      Say({.kind = RecordKind::kApplied, .serial = ban.serial});
+    }
+  }
+}
+
 TEST_F(EnforcerLinkTest, WithdrawsABanThatIsRefusedAsProtected) {
   Open();
   Say({.kind = RecordKind::kRefused,

@@ -232,6 +232,92 @@ TEST_F(EnforcerServerTest, SetsThatVanishAreMissedWithoutAnyOrder) {
             RecordKind::kSetsMade);
 }
 
+TEST_F(EnforcerServerTest, SetsThatSomebodyEmptiesAreFilledAgainAtAnySpeed) {
+  config_.enforcer.bans_per_second = 1;
+  config_.enforcer.ban_burst = 1;
+  StartEnforcer();
+  auto daemon = Connect();
+  {
+    const std::lock_guard lock(state_.mutex);
+    state_.flushed = true;
+  }
+  EXPECT_EQ(daemon->ReadTo(RecordKind::kSetsMade).back().kind,
+            RecordKind::kSetsMade);
+  EXPECT_THAT(
+      daemon->Order({Ban("192.0.2.1"), Ban("192.0.2.2"), Ban("192.0.2.3")}),
+      Not(Contains(IsKind(RecordKind::kRefused))));
+  EXPECT_THAT(Elements(), SizeIs(3));
+}
+
+TEST_F(EnforcerServerTest, SetsThatAreWrongAreCountedWhileTheyAre) {
+  const auto hears = [](TestDaemon& daemon, uint64_t wrong) {
+    while (true) {
+      const auto records = daemon.ReadTo(RecordKind::kCounter);
+      if (records.empty()) return false;
+      if (records.back().number == wrong &&
+          records.back().detail ==
+              static_cast<uint8_t>(EnforcerCounter::kSetsWrong)) {
+        return true;
+      }
+    }
+  };
+  StartEnforcer();
+  auto daemon = Connect();
+  EXPECT_TRUE(hears(*daemon, 0));
+  {
+    const std::lock_guard lock(state_.mutex);
+    state_.wrong = absl::FailedPreconditionError("has type hash:net");
+  }
+  EXPECT_TRUE(hears(*daemon, 1));
+  {
+    const std::lock_guard lock(state_.mutex);
+    state_.wrong = absl::OkStatus();
+  }
+  EXPECT_TRUE(hears(*daemon, 0));
+}
+
+TEST_F(EnforcerServerTest, ASetThatCannotListIsFilledAgainAfterARestart) {
+  config_.enforcer.bans_per_second = 1;
+  config_.enforcer.ban_burst = 1;
+  state_.lists = false;
+  StartEnforcer();
+  auto daemon = Connect();
+  daemon->Send({{.kind = RecordKind::kList}});
+  EXPECT_EQ(daemon->ReadTo(RecordKind::kEntriesEnd).back().kind,
+            RecordKind::kEntriesEnd);
+  EXPECT_THAT(
+      daemon->Order({Ban("192.0.2.1"), Ban("192.0.2.2"), Ban("192.0.2.3")}),
+      Not(Contains(IsKind(RecordKind::kRefused))));
+}
+
+TEST_F(EnforcerServerTest, ABanGoesIntoAllBackendsAndAFailureInOneStopsNone) {
+  MemorySets::State other;
+  std::vector<std::unique_ptr<BanSets>> both;
+  both.push_back(std::make_unique<MemorySets>(state_));
+  both.push_back(std::make_unique<MemorySets>(other));
+  enforcer_ =
+      std::make_unique<TestEnforcer>(path_, std::move(both), nullptr, config_);
+  auto daemon = Connect();
+  daemon->Order({Ban("192.0.2.1")});
+  EXPECT_THAT(Elements(), SizeIs(1));
+  EXPECT_THAT(other.elements, SizeIs(1));
+  {
+    const std::lock_guard lock(state_.mutex);
+    state_.failure = absl::InternalError("no");
+  }
+  EXPECT_THAT(daemon->Order({Ban("192.0.2.2")}),
+              Not(Contains(IsKind(RecordKind::kRefused))));
+  EXPECT_THAT(Elements(), SizeIs(1));
+  EXPECT_THAT(other.elements, SizeIs(2));
+  {
+    const std::lock_guard lock(other.mutex);
+    other.failure = absl::InternalError("no");
+  }
+  EXPECT_THAT(daemon->Order({Ban("192.0.2.3")}),
+              Contains(Refuses("192.0.2.3", Refusal::kKernel)));
+  enforcer_.reset();
+}
+
 TEST_F(EnforcerServerTest, ADaemonThatComesLaterIsToldOfSetsMadeMeanwhile) {
   StartEnforcer();
   {

@@ -1,0 +1,183 @@
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "firewall/nft_batch.h"
+#include "firewall/nft_sets.h"
+
+// How NftSets gets elements in and out.
+
+namespace breakwater {
+namespace {
+
+// Elements of one message: all of its attributes must fit into 64 KiB.
+constexpr size_t kTogether = 1000;
+// Messages whose errors fit into the socket's buffer, should all have one.
+constexpr size_t kSingly = 64;
+// What is refused as new may be in, and may have ended when it is replaced.
+constexpr int kMostAttempts = 5;
+
+absl::Status StatusOf(int error, absl::string_view what) {
+  switch (error) {
+    case ENOENT:
+      return absl::NotFoundError(absl::StrCat(what, ": it does not exist"));
+    case ENFILE:
+      return absl::ResourceExhaustedError(absl::StrCat(what, ": it is full"));
+    case EPERM:
+      return absl::PermissionDeniedError(absl::StrCat(what, ": not permitted"));
+    default:
+      return absl::InternalError(absl::StrCat(
+          what, ": ", absl::ErrnoToStatus(error, "netlink").message()));
+  }
+}
+
+}  // namespace
+
+std::vector<ElementFailure> NftSets::Put(
+    Set& set, absl::Span<const TimedNetwork> elements) {
+  const Manner known = readd_refreshes_ ? Manner::kRefresh : Manner::kReplace;
+  const Instant now = Clock::now();
+  std::vector<Draft> drafts;
+  drafts.reserve(elements.size());
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const bool is_in = set.endings.Holds(elements[i].network, now);
+    drafts.push_back({i, elements[i], is_in ? known : Manner::kNew});
+  }
+  std::vector<ElementFailure> failures;
+  for (size_t at = 0; at < drafts.size(); at += kTogether) {
+    const auto chunk = absl::MakeSpan(drafts).subspan(at, kTogether);
+    if (PutTogether(set, chunk)) continue;
+    for (size_t part = 0; part < chunk.size(); part += kSingly) {
+      PutSingly(set, chunk.subspan(part, kSingly));
+    }
+  }
+  for (const Draft& draft : drafts) {
+    if (draft.error != 0) {
+      failures.push_back(
+          {draft.index,
+           StatusOf(draft.error,
+                    absl::StrCat("add ", draft.element.network.ToString(),
+                                 ": set ", set.name))});
+    } else {
+      // It may have been in for longer than we knew.
+      set.endings.Note(draft.element.network, draft.element.seconds, now);
+    }
+  }
+  return failures;
+}
+
+bool NftSets::PutTogether(const Set& set, absl::Span<const Draft> drafts) {
+  const NftSetName name{table_, set.name};
+  std::vector<TimedNetwork> news;
+  std::vector<TimedNetwork> refreshes;
+  std::vector<TimedNetwork> replaces;
+  for (const Draft& draft : drafts) {
+    (draft.manner == Manner::kNew       ? news
+     : draft.manner == Manner::kRefresh ? refreshes
+                                        : replaces)
+        .push_back(draft.element);
+  }
+  NftBatch batch(socket_);
+  if (!news.empty()) batch.NewElements(name, news, NLM_F_EXCL);
+  if (!refreshes.empty()) batch.NewElements(name, refreshes, 0);
+  if (!replaces.empty()) {
+    batch.DeleteElements(name, replaces);
+    batch.NewElements(name, replaces, NLM_F_EXCL);
+  }
+  return batch.Send().ok();
+}
+
+void NftSets::PutSingly(const Set& set, absl::Span<Draft> drafts) {
+  std::vector<Draft*> pending;
+  for (Draft& draft : drafts) pending.push_back(&draft);
+  for (int attempt = 0; attempt < kMostAttempts && !pending.empty();
+       ++attempt) {
+    const absl::Status status = SendSingly(set, absl::MakeSpan(pending));
+    if (status.ok()) return;
+    bool any = false;
+    for (const Draft* draft : pending) any |= draft->error != 0;
+    // Refused as a whole.
+    if (!any) {
+      for (Draft* draft : pending) {
+        draft->error = absl::IsPermissionDenied(status) ? EPERM : EIO;
+      }
+      return;
+    }
+    std::erase_if(pending, [&](Draft* draft) {
+      return draft->error != 0 && !TryAnotherManner(set, *draft);
+    });
+  }
+  // Others of their batch were refused, again and again.
+  for (Draft* draft : pending) draft->error = EAGAIN;
+}
+
+absl::Status NftSets::SendSingly(const Set& set, absl::Span<Draft*> drafts) {
+  const NftSetName name{table_, set.name};
+  NftBatch batch(socket_);
+  // The number of each message, and whose it is.
+  std::vector<std::pair<uint32_t, Draft*>> messages;
+  for (Draft* draft : drafts) {
+    draft->error = 0;
+    const absl::Span<const TimedNetwork> element(&draft->element, 1);
+    if (draft->manner == Manner::kReplace) {
+      messages.emplace_back(batch.DeleteElements(name, element), draft);
+    }
+    const uint16_t flags = draft->manner == Manner::kRefresh ? 0 : NLM_F_EXCL;
+    messages.emplace_back(batch.NewElements(name, element, flags), draft);
+  }
+  return batch.Send([&messages](uint32_t number, int error) {
+    for (const auto& [own, draft] : messages) {
+      // Of a replacement that is refused twice, the second: if there is no
+      // set, both say that something is not there.
+      if (own == number) draft->error = error;
+    }
+  });
+}
+
+bool NftSets::TryAnotherManner(const Set& set, Draft& draft) {
+  if (draft.manner == Manner::kNew && draft.error == EEXIST) {
+    const auto left = Left(set, draft.element.network);
+    if (left.ok() && left->has_value()) {
+      draft.element.seconds = std::max(draft.element.seconds, **left);
+      draft.manner = readd_refreshes_ ? Manner::kRefresh : Manner::kReplace;
+    }
+    return left.ok();
+  }
+  if (draft.manner == Manner::kReplace && draft.error == ENOENT) {
+    draft.manner = Manner::kNew;
+    return true;
+  }
+  return false;
+}
+
+std::vector<ElementFailure> NftSets::TakeOut(
+    Set& set, absl::Span<const Network> networks) {
+  const NftSetName name{table_, set.name};
+  std::vector<ElementFailure> failures;
+  for (size_t at = 0; at < networks.size(); at += kTogether) {
+    const auto chunk = networks.subspan(at, kTogether);
+    std::vector<TimedNetwork> elements;
+    for (const Network& network : chunk) elements.push_back({network, 0});
+    NftBatch together(socket_);
+    together.DeleteElements(name, elements);
+    if (together.Send().ok()) continue;
+    // One that is not in keeps all others in: each gets its own batch.
+    for (size_t i = 0; i < elements.size(); ++i) {
+      NftBatch alone(socket_);
+      alone.DeleteElements(name, {&elements[i], 1});
+      const absl::Status status = alone.Send();
+      if (status.ok() || absl::IsNotFound(status)) continue;
+      failures.push_back(
+          {at + i,
+           absl::Status(status.code(),
+                        absl::StrCat("remove ", chunk[i].ToString(), ": set ",
+                                     set.name, ": ", status.message()))});
+    }
+  }
+  return failures;
+}
+
+}  // namespace breakwater

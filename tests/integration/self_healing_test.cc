@@ -1,0 +1,186 @@
+// What somebody does to the kernel's sets is noticed and put right: all live
+// bans are back within seconds, with the time that they had left.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "tests/integration/breakwater_test.h"
+#include "tests/integration/harness/wait.h"
+
+namespace breakwater::testing {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr seconds kSoon(5);
+
+class SelfHealingTest : public BreakwaterTest {
+ protected:
+  void StartWith(const std::string& backend, bool rules = false) {
+    // Bans come from the operator alone.
+    StartService({.rules = rules,
+                  .config = absl::StrCat("[firewall]\nbackend = ", backend,
+                                         "\n[ban]\nneeds_socket = false\n")});
+  }
+  void Run(const std::string& command) {
+    const CommandResult result = RunIn(mta(), {"sh", "-c", command});
+    ASSERT_TRUE(result.ok()) << command << result.err;
+  }
+  void BanForAnHour(const std::string& address) {
+    EXPECT_THAT(Ask({"ban", address, "--for", "1h"}), HasSubstr("\"ok\":true"));
+  }
+  // The seconds that nft shows an element to have left; -1 if it is not in.
+  int LeftInNft(const std::string& set, const std::string& element) {
+    const std::string text =
+        RunIn(mta(), {"nft", "-j", "list", "set", "inet", "breakwater", set})
+            .out;
+    const size_t at = text.find(absl::StrCat("\"", element, "\""));
+    const size_t expires = text.find("\"expires\": ", at);
+    if (at == std::string::npos || expires == std::string::npos) return -1;
+    return std::atoi(text.c_str() + expires + 11);
+  }
+  bool IsBackInNft(const std::string& set, const std::string& element) {
+    return WaitUntil([&] { return LeftInNft(set, element) > 3500; }, kSoon) &&
+           LeftInNft(set, element) <= 3600;
+  }
+};
+
+TEST_F(SelfHealingTest, NftFlushRulesetDoesNotEndABan) {
+  StartWith("\"nftables\"");
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  BanForAnHour("2001:db8:900d::9");
+  ASSERT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
+  Run("nft flush ruleset");
+  EXPECT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
+  EXPECT_TRUE(IsBackInNft("breakwater6", "2001:db8:900d::"));
+  EXPECT_THAT(breakwater_->Log(),
+              HasSubstr("event=sets-made backend=nftables count=2"));
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"}).find("\"sets_made\":1") != std::string::npos;
+  })) << Ask({"status"});
+}
+
+TEST_F(SelfHealingTest, AFirewallsReloadFromAFileThatHoldsTheTableKeepsBans) {
+  StartWith("\"nftables\"");
+  ASSERT_FALSE(HasFatalFailure());
+  const std::string file = breakwater_->directory() + "/rules";
+  Run("(echo flush ruleset; nft list ruleset) >" + file);
+  BanForAnHour("203.0.113.9");
+  ASSERT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
+  Run("nft -f " + file);
+  ASSERT_EQ(LeftInNft("breakwater4", "203.0.113.9"), -1);
+  EXPECT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
+  EXPECT_THAT(breakwater_->Log(), HasSubstr("event=sets-flushed"));
+}
+
+TEST_F(SelfHealingTest, AnEmptiedIpSetIsFilledAgainWithTheTimeThatWasLeft) {
+  StartWith("\"ipset\"", /*rules=*/true);
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  ASSERT_TRUE(WaitUntil([&] { return IsBanned("203.0.113.9"); }));
+  Run("ipset flush");
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned("203.0.113.9"); }, kSoon));
+  const auto left = sets_->Timeout("breakwater4", "203.0.113.9");
+  ASSERT_TRUE(left);
+  EXPECT_GT(*left, seconds(3500));
+  EXPECT_TRUE(IsDropped("203.0.113.9"));
+}
+
+TEST_F(SelfHealingTest, ASetThatWasSwappedForAnotherOneIsFilled) {
+  StartWith("\"ipset\"", /*rules=*/true);
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  ASSERT_TRUE(WaitUntil([&] { return IsBanned("203.0.113.9"); }));
+  Run("ipset create other hash:ip timeout 5 && ipset swap other breakwater4");
+  EXPECT_FALSE(IsBanned("203.0.113.9"));
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned("203.0.113.9"); }, kSoon));
+}
+
+TEST_F(SelfHealingTest, AStrangersSetIsLeftAloneAndTheOperatorIsTold) {
+  StartWith("\"ipset\"");
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  Run("ipset destroy breakwater4 && ipset create breakwater4 hash:net && "
+      "ipset add breakwater4 198.51.100.0/24");
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"}).find("sets cannot be used") != std::string::npos;
+  })) << Ask({"status"});
+  EXPECT_THAT(breakwater_->Log(), HasSubstr("has type hash:net, not hash:ip"));
+  EXPECT_TRUE(IsBanned("198.51.100.7")) << "theirs stays";
+  Run("ipset destroy breakwater4");
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned("203.0.113.9"); }, kSoon));
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"}).find("sets cannot be used") == std::string::npos;
+  }));
+}
+
+TEST_F(SelfHealingTest, ABanGoesIntoBothBackendsAndIntoOneThatComesLater) {
+  StartWith("\"ipset\"");
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  ASSERT_TRUE(WaitUntil([&] { return IsBanned("203.0.113.9"); }));
+  EXPECT_TRUE(breakwater_->Stop());
+  Service both;
+  both.config = "[firewall]\nbackend = [\"ipset\", \"nftables\"]\n";
+  BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(both)));
+  StartBreakwater();
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
+  BanForAnHour("203.0.113.10");
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned("203.0.113.10"); }));
+  EXPECT_TRUE(IsBackInNft("breakwater4", "203.0.113.10"));
+}
+
+TEST_F(SelfHealingTest,
+       AnEnforcerThatDiesLeavesNftablesBansAndLearnsThemAgain) {
+  StartWith("\"nftables\"");
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  ASSERT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
+  const pid_t before = breakwater_->ChildPid("breakwater-enfo");
+  ASSERT_GT(before, 0);
+  kill(before, SIGKILL);
+  EXPECT_GT(LeftInNft("breakwater4", "203.0.113.9"), 3500);
+  ASSERT_TRUE(breakwater_->WaitForLog("event=list-partial entries=0"));
+  Ask({"unban", "203.0.113.9"});
+  EXPECT_TRUE(
+      WaitUntil([&] { return LeftInNft("breakwater4", "203.0.113.9") == -1; }));
+}
+
+TEST_F(SelfHealingTest, ListsOfXtRecentAreFilledWhenTheirRulesAreBack) {
+  StartWith("\"xt_recent\"");
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_TRUE(
+      breakwater_->WaitForLog("no rule of the firewall names the list"));
+  // Only root may write them: the lists are there when the enforcer starts.
+  EXPECT_TRUE(breakwater_->Stop());
+  const std::string rules =
+      "iptables -t raw -A PREROUTING -p tcp --syn --dport 25 -m recent "
+      "--name breakwater --rcheck --seconds 600 -j DROP && "
+      "ip6tables -t raw -A PREROUTING -p tcp --syn --dport 25 -m recent "
+      "--name breakwater6 --mask ffff:ffff:ffff:ffff:: --rcheck "
+      "--seconds 600 -j DROP";
+  Run(rules);
+  StartBreakwater();
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  EXPECT_TRUE(WaitUntil([&] { return IsDropped("203.0.113.9"); }));
+  Run("echo / >/proc/net/xt_recent/breakwater");
+  EXPECT_TRUE(breakwater_->WaitForLog("event=sets-flushed backend=xt_recent"));
+  EXPECT_TRUE(WaitUntil([&] { return IsDropped("203.0.113.9"); }, kSoon));
+  // New lists must be given to the enforcer's user first.
+  Run("iptables -t raw -F && ip6tables -t raw -F && " + rules);
+  EXPECT_TRUE(breakwater_->WaitForLog("may not be written"));
+  Run("chown daemon /proc/net/xt_recent/*");
+  EXPECT_TRUE(WaitUntil([&] { return IsDropped("203.0.113.9"); }, kSoon));
+}
+
+}  // namespace
+}  // namespace breakwater::testing
