@@ -11,6 +11,7 @@
 #include "core/duration.h"
 #include "core/record.h"
 #include "core/text.h"
+#include "daemon/cli_firewall.h"
 #include "daemon/cli_tables.h"
 #include "daemon/config.h"
 #include "daemon/control_client.h"
@@ -40,6 +41,7 @@ struct Options {
   std::string zone;
   bool test = false;  // of zones
   size_t limit = kUsualBansShown;
+  FirewallCommand firewall;
 };
 
 int Fail(int code, std::string_view message) {
@@ -81,6 +83,7 @@ void AddCommands(CLI::App& app, Options& options) {
   test->add_option("ZONE", options.zone, "Only the list with that label");
   command("metrics", "Print the metrics in Prometheus' text format");
   command("reload", "Load the configuration, or say why it cannot be");
+  AddFirewallCommand(app, options.firewall);
 }
 
 // The verb's words as a request; the error is one of usage.
@@ -128,6 +131,13 @@ int Show(const Options& options, const ControlRequest& request,
   return well ? kOk : kNotWell;
 }
 
+int RunFirewall(const FirewallCommand& command, const Config& config) {
+  const absl::Status status = RunFirewallCommand(command, config);
+  if (status.ok()) return kOk;
+  return Fail(absl::IsInvalidArgument(status) ? kUsage : kRefused,
+              std::string(status.message()));
+}
+
 int Run(const std::string& verb, const Options& options) {
   // Only its control.socket and ban.duration are needed here. One that cannot
   // be read is no reason to give up: the daemon may still run on an older one,
@@ -135,6 +145,14 @@ int Run(const std::string& verb, const Options& options) {
   const bool config_given = !options.config.empty();
   const absl::StatusOr<Config> loaded =
       LoadConfig(config_given ? options.config : kUsualConfig);
+  if (verb == "firewall") {
+    // All of it counts here: rules for another one would look right.
+    if (!loaded.ok() && (config_given || !absl::IsNotFound(loaded.status()))) {
+      return Fail(kUsage, std::string(loaded.status().message()));
+    }
+    return RunFirewall(options.firewall,
+                       loaded.ok() ? *loaded : DefaultConfig());
+  }
   if (!loaded.ok() && config_given && options.socket.empty()) {
     return Fail(kUsage, std::string(loaded.status().message()));
   }

@@ -1,7 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 
 #include "daemon/enforcer_server.h"
 #include "firewall/ip_sets.h"
@@ -228,22 +227,6 @@ TEST_F(EnforcerKernelTest, TheSetsOfTheFileAreTheOnesThatTheEnforcerNeeds) {
             RecordKind::kApplied);
   // And a second time it is no error.
   Run("ipset -exist -file " + RuleFile("breakwater.sets") + " restore");
-}
-
-TEST_F(EnforcerKernelTest, TheOtherPortsOfTheRuleFilesCanBeLoadedAsTheySay) {
-  StartEnforcer(/*extend=*/true);
-  for (const char* name : {"breakwater.v4", "breakwater-extend.v4"}) {
-    std::ifstream file(RuleFile(name));
-    std::string line;
-    int variants = 0;
-    Run("iptables-restore --noflush " + RuleFile(name));
-    while (std::getline(file, line)) {
-      if (!line.starts_with("#   -A PREROUTING")) continue;
-      Run("iptables -t raw " + line.substr(4));
-      ++variants;
-    }
-    EXPECT_EQ(variants, 2) << name;
-  }
 }
 
 TEST_F(EnforcerKernelTest, TheListenerSurvivesAThousandBansOfClientsThatLeft) {

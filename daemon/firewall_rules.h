@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "daemon/config.h"
+
+namespace breakwater {
+
+// What reads the rules.
+enum class FirewallTool : uint8_t {
+  kIpset,
+  kIptables,
+  kNftables,
+  kFirewalld,
+  kShorewall,
+  kUfw
+};
+// What becomes of a banned client's new connections.
+enum class BanAction : uint8_t { kDrop, kReject, kTarpit, kRedirect };
+
+struct FirewallRequest {
+  FirewallTool tool = FirewallTool::kIptables;
+  bool ipv6 = false;  // for tools with a file for each family
+  BanAction action = BanAction::kDrop;
+  uint16_t tarpit_port = 2525;
+};
+
+// The error says which names there are.
+absl::StatusOr<FirewallTool> ParseFirewallTool(std::string_view name);
+absl::StatusOr<BanAction> ParseBanAction(std::string_view name);
+std::string FirewallToolName(FirewallTool tool);
+std::string BanActionName(BanAction action);
+
+// The file of rules that go with a configuration: its ports, sets, backend and
+// protected networks, in this order for each new connection (SYN) to one of
+// the ports: protected networks pass, a ban that a hit extends is extended,
+// banned clients are dropped. A pure function. The error says why the tool
+// cannot do it with this configuration and what would do.
+absl::StatusOr<std::string> FirewallRules(const Config& config,
+                                          const FirewallRequest& request);
+
+// For nft -f: takes away what FirewallRules for nftables has made, whatever is
+// there of it; the sets too if no backend fills them.
+std::string NftRemoval(const Config& config);
+
+}  // namespace breakwater
