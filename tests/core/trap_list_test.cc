@@ -95,6 +95,7 @@ TEST(TrapListTest, APatternStandsForCharacters) {
       {"*-x-*@a.example", "<a-x@a.example>", false},
       {"*ab@a.example", "<aabab@a.example>", true},
       {"*ab@a.example", "<aaba@a.example>", false},
+      {"*aab@a.example", "<aaab@a.example>", true},
       {"user??@a.example", "<user42@a.example>", true},
       {"user??@a.example", "<user1@a.example>", false},
       {"user??@a.example", "<user123@a.example>", false},
