@@ -16,31 +16,11 @@ constexpr auto kOddAnswerTime = std::chrono::minutes(1);
 
 constexpr auto kBetweenComplaints = std::chrono::minutes(1);
 
-// The client's part of the name, with a dot behind it.
-std::string NamePrefix(const IpAddress& client) {
-  std::string result;
-  if (client.IsV4()) {
-    for (int i = 15; i >= 12; --i) {
-      result += std::to_string(client.bytes[i]);
-      result += '.';
-    }
-    return result;
-  }
-  constexpr char kDigits[] = "0123456789abcdef";
-  result.reserve(64);
-  for (int i = 15; i >= 0; --i) {
-    result += kDigits[client.bytes[i] & 0xf];
-    result += '.';
-    result += kDigits[client.bytes[i] >> 4];
-    result += '.';
-  }
-  return result;
-}
-
 // Whether cached answers and health of the one are those of the other.
 bool SameZones(const std::vector<Zone>& a, const std::vector<Zone>& b) {
   return std::ranges::equal(a, b, [](const Zone& x, const Zone& y) {
-    return x.name == y.name && x.label == y.label && x.filters == y.filters;
+    return x.name == y.name && x.label == y.label && x.type == y.type &&
+           x.filters == y.filters;
   });
 }
 
@@ -51,10 +31,6 @@ bool IsStrict(const Zone& zone) {
 
 }  // namespace
 
-std::string DnsblName(const IpAddress& client, std::string_view zone) {
-  return NamePrefix(client).append(zone);
-}
-
 Dnsbl::Dnsbl(asio::io_context& loop, Resolver& resolver, Metrics& metrics,
              const DnsblOptions& options)
     : loop_(loop),
@@ -63,7 +39,7 @@ Dnsbl::Dnsbl(asio::io_context& loop, Resolver& resolver, Metrics& metrics,
       options_(options),
       rules_(std::make_shared<const Rules>()),
       states_(std::make_shared<const ZoneStates>()),
-      cache_(options.cache_capacity, 0),
+      cache_(options.cache_capacity),
       prober_(loop, resolver) {}
 
 Dnsbl::~Dnsbl() = default;
@@ -82,8 +58,8 @@ void Dnsbl::SetRules(std::shared_ptr<const Rules> rules) {
   auto states = std::make_shared<ZoneStates>();
   for (const Zone& zone : rules_->zones) {
     const auto old = std::ranges::find_if(*states_, [&](const auto& state) {
-      return state->name == zone.name &&
-             state->watch.health().label == zone.label;
+      return state->name == zone.name && state->label == zone.label &&
+             state->type == zone.type;
     });
     if (old != states_->end()) {
       states->push_back(*old);
@@ -94,6 +70,7 @@ void Dnsbl::SetRules(std::shared_ptr<const Rules> rules) {
     states->push_back(std::make_shared<ZoneState>(
         zone,
         ZoneTrust::Options{.label = zone.label,
+                           .type = zone.type,
                            .strict = IsStrict(zone),
                            .spread = absl::Uniform(random_, 0.9, 1.1),
                            .blind = !options_.prove_zones},
@@ -105,8 +82,11 @@ void Dnsbl::SetRules(std::shared_ptr<const Rules> rules) {
   for (const auto& state : *states) subjects.push_back(SubjectOf(state));
   states_ = std::move(states);
   prober_.SetSubjects(std::move(subjects));
-  cache_.Clear(rules_->zones.size());
+  cache_.SetZones(rules_->zones);
+  // Who waits still gets its answers.
+  under_way_.clear();
   metrics_.cached_clients.Set(0);
+  metrics_.cached_names.Set(0);
 }
 
 void Dnsbl::SetOptions(const DnsblOptions& options) {
@@ -114,41 +94,93 @@ void Dnsbl::SetOptions(const DnsblOptions& options) {
   cache_.SetCapacity(options.cache_capacity);
 }
 
-std::vector<size_t> Dnsbl::FillFromCache(const IpAddress& client,
-                                         Answers& answers) const {
-  std::vector<size_t> missing;
-  const Instant now = Clock::now();
-  const Family family = FamilyOf(client);
+// ---- What is known already --------------------------------------------------
+
+Dnsbl::ZoneQuestions Dnsbl::QuestionsAboutAddress() const {
+  ZoneQuestions result;
   for (size_t zone = 0; zone < rules_->zones.size(); ++zone) {
-    const ZoneTrust& trust = (*states_)[zone]->trust;
-    if (!trust.MayCondemn(family)) continue;
+    if (rules_->zones[zone].type == ZoneType::kAddress) {
+      result.push_back({.zone = zone});
+    }
+  }
+  return result;
+}
+
+Dnsbl::ZoneQuestions Dnsbl::QuestionsAboutNames(
+    const Rules& rules, const std::vector<Target>& names) {
+  ZoneQuestions result;
+  for (size_t zone = 0; zone < rules.zones.size(); ++zone) {
+    const size_t first = result.size();
+    for (size_t target = 0; target < names.size(); ++target) {
+      const auto& name = std::get<std::string>(names[target].subject);
+      if (!rules.zones[zone].AsksAbout(*names[target].kind) ||
+          !FitsBefore(name, rules.zones[zone].name)) {
+        continue;
+      }
+      // A client often says one name in several places.
+      const bool is_asked = std::any_of(
+          result.begin() + static_cast<ptrdiff_t>(first), result.end(),
+          [&](const ZoneQuestion& earlier) {
+            return names[earlier.target].subject == names[target].subject;
+          });
+      if (!is_asked) result.push_back({.zone = zone, .target = target});
+    }
+  }
+  return result;
+}
+
+std::vector<size_t> Dnsbl::ZonesToCome() const {
+  std::vector<size_t> result;
+  for (size_t zone = 0; zone < states_->size(); ++zone) {
+    const ZoneState& state = *(*states_)[zone];
+    if (state.type == ZoneType::kDomain &&
+        state.trust.MayCondemn(Family::kDomain)) {
+      result.push_back(zone);
+    }
+  }
+  return result;
+}
+
+Dnsbl::ZoneQuestions Dnsbl::FillFromCache(const std::vector<Target>& targets,
+                                          const ZoneQuestions& questions,
+                                          Answers& answers) const {
+  ZoneQuestions missing;
+  const Instant now = Clock::now();
+  for (const ZoneQuestion& question : questions) {
+    const auto& [subject, kind] = targets[question.target];
+    const Family family = FamilyOf(subject);
+    const ZoneState& state = *(*states_)[question.zone];
+    if (!state.trust.MayCondemn(family)) continue;
     // What a zone said that is not asked now serves a while longer.
     const bool may_be_asked =
-        trust.MayBeAsked(family) && !(*states_)[zone]->account.is_spent();
+        state.trust.MayBeAsked(family) && !state.account.is_spent();
     const std::optional<uint32_t> filters = cache_.Find(
-        client, zone, may_be_asked ? now : now - options_.stale_for);
+        subject, question.zone, may_be_asked ? now : now - options_.stale_for);
     if (!filters) {
-      if (may_be_asked) missing.push_back(zone);
+      if (may_be_asked) missing.push_back(question);
     } else if (*filters != 0) {
-      answers.listings.push_back(
-          {.zone = zone, .filters = *filters, .may_ban = trust.MayBan(family)});
+      AddListing(answers, {.zone = question.zone,
+                           .filters = *filters,
+                           .may_ban = state.trust.MayBan(family),
+                           .name = kind});
     }
   }
   return missing;
 }
 
-void Dnsbl::CountSaved(const IpAddress& client,
-                       const std::vector<size_t>& missing) {
-  const Family family = FamilyOf(client);
+void Dnsbl::CountSaved(const std::vector<Target>& targets,
+                       const ZoneQuestions& questions,
+                       const ZoneQuestions& missing) {
   const Instant now = Clock::now();
-  for (size_t zone = 0; zone < states_->size(); ++zone) {
-    ZoneState& state = *(*states_)[zone];
-    if (!state.trust.MayBeAsked(family) ||
-        std::ranges::find(missing, zone) != missing.end()) {
+  for (const ZoneQuestion& question : questions) {
+    const Subject& subject = targets[question.target].subject;
+    ZoneState& state = *(*states_)[question.zone];
+    if (!state.trust.MayBeAsked(FamilyOf(subject)) ||
+        std::ranges::find(missing, question) != missing.end()) {
       continue;
     }
     const bool known =
-        !state.account.is_spent() || cache_.Find(client, zone, now);
+        !state.account.is_spent() || cache_.Find(subject, question.zone, now);
     state.account.NoteSaving(known ? Saving::kCache : Saving::kBudget);
   }
 }
@@ -157,12 +189,16 @@ void Dnsbl::NoteSaving(const IpAddress& client, Saving saving) {
   Answers known{.rules = rules_};
   const std::optional<IpAddress> address = AskedAddress(client);
   if (!address) return;
-  std::vector<size_t> missing = FillFromCache(*address, known);
-  if (IsSettled(*rules_, known.listings, missing)) return;
-  const auto stage = [this](size_t zone) { return rules_->zones[zone].after; };
+  const ZoneQuestions missing =
+      FillFromCache({{*address}}, QuestionsAboutAddress(), known);
+  if (Round::IsSettled(known, missing, ZonesToCome())) return;
+  const auto stage = [this](const ZoneQuestion& question) {
+    return rules_->zones[question.zone].after;
+  };
   const int first = stage(*std::ranges::min_element(missing, {}, stage));
-  for (const size_t zone : missing) {
-    if (stage(zone) == first) (*states_)[zone]->account.NoteSaving(saving);
+  for (const ZoneQuestion& question : missing) {
+    if (stage(question) != first) continue;
+    (*states_)[question.zone]->account.NoteSaving(saving);
   }
 }
 
@@ -171,11 +207,20 @@ std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
   Answers answers{.rules = rules_};
   const std::optional<IpAddress> asked = AskedAddress(client);
   if (!asked) return answers;
-  const std::vector<size_t> missing = FillFromCache(*asked, answers);
-  if (!IsSettled(*rules_, answers.listings, missing)) return std::nullopt;
-  CountSaved(*asked, missing);
+  const std::vector<Target> targets = {{*asked}};
+  const ZoneQuestions questions = QuestionsAboutAddress();
+  const ZoneQuestions missing = FillFromCache(targets, questions, answers);
+  if (!Round::IsSettled(answers, missing, ZonesToCome())) return std::nullopt;
+  CountSaved(targets, questions, missing);
   return answers;
 }
+
+bool Dnsbl::AsksAbout(NameKind kind) const {
+  return std::ranges::any_of(
+      rules_->zones, [kind](const Zone& zone) { return zone.AsksAbout(kind); });
+}
+
+// ---- What is asked ----------------------------------------------------------
 
 asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
   const Instant deadline = Clock::now() + options_.deadline;
@@ -191,21 +236,54 @@ asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
     known.rules = rules_;
     known.overdue = false;
   }
-  const std::vector<size_t> missing = FillFromCache(*address, known);
-  CountSaved(*address, missing);
-  if (IsSettled(*rules_, known.listings, missing)) co_return known;
-
-  const auto round = std::make_shared<Round>(
-      loop_, std::chrono::ceil<Duration>(deadline - Clock::now()));
-  round->client = *address;
+  const auto round = std::make_shared<Round>(loop_, deadline);
+  round->targets.push_back({*address});
   round->answers = std::move(known);
-  round->missing = missing;
-  round->unasked = missing;
+  round->zones_to_come = ZonesToCome();
+  co_return co_await Answer(round, QuestionsAboutAddress());
+}
+
+asio::awaitable<Answers> Dnsbl::LookupNames(std::vector<AskedName> names,
+                                            Answers known, Instant deadline) {
+  if (known.rules == nullptr) known.rules = rules_;
+  if (names.empty()) co_return known;
+  if (!prober_.AllProbed()) {
+    Answers unproven = known;
+    unproven.overdue = true;
+    const auto longest =
+        std::min<Duration>(std::chrono::ceil<Duration>(deadline - Clock::now()),
+                           options_.deadline);
+    const bool alive = co_await prober_.UntilAllProbed(longest);
+    if (!alive || !prober_.AllProbed()) co_return unproven;
+  }
+  if (known.rules != rules_ && !SameZones(known.rules->zones, rules_->zones)) {
+    co_return known;
+  }
+  const auto round = std::make_shared<Round>(loop_, deadline);
+  for (AskedName& name : names) {
+    round->targets.push_back({std::move(name.name), name.kind});
+  }
+  const ZoneQuestions questions =
+      QuestionsAboutNames(*known.rules, round->targets);
+  round->answers = std::move(known);
+  co_return co_await Answer(round, questions);
+}
+
+asio::awaitable<Answers> Dnsbl::Answer(std::shared_ptr<Round> round,
+                                       ZoneQuestions questions) {
+  round->missing = FillFromCache(round->targets, questions, round->answers);
+  round->unasked = round->missing;
   round->states = states_;
-  const std::weak_ptr<Dnsbl> weak = self_;
-  bool settled = false;
+  CountSaved(round->targets, questions, round->missing);
+  return RunRound(self_, std::move(round));
+}
+
+asio::awaitable<Answers> Dnsbl::RunRound(std::weak_ptr<Dnsbl> weak,
+                                         std::shared_ptr<Round> round) {
+  bool settled = round->IsSettled();
+  if (settled) co_return round->answers;
   while (!settled && !round->unasked.empty() && Clock::now() < round->end) {
-    // While we waited, *this may have gone; nobody may hold it while we wait.
+    // While we waited, it may have gone; nobody may hold it while we wait.
     if (const auto self = weak.lock()) {
       self->AskStage(round);
     } else {
@@ -216,75 +294,87 @@ asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
   }
   if (const auto self = weak.lock()) {
     if (!settled) self->FillFromPast(*round);
-    for (const size_t zone : round->unasked) {
-      ZoneAccount& account = (*round->states)[zone]->account;
+    for (const ZoneQuestion& question : round->unasked) {
+      ZoneAccount& account = (*round->states)[question.zone]->account;
       if (!account.is_free()) account.NoteSaving(Saving::kBudget);
     }
   }
   round->ended = true;
   round->TrustAsNow();
   Answers answers = round->answers;  // late answers still need its rules
-  answers.overdue = !round->IsSettled();
+  answers.overdue = answers.overdue || !round->IsSettled();
   co_return answers;
 }
 
-bool Dnsbl::AsksAbout(NameKind kind) const {
-  return std::ranges::any_of(
-      rules_->zones, [kind](const Zone& zone) { return zone.AsksAbout(kind); });
-}
-
-asio::awaitable<Answers> Dnsbl::LookupNames(std::vector<AskedName> /*names*/,
-                                            Answers known,
-                                            Instant /*deadline*/) {
-  co_return known;
-}
-
 void Dnsbl::AskStage(const std::shared_ptr<Round>& round) {
-  const std::vector<Zone>& zones = round->answers.rules->zones;
-  const std::vector<size_t> stage = round->NextStage();
+  const ZoneQuestions stage = round->NextStage();
   round->asked.insert(round->asked.end(), stage.begin(), stage.end());
   round->GiveStageItsTime();
-  const std::string prefix = NamePrefix(round->client);
-  const Instant now = Clock::now();
-  for (const size_t zone : stage) {
-    resolver_.Query(prefix + zones[zone].name, DnsType::kA,
-                    [weak = std::weak_ptr<Dnsbl>(self_), round, zone,
-                     now](DnsAnswer answer) {
-                      const ZoneAnswer read = ReadZoneAnswer(
-                          round->answers.rules->zones[zone], answer);
-                      std::optional<uint32_t> stale;
-                      if (const auto self = weak.lock()) {
-                        stale = self->Stale(*round, zone);
-                        self->Count(*(*round->states)[zone], Question::kListing,
-                                    read.outcome, now);
-                        self->Take(*round, zone, read, answer);
-                      }
-                      round->Add(zone, read, stale);
-                    });
-  }
+  for (const ZoneQuestion& question : stage) Send(round, question);
   metrics_.dns_queries_in_flight.Set(
       static_cast<double>(resolver_.in_flight()));
 }
 
+void Dnsbl::Send(const std::shared_ptr<Round>& round,
+                 const ZoneQuestion& question) {
+  const Target& target = round->targets[question.target];
+  const std::string name = DnsblName(
+      target.subject, round->answers.rules->zones[question.zone].name);
+  auto askers = std::make_shared<Askers>(Askers{{round, question}});
+  if (target.kind) {
+    const auto [place, is_first] = under_way_.try_emplace(name, askers);
+    if (!is_first) {
+      place->second->push_back({round, question});
+      (*states_)[question.zone]->account.NoteSaving(Saving::kJoined);
+      return;
+    }
+  }
+  resolver_.Query(
+      name, DnsType::kA,
+      [weak = std::weak_ptr<Dnsbl>(self_), askers, name,
+       asked = Clock::now()](DnsAnswer answer) {
+        const auto& [round, question] = askers->front();
+        const ZoneAnswer read =
+            ReadZoneAnswer(round->answers.rules->zones[question.zone], answer);
+        std::optional<uint32_t> stale;
+        if (const auto self = weak.lock()) {
+          const auto place = self->under_way_.find(name);
+          if (place != self->under_way_.end() && place->second == askers) {
+            self->under_way_.erase(place);
+          }
+          stale = self->Stale(*round, question);
+          self->Count(*(*round->states)[question.zone], Question::kListing,
+                      read.outcome, asked);
+          self->Take(*round, question, read, answer);
+        }
+        for (const Asker& asker : *askers) {
+          asker.round->Add(asker.question, read, stale);
+        }
+      });
+}
+
 void Dnsbl::FillFromPast(Round& round) {
-  std::erase_if(round.missing, [&](size_t zone) {
-    const std::optional<uint32_t> stale = Stale(round, zone);
-    if (stale) round.AddStale(zone, *stale);
+  std::erase_if(round.missing, [&](const ZoneQuestion& question) {
+    const std::optional<uint32_t> stale = Stale(round, question);
+    if (stale) round.AddStale(question, *stale);
     return stale.has_value();
   });
 }
 
-std::optional<uint32_t> Dnsbl::Stale(const Round& round, size_t zone) const {
+std::optional<uint32_t> Dnsbl::Stale(const Round& round,
+                                     const ZoneQuestion& question) const {
   if (round.states != states_ || options_.stale_for.count() == 0) {
     return std::nullopt;
   }
-  return cache_.Find(round.client, zone, Clock::now() - options_.stale_for);
+  return cache_.Find(round.targets[question.target].subject, question.zone,
+                     Clock::now() - options_.stale_for);
 }
 
-void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
-                 const DnsAnswer& answer) {
+void Dnsbl::Take(const Round& round, const ZoneQuestion& question,
+                 const ZoneAnswer& read, const DnsAnswer& answer) {
   const Instant now = Clock::now();
-  ZoneState& state = *(*round.states)[zone];
+  const Subject& subject = round.targets[question.target].subject;
+  ZoneState& state = *(*round.states)[question.zone];
   state.watch.Note(read, now);
   NoteTrust(state, *round.states, read, now);
   if (read.outcome == ZoneOutcome::kOverloaded &&
@@ -294,11 +384,12 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
         .Add("in_flight", resolver_.in_flight());
   }
   if (round.states != states_) return;  // the cache is for other zones now
-  if (!state.trust.MayCondemn(FamilyOf(round.client))) return;
+  if (!state.trust.MayCondemn(FamilyOf(subject))) return;
 
   const auto keep = [&](uint32_t filters, std::chrono::seconds time) {
-    cache_.Put(round.client, zone, filters, now + time);
-    metrics_.cached_clients.Set(static_cast<double>(cache_.size()));
+    cache_.Put(subject, question.zone, filters, now + time);
+    metrics_.cached_clients.Set(static_cast<double>(cache_.addresses()));
+    metrics_.cached_names.Set(static_cast<double>(cache_.names()));
   };
   const auto believed = [&](std::chrono::seconds time) {
     return std::min(std::max(time, options_.ttl_floor), options_.ttl_ceiling);
@@ -310,7 +401,7 @@ void Dnsbl::Take(const Round& round, size_t zone, const ZoneAnswer& read,
     keep(0, believed(answer.ttl.value_or(options_.negative_ttl)));
   } else if (read.outcome == ZoneOutcome::kOddAnswer) {
     // What it said before it was in trouble is worth more than that.
-    if (!Stale(round, zone)) keep(0, kOddAnswerTime);
+    if (!Stale(round, question)) keep(0, kOddAnswerTime);
   }
 }
 
@@ -319,102 +410,6 @@ void Dnsbl::Count(ZoneState& state, Question question, ZoneOutcome outcome,
   state.account.NoteQuestion(question, outcome, asked);
   metrics_.dns_queries_in_flight.Set(
       static_cast<double>(resolver_.in_flight()));
-}
-
-// ---- How far zones are believed --------------------------------------------
-
-ZoneProber::Subject Dnsbl::SubjectOf(const std::shared_ptr<ZoneState>& state) {
-  const std::weak_ptr<Dnsbl> weak = self_;
-  return {.name = state->name,
-          .trust = {state, &state->trust},
-          .count =
-              [weak, state](ZoneOutcome outcome) {
-                if (const auto self = weak.lock()) {
-                  self->Count(*state, Question::kProbe, outcome, std::nullopt);
-                }
-              },
-          .probed =
-              [weak, state](const std::vector<ZoneTrust::Lie>& lies) {
-                const auto self = weak.lock();
-                if (self == nullptr) return;
-                self->ShowTrust(*state);
-                for (const auto& lie : lies) self->TellLie(*state, lie);
-              }};
-}
-
-void Dnsbl::NoteTrust(ZoneState& state, const ZoneStates& states,
-                      const ZoneAnswer& read, Instant now) {
-  absl::InlinedVector<const HitRate*, 8> others;
-  for (const auto& other : states) {
-    if (other.get() != &state) others.push_back(&other->trust.rate());
-  }
-  state.trust.Note(read, others, now);
-  ShowTrust(state);
-  prober_.Wake();
-}
-
-void Dnsbl::ShowTrust(ZoneState& state) {
-  for (const Family family : kFamilies) {
-    std::optional<ZoneStanding>& shown =
-        state.shown[static_cast<size_t>(family)];
-    const ZoneStanding now = state.trust.standing(family);
-    if (shown == now) continue;
-    shown = now;
-    for (size_t i = 0; i < kZoneStandings; ++i) {
-      const auto standing = static_cast<ZoneStanding>(i);
-      metrics_
-          .ZoneState(state.label, FamilyName(family),
-                     ZoneStandingName(standing))
-          .Set(standing == now ? 1 : 0);
-    }
-  }
-}
-
-void Dnsbl::TellLie(const ZoneState& state, const ZoneTrust::Lie& lie) {
-  ZoneLie told{
-      .label = state.label, .family = lie.family, .proven_at = lie.proven_at};
-  for (size_t zone = 0; zone < states_->size(); ++zone) {
-    if ((*states_)[zone].get() != &state) continue;
-    told.listings = cache_.DropListings(zone, lie.family == Family::kIpv4);
-  }
-  if (lie_listener_) lie_listener_(told);
-}
-
-bool Dnsbl::MayBan(const std::string& label, const IpAddress& client) {
-  const auto state = std::ranges::find_if(*states_, [&](const auto& candidate) {
-    return candidate->label == label;
-  });
-  // A zone that is not asked any more was trusted when it was.
-  return state == states_->end() || (*state)->trust.MayBan(FamilyOf(client));
-}
-
-void Dnsbl::SetLieListener(LieListener listener) {
-  lie_listener_ = std::move(listener);
-}
-
-std::vector<const ZoneLedger*> Dnsbl::Ledgers() const {
-  std::vector<const ZoneLedger*> result;
-  for (const auto& state : *states_) {
-    result.push_back(&state->account.ledger());
-  }
-  return result;
-}
-
-void Dnsbl::UpdateGauges() {
-  for (const auto& state : *states_) state->account.UpdateGauges();
-}
-
-std::vector<ZoneHealth> Dnsbl::Health() const {
-  std::vector<ZoneHealth> result;
-  for (const auto& state : *states_) {
-    ZoneHealth health = state->watch.health();
-    health.ipv4 = state->trust.Proof(Family::kIpv4);
-    health.ipv6 = state->trust.Proof(Family::kIpv6);
-    health.in_doubt = state->trust.is_in_doubt();
-    health.listed_share = state->trust.rate().recent();
-    result.push_back(std::move(health));
-  }
-  return result;
 }
 
 }  // namespace breakwater

@@ -6,23 +6,21 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "asio/awaitable.hpp"
 #include "asio/io_context.hpp"
+#include "core/answer_cache.h"
 #include "core/dns_options.h"
-#include "core/listing_cache.h"
 #include "core/lists.h"
 #include "core/metrics.h"
 #include "core/resolver.h"
+#include "core/subject.h"
 #include "core/zone_account.h"
 #include "core/zone_answer.h"
 #include "core/zone_health.h"
 #include "core/zone_prober.h"
 
 namespace breakwater {
-
-// The name to ask for: reversed octets (RFC 5782 section 2.1) or reversed
-// nibbles (section 2.4) before the zone's name. IPv4-mapped is IPv4.
-std::string DnsblName(const IpAddress& client, std::string_view zone);
 
 // The DNS lists themselves. See lists.h for the contract. Loop thread only.
 //
@@ -51,9 +49,11 @@ class Dnsbl : public Lists {
   bool MayBan(const std::string& label, const IpAddress& client) override;
   void SetLieListener(LieListener listener) override;
 
-  // Each zone's answer asked now, past the cache, for `breakwater explain`:
-  // one entry for each zone of the rules, in their order. Changes nothing but
-  // the zones' health. Takes the deadline, and the one for reasons, at most.
+  // Each zone's answer asked now, past the cache, for `breakwater explain`: one
+  // entry for each zone of the rules that can be asked about an address, or, of
+  // whatever kind the name is, about a name; in their order. Changes nothing
+  // but the zones' health. Takes the deadline, and the one for reasons, at
+  // most.
   struct ZoneReport {
     size_t zone = 0;
     ZoneAnswer answer{.outcome = ZoneOutcome::kTimeout};
@@ -63,7 +63,7 @@ class Dnsbl : public Lists {
     bool may_ban = true;
     Duration took{};
   };
-  asio::awaitable<std::vector<ZoneReport>> Ask(IpAddress client);
+  asio::awaitable<std::vector<ZoneReport>> Ask(Subject subject);
 
   // Asks the zones' test entries now, for `breakwater zones test`: one entry
   // for each of them. Changes nothing.
@@ -83,32 +83,68 @@ class Dnsbl : public Lists {
   // Those that change with the time alone.
   void UpdateGauges();
 
-  size_t cached_clients() const { return cache_.size(); }
+  size_t cached_clients() const { return cache_.addresses(); }
+  size_t cached_names() const { return cache_.names(); }
   size_t cache_bytes() const { return cache_.bytes(); }
 
  private:
   struct Wait;       // for answers, until a deadline
-  struct Round;      // one client's questions under way
+  struct Round;      // one lookup's questions under way
   struct Report;     // the same for Ask
   struct Tests;      // of zones, under way
   struct ZoneState;  // a zone's health and counters
   using ZoneStates = std::vector<std::shared_ptr<ZoneState>>;
 
-  // Puts what is known into the answers and returns the zones to ask.
-  std::vector<size_t> FillFromCache(const IpAddress& client,
-                                    Answers& answers) const;
-  // The zones need not be asked, but for those that are missing.
-  void CountSaved(const IpAddress& client, const std::vector<size_t>& missing);
+  // One of those whom a lookup is about: an address, or names.
+  struct Target {
+    Subject subject;
+    std::optional<NameKind> kind = {};  // of a name
+  };
+  // What is asked of a zone of the rules about one of the targets.
+  struct ZoneQuestion {
+    size_t zone = 0;
+    size_t target = 0;
+    bool operator==(const ZoneQuestion&) const = default;
+  };
+  // In the zones' order.
+  using ZoneQuestions = std::vector<ZoneQuestion>;
+  // Who waits for the answer to one question.
+  struct Asker {
+    std::shared_ptr<Round> round;
+    ZoneQuestion question;
+  };
+  using Askers = std::vector<Asker>;
+
+  ZoneQuestions QuestionsAboutAddress() const;
+  static ZoneQuestions QuestionsAboutNames(const Rules& rules,
+                                           const std::vector<Target>& names);
+  // Zones that may yet speak about a client when all that know its address have
+  // spoken.
+  std::vector<size_t> ZonesToCome() const;
+  // Puts what is known into the answers and returns what is to be asked.
+  ZoneQuestions FillFromCache(const std::vector<Target>& targets,
+                              const ZoneQuestions& questions,
+                              Answers& answers) const;
+  // The questions need not be asked, but for those that are missing.
+  void CountSaved(const std::vector<Target>& targets,
+                  const ZoneQuestions& questions, const ZoneQuestions& missing);
+  // The answers to those questions, from the cache and from the zones.
+  asio::awaitable<Answers> Answer(std::shared_ptr<Round> round,
+                                  ZoneQuestions questions);
+  static asio::awaitable<Answers> RunRound(std::weak_ptr<Dnsbl> weak,
+                                           std::shared_ptr<Round> round);
   // Asks the zones of the next stage. Not to be called when none is left.
   void AskStage(const std::shared_ptr<Round>& round);
-  // Lets what was known before serve for the zones that have not answered.
+  void Send(const std::shared_ptr<Round>& round, const ZoneQuestion& question);
+  // Lets what was known before serve for what has not been answered.
   void FillFromPast(Round& round);
-  // The zone's last answer about the client, unless it is too old even for a
-  // zone that does not answer.
-  std::optional<uint32_t> Stale(const Round& round, size_t zone) const;
+  // The zone's last answer, unless it is too old even for a zone that does not
+  // answer.
+  std::optional<uint32_t> Stale(const Round& round,
+                                const ZoneQuestion& question) const;
   // An answer came, in time or late.
-  void Take(const Round& round, size_t zone, const ZoneAnswer& read,
-            const DnsAnswer& answer);
+  void Take(const Round& round, const ZoneQuestion& question,
+            const ZoneAnswer& read, const DnsAnswer& answer);
   void Count(ZoneState& state, Question question, ZoneOutcome outcome,
              std::optional<Instant> asked);
   ZoneProber::Subject SubjectOf(const std::shared_ptr<ZoneState>& state);
@@ -116,7 +152,9 @@ class Dnsbl : public Lists {
                  const ZoneAnswer& read, Instant now);
   void ShowTrust(ZoneState& state);
   void TellLie(const ZoneState& state, const ZoneTrust::Lie& lie);
-  void AskZone(const IpAddress& client, size_t zone,
+  asio::awaitable<std::string> AskReason(Subject subject,
+                                         std::string zone_name);
+  void AskZone(const Subject& subject, size_t place,
                const std::shared_ptr<Report>& report);
   // Holds no Dnsbl while it waits; loop and resolver outlive it.
   static asio::awaitable<void> TestZone(
@@ -132,7 +170,10 @@ class Dnsbl : public Lists {
   // By zone of the rules. Another vector whenever the zones change, so a round
   // knows by it whether its zones are still those of the cache.
   std::shared_ptr<const ZoneStates> states_;
-  ListingCache cache_;
+  AnswerCache cache_;
+  // Questions about names that are on their way, by the name in the DNS; those
+  // about addresses are joined by the screener.
+  absl::flat_hash_map<std::string, std::shared_ptr<Askers>> under_way_;
   std::optional<Instant> overload_said_;
   LieListener lie_listener_;
   absl::BitGen random_;

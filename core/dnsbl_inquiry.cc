@@ -43,7 +43,16 @@ struct Dnsbl::Tests : Wait {
 
 asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
                                                std::string zone_name) {
-  client = AskedAddress(client).value_or(client);
+  return AskReason(AskedAddress(client).value_or(client), std::move(zone_name));
+}
+
+asio::awaitable<std::string> Dnsbl::ReasonText(std::string name,
+                                               std::string zone_name) {
+  return AskReason(std::move(name), std::move(zone_name));
+}
+
+asio::awaitable<std::string> Dnsbl::AskReason(Subject subject,
+                                              std::string zone_name) {
   const auto state = std::ranges::find_if(*states_, [&](const auto& candidate) {
     return candidate->name == zone_name;
   });
@@ -55,7 +64,7 @@ asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
 
   const auto wait = std::make_shared<Wait>(loop_, options_.reason_deadline);
   const auto text = std::make_shared<std::string>();
-  resolver_.Query(DnsblName(client, zone_name), DnsType::kTxt,
+  resolver_.Query(DnsblName(subject, zone_name), DnsType::kTxt,
                   [weak = std::weak_ptr<Dnsbl>(self_), state = *state, wait,
                    text, asked = Clock::now()](DnsAnswer answer) {
                     if (const auto self = weak.lock()) {
@@ -70,48 +79,49 @@ asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
   co_return *text;
 }
 
-asio::awaitable<std::string> Dnsbl::ReasonText(std::string /*name*/,
-                                               std::string /*zone_name*/) {
-  co_return std::string();
-}
-
-asio::awaitable<std::vector<Dnsbl::ZoneReport>> Dnsbl::Ask(IpAddress client) {
-  client = AskedAddress(client).value_or(client);
+asio::awaitable<std::vector<Dnsbl::ZoneReport>> Dnsbl::Ask(Subject subject) {
+  ZoneType type = ZoneType::kDomain;
+  if (auto* client = std::get_if<IpAddress>(&subject)) {
+    type = ZoneType::kAddress;
+    *client = AskedAddress(*client).value_or(*client);
+  }
   const auto report = std::make_shared<Report>(
       loop_, options_.deadline + options_.reason_deadline);
   report->rules = rules_;
   report->states = states_;
-  report->outstanding = rules_->zones.size();
-  report->zones.resize(rules_->zones.size());
   for (size_t zone = 0; zone < rules_->zones.size(); ++zone) {
-    AskZone(client, zone, report);
+    if (rules_->zones[zone].type == type) report->zones.push_back({zone});
+  }
+  report->outstanding = report->zones.size();
+  for (size_t place = 0; place < report->zones.size(); ++place) {
+    AskZone(subject, place, report);
   }
   if (report->outstanding > 0) co_await Wait::Until(report);
   co_return report->zones;
 }
 
-void Dnsbl::AskZone(const IpAddress& client, size_t zone,
+void Dnsbl::AskZone(const Subject& subject, size_t place,
                     const std::shared_ptr<Report>& report) {
-  const std::string name = DnsblName(client, rules_->zones[zone].name);
+  const size_t zone = report->zones[place].zone;
+  const std::string name = DnsblName(subject, rules_->zones[zone].name);
   const ZoneTrust& trust = (*states_)[zone]->trust;
-  report->zones[zone].zone = zone;
-  report->zones[zone].believed = trust.MayCondemn(FamilyOf(client));
-  report->zones[zone].may_ban = trust.MayBan(FamilyOf(client));
-  const auto take_text = [weak = std::weak_ptr<Dnsbl>(self_), report,
+  report->zones[place].believed = trust.MayCondemn(FamilyOf(subject));
+  report->zones[place].may_ban = trust.MayBan(FamilyOf(subject));
+  const auto take_text = [weak = std::weak_ptr<Dnsbl>(self_), report, place,
                           zone](DnsAnswer answer) {
     if (const auto self = weak.lock()) {
       self->Count(*(*report->states)[zone], Question::kReason,
                   ZoneOutcomeOf(answer.outcome), std::nullopt);
     }
     const ZoneState& state = *(*report->states)[zone];
-    report->zones[zone].text =
+    report->zones[place].text =
         WithoutZoneName(answer.text, state.name, state.label);
     report->Finish();
   };
   resolver_.Query(name, DnsType::kA,
-                  [weak = std::weak_ptr<Dnsbl>(self_), name, report, zone,
-                   take_text](DnsAnswer answer) {
-                    ZoneReport& entry = report->zones[zone];
+                  [weak = std::weak_ptr<Dnsbl>(self_), name, report, place,
+                   zone, take_text](DnsAnswer answer) {
+                    ZoneReport& entry = report->zones[place];
                     entry.answer =
                         ReadZoneAnswer(report->rules->zones[zone], answer);
                     entry.addresses = std::move(answer.addresses);
@@ -159,7 +169,7 @@ asio::awaitable<void> Dnsbl::TestZone(
       self->Count(*state, Question::kProbe, outcome, std::nullopt);
     }
   };
-  ZoneProbe probe = co_await ProbeZone(loop, resolver, state->name,
+  ZoneProbe probe = co_await ProbeZone(loop, resolver, state->name, state->type,
                                        std::move(random_label), count);
   tests->zones[place].probe = std::move(probe);
   tests->zones[place].took =

@@ -22,15 +22,17 @@ struct Dnsbl::ZoneState {
   ZoneState(const Zone& zone, ZoneTrust::Options options, Metrics& metrics)
       : name(zone.name),
         label(zone.label),
+        type(zone.type),
         watch(zone.label),
         trust(std::move(options), Clock::now()),
         account(zone.label, metrics) {}
 
   const std::string name;
   const std::string label;
+  const ZoneType type;
   ZoneWatch watch;
   ZoneTrust trust;
-  std::array<std::optional<ZoneStanding>, 2> shown;  // by the metrics
+  std::array<std::optional<ZoneStanding>, kFamilies> shown;  // by the metrics
   ZoneAccount account;
 };
 
@@ -55,12 +57,34 @@ struct Dnsbl::Wait {
   bool over = false;
 };
 
-struct Dnsbl::Round : Wait {
-  Round(asio::io_context& loop, Duration deadline)
-      : Wait(loop, deadline), end(Clock::now() + deadline) {}
+// Puts a listing to the others. Of a zone of domains there is one only, however
+// many of the client's names it lists.
+inline void AddListing(Answers& answers, const Listing& listing) {
+  const auto same =
+      std::ranges::find(answers.listings, listing.zone, &Listing::zone);
+  if (!listing.name || same == answers.listings.end()) {
+    answers.listings.push_back(listing);
+    return;
+  }
+  same->filters |= listing.filters;
+  same->name = std::min(same->name.value_or(*listing.name), *listing.name);
+}
 
-  bool IsSettled() const {
-    return breakwater::IsSettled(*answers.rules, answers.listings, missing);
+struct Dnsbl::Round : Wait {
+  Round(asio::io_context& loop, Instant end)
+      : Wait(loop, std::chrono::ceil<Duration>(end - Clock::now())), end(end) {}
+
+  // Whether nothing is missing any more that could change what is done.
+  bool IsSettled() const { return IsSettled(answers, missing, zones_to_come); }
+  static bool IsSettled(const Answers& answers, const ZoneQuestions& missing,
+                        std::vector<size_t> outstanding) {
+    if (missing.empty()) return true;
+    for (const ZoneQuestion& question : missing) {
+      if (outstanding.empty() || outstanding.back() != question.zone) {
+        outstanding.push_back(question.zone);
+      }
+    }
+    return breakwater::IsSettled(*answers.rules, answers.listings, outstanding);
   }
 
   // A zone whose budget is nearly spent is asked when all others have been.
@@ -69,16 +93,16 @@ struct Dnsbl::Round : Wait {
                                               : std::numeric_limits<int>::max();
   }
 
-  // Takes the next stage's zones out of those to be asked.
-  std::vector<size_t> NextStage() {
-    const auto by_stage = [this](size_t a, size_t b) {
-      return StageOf(a) < StageOf(b);
-    };
-    const int stage = StageOf(*std::ranges::min_element(unasked, by_stage));
-    std::vector<size_t> result;
-    std::erase_if(unasked, [&](size_t zone) {
-      if (StageOf(zone) != stage) return false;
-      result.push_back(zone);
+  // Takes the next stage's questions out of those to be asked.
+  ZoneQuestions NextStage() {
+    int stage = std::numeric_limits<int>::max();
+    for (const ZoneQuestion& question : unasked) {
+      stage = std::min(stage, StageOf(question.zone));
+    }
+    ZoneQuestions result;
+    std::erase_if(unasked, [&](const ZoneQuestion& question) {
+      if (StageOf(question.zone) != stage) return false;
+      result.push_back(question);
       return true;
     });
     return result;
@@ -88,8 +112,8 @@ struct Dnsbl::Round : Wait {
   // silent leaves time for the next.
   void GiveStageItsTime() {
     std::vector<int> later;
-    for (const size_t zone : unasked) {
-      const int stage = StageOf(zone);
+    for (const ZoneQuestion& question : unasked) {
+      const int stage = StageOf(question.zone);
       if (std::ranges::find(later, stage) == later.end()) {
         later.push_back(stage);
       }
@@ -100,15 +124,16 @@ struct Dnsbl::Round : Wait {
   }
 
   // `stale` is what was known before, if the answer is an error.
-  void Add(size_t zone, const ZoneAnswer& read, std::optional<uint32_t> stale) {
-    std::erase(asked, zone);
+  void Add(const ZoneQuestion& question, const ZoneAnswer& read,
+           std::optional<uint32_t> stale) {
+    std::erase(asked, question);
     // Who waited has gone; it has its answers.
-    if (std::erase(missing, zone) == 0 || ended) return;
+    if (std::erase(missing, question) == 0 || ended) return;
     if (read.outcome == ZoneOutcome::kListed) {
-      answers.listings.push_back({.zone = zone, .filters = read.filters});
+      AddFilters(question, read.filters);
     } else if (read.outcome != ZoneOutcome::kNotListed) {
       if (stale) {
-        AddStale(zone, *stale);
+        AddStale(question, *stale);
       } else {
         ++answers.errors;
       }
@@ -118,35 +143,53 @@ struct Dnsbl::Round : Wait {
     if (asked.empty() || IsSettled()) End();
   }
 
-  void AddStale(size_t zone, uint32_t filters) {
+  void AddStale(const ZoneQuestion& question, uint32_t filters) {
     ++answers.stale;
-    if (filters != 0) {
-      answers.listings.push_back({.zone = zone, .filters = filters});
-    }
+    AddFilters(question, filters);
+  }
+
+  void AddFilters(const ZoneQuestion& question, uint32_t filters) {
+    if (filters == 0) return;
+    AddListing(answers, {.zone = question.zone,
+                         .filters = filters,
+                         .name = targets[question.target].kind});
   }
 
   // A zone may have lost trust since it answered.
   void TrustAsNow() {
-    const Family family = FamilyOf(client);
     auto& listings = answers.listings;
+    const auto is_worthless = [this](const Listing& listing) {
+      return !IsTrusted(listing, &ZoneTrust::MayCondemn);
+    };
     listings.erase(
-        std::remove_if(listings.begin(), listings.end(),
-                       [&](const Listing& listing) {
-                         return !(*states)[listing.zone]->trust.MayCondemn(
-                             family);
-                       }),
+        std::remove_if(listings.begin(), listings.end(), is_worthless),
         listings.end());
     for (Listing& listing : listings) {
-      listing.may_ban = (*states)[listing.zone]->trust.MayBan(family);
+      listing.may_ban = IsTrusted(listing, &ZoneTrust::MayBan);
     }
   }
 
-  const Instant end;  // the deadline; the timer is for the stage
-  IpAddress client;
+  bool IsTrusted(const Listing& listing,
+                 bool (ZoneTrust::*may)(Family) const) const {
+    const ZoneState& state = *(*states)[listing.zone];
+    const Family family = FamilyOf(targets.front().subject);
+    const auto families = FamiliesOf(state.type);
+    if (std::ranges::find(families, family) != families.end()) {
+      return (state.trust.*may)(family);
+    }
+    // It is about the client's address, and this lookup about its names.
+    return std::ranges::any_of(families, [&](Family candidate) {
+      return (state.trust.*may)(candidate);
+    });
+  }
+
+  const Instant end;            // the deadline; the timer is for the stage
+  std::vector<Target> targets;  // never empty
   Answers answers;
-  std::vector<size_t> missing;  // zones that are still to answer,
-  std::vector<size_t> unasked;  // those of them whose stage has not come,
-  std::vector<size_t> asked;    // and the others
+  ZoneQuestions missing;              // what is still to be answered,
+  ZoneQuestions unasked;              // that of it whose stage has not come,
+  ZoneQuestions asked;                // and the rest
+  std::vector<size_t> zones_to_come;  // not asked here, but may yet speak
   std::shared_ptr<const ZoneStates> states;
   bool ended = false;  // nobody waits any more
 };

@@ -76,20 +76,25 @@ bool Allows(const Rules& rules, const Listing& listing) {
 struct Bounds {
   explicit Bounds(const Rules& rules) : rules(rules) {}
 
-  void Add(const Zone& zone) {
+  // `listing` is what the zone has said so far, if it has.
+  void Add(const Zone& zone, const Listing* listing) {
     if (zone.kind == ZoneKind::kAllow) {
       allow = true;
       return;
     }
     const Action action = ActionOf(rules, zone);
-    for (const ZoneFilter& filter : zone.filters) {
+    for (size_t i = 0; i < zone.filters.size(); ++i) {
+      const ZoneFilter& filter = zone.filters[i];
+      if (listing != nullptr && (listing->filters >> i & 1) != 0) continue;
       if (filter.weight <= 0) {
         least += filter.weight;
+        if (listing != nullptr && filter.weight < 0) retreat = true;
         continue;
       }
       most += filter.weight;
       if (action == Action::kReject) reject = true;
       if (!zone.ban || !filter.ban) continue;
+      if (listing != nullptr && !listing->may_ban) continue;
       most_for_ban += filter.weight;
       (action == Action::kReject ? reject_and_ban : defer_and_ban) = true;
     }
@@ -110,6 +115,7 @@ struct Bounds {
   int least = 0;  // for a ban too
   int most_for_ban = 0;
   bool allow = false;
+  bool retreat = false;  // one that speaks against the client may cease to
   bool reject = false;
   bool reject_and_ban = false;
   bool defer_and_ban = false;
@@ -228,7 +234,11 @@ bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
                absl::Span<const size_t> outstanding) {
   if (outstanding.empty()) return true;
   Bounds bounds(rules);
-  for (const size_t zone : outstanding) bounds.Add(rules.zones[zone]);
+  for (const size_t zone : outstanding) {
+    const auto listing = std::ranges::find(listings, zone, &Listing::zone);
+    bounds.Add(rules.zones[zone],
+               listing == listings.end() ? nullptr : &*listing);
+  }
   for (const OffenceRule& rule : rules.offences) bounds.Add(rule);
   Sum now;
   for (const Listing& listing : listings) {
@@ -243,7 +253,7 @@ bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
   if (now.score + bounds.most < rules.reject_score) return true;
 
   const Judgement judgement = Judge(rules, listings);
-  if (judgement.action == Action::kPass || bounds.allow ||
+  if (judgement.action == Action::kPass || bounds.allow || bounds.retreat ||
       now.score + bounds.least < rules.reject_score) {
     return false;
   }

@@ -93,7 +93,8 @@ bool DropListings(Evidence& evidence,
 
 // Whether no answer of the zones that are still to answer can change what is
 // done, whatever offences come on top: pass, defer, reject or ban. It may yet
-// be said in another's name.
+// be said in another's name. A zone of domains may have a listing of one name
+// and still have to answer about another.
 bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
                absl::Span<const size_t> outstanding);
 

@@ -9,18 +9,25 @@ namespace {
 
 using Tenth = std::chrono::duration<int64_t, std::deci>;
 
-// Slots are 32 bits, and 2^26 clients are 3 GB.
-constexpr size_t kMostClients = size_t{1} << 26;
+// Slots are 32 bits, and 2^26 addresses are 3 GB.
+constexpr size_t kMostKeys = size_t{1} << 26;
 // The index has room for this many at once; beyond it grows by rehashing.
 constexpr size_t kReserved = size_t{1} << 20;
 
 size_t Bounded(size_t capacity) {
-  return std::clamp<size_t>(capacity, 1, kMostClients);
+  return std::clamp<size_t>(capacity, 1, kMostKeys);
+}
+
+// What a key has on the heap.
+size_t Outside(const IpAddress&) { return 0; }
+size_t Outside(const std::string& name) {
+  return name.capacity() > std::string().capacity() ? name.capacity() + 1 : 0;
 }
 
 }  // namespace
 
-ListingCache::ListingCache(size_t capacity, size_t zones)
+template <typename Key>
+ListingCache<Key>::ListingCache(size_t capacity, size_t zones)
     : capacity_(Bounded(capacity)),
       zones_(zones),
       start_(Clock::now() - std::chrono::seconds(1)),
@@ -28,104 +35,125 @@ ListingCache::ListingCache(size_t capacity, size_t zones)
   Reset();
 }
 
-std::optional<uint32_t> ListingCache::Find(const IpAddress& client, size_t zone,
-                                           Instant now) const {
-  const auto place = index_.find(client);
+template <typename Key>
+std::optional<uint32_t> ListingCache<Key>::Find(const Key& key, size_t zone,
+                                                Instant now) const {
+  const auto place = index_.find(key);
   if (place == index_.end() || zone >= zones_) return std::nullopt;
   const Answer& answer = AnswersAt(*place)[zone];
   if (answer.expires <= Tenths(now)) return std::nullopt;
   return answer.filters;
 }
 
-void ListingCache::Put(const IpAddress& client, size_t zone, uint32_t filters,
-                       Instant expires) {
+template <typename Key>
+void ListingCache<Key>::Put(const Key& key, size_t zone, uint32_t filters,
+                            Instant expires) {
   if (zone >= zones_) return;
-  AnswersAt(SlotFor(client))[zone] = {.filters = filters,
-                                      .expires = Tenths(expires)};
+  AnswersAt(SlotFor(key))[zone] = {.filters = filters,
+                                   .expires = Tenths(expires)};
 }
 
-size_t ListingCache::DropListings(size_t zone, bool ipv4) {
+template <typename Key>
+size_t ListingCache<Key>::DropListings(
+    size_t zone, absl::FunctionRef<bool(const Key&)> is_meant) {
   if (zone >= zones_) return 0;
   size_t dropped = 0;
   for (const uint32_t slot : index_) {
     Answer& answer = AnswersAt(slot)[zone];
-    if (answer.filters == 0 || ClientAt(slot).IsV4() != ipv4) continue;
+    if (answer.filters == 0 || !is_meant(KeyAt(slot))) continue;
     answer = {};
     ++dropped;
   }
   return dropped;
 }
 
-void ListingCache::Clear(size_t zones) {
+template <typename Key>
+void ListingCache<Key>::Clear(size_t zones) {
   zones_ = zones;
   Reset();
 }
 
-void ListingCache::SetCapacity(size_t capacity) {
+template <typename Key>
+void ListingCache<Key>::SetCapacity(size_t capacity) {
   capacity = Bounded(capacity);
   const bool smaller = capacity < capacity_;
   capacity_ = capacity;
   if (smaller) Reset();
 }
 
-size_t ListingCache::bytes() const {
-  return chunks_.size() * kChunk *
-             (sizeof(IpAddress) + zones_ * sizeof(Answer)) +
-         index_.capacity() * (sizeof(uint32_t) + 1);
+template <typename Key>
+size_t ListingCache<Key>::bytes() const {
+  return chunks_.size() * kChunk * (sizeof(Key) + zones_ * sizeof(Answer)) +
+         index_.capacity() * (sizeof(uint32_t) + 1) + outside_;
 }
 
-size_t ListingCache::Hash::operator()(const IpAddress& client) const {
-  return absl::Hash<IpAddress>()(client);
+template <typename Key>
+size_t ListingCache<Key>::Hash::operator()(const Key& key) const {
+  return absl::Hash<Key>()(key);
 }
-size_t ListingCache::Hash::operator()(uint32_t slot) const {
-  return absl::Hash<IpAddress>()(cache->ClientAt(slot));
+template <typename Key>
+size_t ListingCache<Key>::Hash::operator()(uint32_t slot) const {
+  return absl::Hash<Key>()(cache->KeyAt(slot));
 }
-bool ListingCache::Equal::operator()(uint32_t slot,
-                                     const IpAddress& client) const {
-  return cache->ClientAt(slot) == client;
+template <typename Key>
+bool ListingCache<Key>::Equal::operator()(uint32_t slot, const Key& key) const {
+  return cache->KeyAt(slot) == key;
 }
-bool ListingCache::Equal::operator()(const IpAddress& client,
-                                     uint32_t slot) const {
-  return cache->ClientAt(slot) == client;
-}
-
-const IpAddress& ListingCache::ClientAt(uint32_t slot) const {
-  return chunks_[slot / kChunk].clients[slot % kChunk];
+template <typename Key>
+bool ListingCache<Key>::Equal::operator()(const Key& key, uint32_t slot) const {
+  return cache->KeyAt(slot) == key;
 }
 
-ListingCache::Answer* ListingCache::AnswersAt(uint32_t slot) const {
+template <typename Key>
+const Key& ListingCache<Key>::KeyAt(uint32_t slot) const {
+  return chunks_[slot / kChunk].keys[slot % kChunk];
+}
+
+template <typename Key>
+typename ListingCache<Key>::Answer* ListingCache<Key>::AnswersAt(
+    uint32_t slot) const {
   return &chunks_[slot / kChunk].answers[slot % kChunk * zones_];
 }
 
-uint32_t ListingCache::SlotFor(const IpAddress& client) {
-  if (const auto place = index_.find(client); place != index_.end()) {
+template <typename Key>
+uint32_t ListingCache<Key>::SlotFor(const Key& key) {
+  if (const auto place = index_.find(key); place != index_.end()) {
     return *place;
   }
   uint32_t slot = static_cast<uint32_t>(index_.size());
   if (slot == capacity_) {
     slot = next_;
     next_ = static_cast<uint32_t>((next_ + 1) % capacity_);
-    index_.erase(ClientAt(slot));
+    index_.erase(KeyAt(slot));
+    outside_ -= Outside(KeyAt(slot));
     std::fill_n(AnswersAt(slot), zones_, Answer{});
   } else if (slot / kChunk == chunks_.size()) {
-    chunks_.push_back({.clients = std::make_unique<IpAddress[]>(kChunk),
+    chunks_.push_back({.keys = std::make_unique<Key[]>(kChunk),
                        .answers = std::make_unique<Answer[]>(kChunk * zones_)});
   }
-  chunks_[slot / kChunk].clients[slot % kChunk] = client;
+  Key& kept = chunks_[slot / kChunk].keys[slot % kChunk];
+  kept = key;
+  outside_ += Outside(kept);
   index_.insert(slot);
   return slot;
 }
 
-void ListingCache::Reset() {
+template <typename Key>
+void ListingCache<Key>::Reset() {
   chunks_.clear();
   index_ = Index(0, Hash{this}, Equal{this});
-  index_.reserve(std::min(capacity_, kReserved));
+  if (zones_ > 0) index_.reserve(std::min(capacity_, kReserved));
   next_ = 0;
+  outside_ = 0;
 }
 
-uint32_t ListingCache::Tenths(Instant instant) const {
+template <typename Key>
+uint32_t ListingCache<Key>::Tenths(Instant instant) const {
   const int64_t tenths = std::chrono::floor<Tenth>(instant - start_).count();
   return static_cast<uint32_t>(std::clamp<int64_t>(tenths, 0, UINT32_MAX));
 }
+
+template class ListingCache<IpAddress>;
+template class ListingCache<std::string>;
 
 }  // namespace breakwater

@@ -71,6 +71,8 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
                             "Clients that have a good history.")),
       cached_clients(OneGauge(*registry, "breakwater_cached_clients",
                               "Clients about whom answers of lists are kept.")),
+      cached_names(OneGauge(*registry, "breakwater_cached_names",
+                            "Names about which answers of lists are kept.")),
       dns_queries_in_flight(OneGauge(*registry,
                                      "breakwater_dns_queries_in_flight",
                                      "DNS questions not answered yet.")),

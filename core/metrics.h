@@ -58,6 +58,7 @@ class Metrics {
   prometheus::Gauge& brake_on;
   prometheus::Gauge& good_clients;  // with a good history
   prometheus::Gauge& cached_clients;
+  prometheus::Gauge& cached_names;
   prometheus::Gauge& dns_queries_in_flight;
   prometheus::Gauge& screenings_waiting;
   prometheus::Gauge& sessions;  // open ones that the milter knows

@@ -324,7 +324,8 @@ void Screener::PutInForce(const Ban& ban) {
 void Screener::LiftBansOf(const ZoneLie& lie) {
   const std::vector<Ban> lifted = bans_.RemoveIf([&lie](Ban& ban) {
     return ban.origin == Origin::kList && ban.imposed >= lie.proven_at &&
-           FamilyOf(ban.network.address) == lie.family &&
+           (lie.family == Family::kDomain ||
+            FamilyOf(ban.network.address) == lie.family) &&
            DropListings(ban.evidence, [&lie](const Zone& zone) {
              return zone.label == lie.label;
            });

@@ -45,6 +45,11 @@ absl::StatusOr<AnswerRange> ParseAnswerRange(std::string_view text) {
   return range;
 }
 
+std::vector<AnswerRange> DefaultAnswersOf(ZoneType type) {
+  if (type == ZoneType::kAddress) return {kDefaultAnswers};
+  return {kDefaultAnswers, {.first = 0x7f000102, .last = 0x7f0001fe}};
+}
+
 bool AnswerRange::Contains(uint32_t answer) const {
   if (!by_octet) return first <= answer && answer <= last;
   for (int shift = 24; shift >= 0; shift -= 8) {

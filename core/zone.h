@@ -30,8 +30,6 @@ absl::StatusOr<AnswerRange> ParseAnswerRange(std::string_view text);
 
 // What counts when a filter names no answers of its own.
 inline constexpr AnswerRange kDefaultAnswers = {0x7f000002, 0x7f0000fe};
-// The same of a list of domains, besides: some say so with their codes.
-inline constexpr AnswerRange kDefaultDomainAnswers = {0x7f000102, 0x7f0001fe};
 
 // How a client is answered: an SMTP reply code and the text behind the
 // enhanced status code. The code is 4xx or 5xx and the template is safe ASCII.
@@ -68,6 +66,9 @@ enum class ZoneType : uint8_t {
   kAddress,
   kDomain,  // names, RFC 5782 section 3: it is never asked about an address
 };
+// Lists of domains say 127.0.1.x as well, so that they are not taken for
+// others.
+std::vector<AnswerRange> DefaultAnswersOf(ZoneType type);
 
 // A DNS list. Its name may hold a paid key, so people only ever see `label`.
 struct Zone {

@@ -9,6 +9,7 @@ constexpr uint32_t kLoopbackNet = 0x7f000000;  // 127.0.0.0/8
 constexpr uint32_t kErrorNet = 0x7fffff00;     // 127.255.255.0/24
 constexpr uint32_t kNeverListed = 0x7f000001;  // 127.0.0.1
 constexpr uint32_t kBlocked = 0x7f0000ff;      // 127.0.0.255
+constexpr uint32_t kNoAddresses = 0x7f0001ff;  // 127.0.1.255
 
 // Nobody may be let in because a list refuses to say.
 bool SpeaksAgainst(const Zone& zone, uint32_t address) {
@@ -21,6 +22,7 @@ bool SpeaksAgainst(const Zone& zone, uint32_t address) {
 bool IsOdd(const Zone& zone, uint32_t address) {
   return (address & 0xff000000) != kLoopbackNet ||
          (address & 0xffffff00) == kErrorNet || address == kNeverListed ||
+         (address == kNoAddresses && zone.type == ZoneType::kDomain) ||
          (address == kBlocked && !SpeaksAgainst(zone, address));
 }
 

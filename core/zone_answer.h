@@ -44,9 +44,10 @@ struct ZoneAnswer {
 // with which lists say "mistyped zone", "public resolver" or "too many
 // queries"; 127.0.0.1, which none may answer (RFC 5782 section 5); 127.0.0.255,
 // dnswl.org's "blocked", unless a filter that speaks against the client counts
-// it; and anything outside
-// 127.0.0.0/8, the sign of an expired domain or of a resolver that invents
-// answers. Other records are codes that the operator left out: not listed.
+// it; of a list of domains 127.0.1.255, with which Spamhaus' says that it was
+// asked about an address; and anything outside 127.0.0.0/8, the sign of an
+// expired domain or of a resolver that invents answers. Other records are codes
+// that the operator left out: not listed.
 ZoneAnswer ReadZoneAnswer(const Zone& zone, const DnsAnswer& answer);
 
 }  // namespace breakwater

@@ -19,14 +19,20 @@ struct ZoneHealth {
   // Since when each answer has been an error; nothing while it answers.
   std::optional<Instant> failing_since;
   uint64_t errors_in_a_row = 0;
-  // How far it is believed; not ZoneWatch's to fill.
+  // How far it is believed; not ZoneWatch's to fill. Of a type's families.
+  ZoneType type = ZoneType::kAddress;
   ZoneProof ipv4;
   ZoneProof ipv6;
+  ZoneProof domain;
   bool in_doubt = false;    // its listings do not ban until a probe is in
   double listed_share = 0;  // of the clients, lately
 
   uint64_t count(ZoneOutcome outcome) const {
     return counts[static_cast<size_t>(outcome)];
+  }
+  // Of the family that every zone of its type has.
+  const ZoneProof& proof() const {
+    return type == ZoneType::kDomain ? domain : ipv4;
   }
   uint64_t queries() const;
   uint64_t errors() const;  // the zone's own faults

@@ -1,9 +1,9 @@
 #include "core/zone_probe.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "asio/experimental/as_tuple.hpp"
@@ -24,6 +24,8 @@ constexpr char kTestEntry6[] =
     "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.";
 constexpr char kNeverListed6[] =
     "1.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.";
+constexpr char kTestEntryOfDomains[] = "test.";
+constexpr char kNeverListedOfDomains[] = "invalid.";
 
 // What one of the answers shows.
 struct Sign {
@@ -70,7 +72,7 @@ struct Questions {
   explicit Questions(asio::io_context& loop)
       : all_answered(loop, Instant::max()) {}
 
-  std::array<DnsAnswer, 5> answers;
+  std::vector<DnsAnswer> answers;
   size_t outstanding = 0;
   asio::steady_timer all_answered;
 };
@@ -112,6 +114,10 @@ std::optional<std::string> ErrorCodeHint(uint32_t address) {
       return code +
              ": too many queries for the list's free use; ask less or "
              "register with it";
+    case 0x7f0001ff:
+      return code +
+             ": the list holds domains and was asked about an address; is "
+             "zone.type right?";
     case 0x7f0000ff:
       return code +
              ": the list has blocked us, most likely for too many "
@@ -127,7 +133,10 @@ std::optional<std::string> ErrorCodeHint(uint32_t address) {
   return std::nullopt;
 }
 
-ProbeReading ReadProbe(const ProbeAnswers& answers) {
+ProbeReading ReadProbe(const ProbeAnswers& answers, ZoneType type) {
+  const bool is_domain = type == ZoneType::kDomain;
+  const char* const test_entry = is_domain ? "TEST" : "127.0.0.2";
+  const char* const never_listed = is_domain ? "INVALID" : "127.0.0.1";
   const Sign test = SignOf(answers.test_entry);
   const Sign never = SignOf(answers.never_listed);
   const Sign random = SignOf(answers.random_name);
@@ -135,10 +144,10 @@ ProbeReading ReadProbe(const ProbeAnswers& answers) {
     const bool is_name = IsListed(random);
     const Sign& sign = is_name ? random : IsListed(never) ? never : test;
     return {ZoneStanding::kListsEverything,
-            absl::StrCat(sign.hint,
-                         is_name           ? " to a name that nobody has"
-                         : IsListed(never) ? " to 127.0.0.1"
-                                           : " to 127.0.0.2",
+            absl::StrCat(sign.hint, " to ",
+                         is_name           ? "a name that nobody has"
+                         : IsListed(never) ? never_listed
+                                           : test_entry,
                          sign.kind == Sign::kForeign
                              ? ": an expired domain, or a resolver that "
                                "invents answers"
@@ -159,18 +168,39 @@ ProbeReading ReadProbe(const ProbeAnswers& answers) {
   }
   if (test.kind == Sign::kListing) return {ZoneStanding::kOk, ""};
   return {ZoneStanding::kNoTestEntry,
-          "127.0.0.2 is not listed: the list is empty or gone, or has no test "
-          "entry; only if you know it to be good, set strict = false"};
+          absl::StrCat(test_entry,
+                       " is not listed: the list is empty or gone, or has no "
+                       "test entry; only if you know it to be good, set "
+                       "strict = false")};
+}
+
+const ProbeReading& ZoneProbe::of(Family family) const {
+  switch (family) {
+    case Family::kIpv4:
+      return ipv4;
+    case Family::kIpv6:
+      return ipv6;
+    case Family::kDomain:
+      break;
+  }
+  return domain;
 }
 
 asio::awaitable<ZoneProbe> ProbeZone(asio::io_context& loop, Resolver& resolver,
-                                     std::string zone, std::string random_label,
+                                     std::string zone, ZoneType type,
+                                     std::string random_label,
                                      std::function<void(ZoneOutcome)> count) {
-  const std::array<std::string, 5> prefixes = {kTestEntry4, kNeverListed4,
-                                               random_label + ".", kTestEntry6,
-                                               kNeverListed6};
+  std::vector<std::string> prefixes = {random_label + "."};
+  if (type == ZoneType::kDomain) {
+    prefixes.insert(prefixes.end(),
+                    {kTestEntryOfDomains, kNeverListedOfDomains});
+  } else {
+    prefixes.insert(prefixes.end(),
+                    {kTestEntry4, kNeverListed4, kTestEntry6, kNeverListed6});
+  }
   const auto questions = std::make_shared<Questions>(loop);
   questions->outstanding = prefixes.size();
+  questions->answers.resize(prefixes.size());
   for (size_t i = 0; i < prefixes.size(); ++i) {
     resolver.Query(prefixes[i] + zone, DnsType::kA,
                    [questions, count, i](DnsAnswer answer) {
@@ -185,10 +215,14 @@ asio::awaitable<ZoneProbe> ProbeZone(asio::io_context& loop, Resolver& resolver,
     co_await questions->all_answered.async_wait(
         asio::experimental::as_tuple(asio::use_awaitable));
   }
-  const auto& answers = questions->answers;
+  const std::vector<DnsAnswer>& answers = questions->answers;
   ZoneProbe probe;
-  probe.ipv4 = ReadProbe({answers[0], answers[1], answers[2]});
-  probe.ipv6 = ReadProbe({answers[3], answers[4], answers[2]});
+  if (type == ZoneType::kDomain) {
+    probe.domain = ReadProbe({answers[1], answers[2], answers[0]}, type);
+  } else {
+    probe.ipv4 = ReadProbe({answers[1], answers[2], answers[0]});
+    probe.ipv6 = ReadProbe({answers[3], answers[4], answers[0]});
+  }
   probe.silent = std::ranges::all_of(answers, IsFailure);
   co_return probe;
 }

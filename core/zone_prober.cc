@@ -51,8 +51,8 @@ asio::awaitable<void> ZoneProber::Probe(std::weak_ptr<ZoneProber> prober,
   const Instant asked = Clock::now();
   asio::awaitable<ZoneProbe> asking;
   if (const auto self = prober.lock()) {
-    asking = ProbeZone(self->loop_, self->resolver_, subject.name, label,
-                       subject.count);
+    asking = ProbeZone(self->loop_, self->resolver_, subject.name, subject.type,
+                       label, subject.count);
   } else {
     co_return;
   }

@@ -20,6 +20,7 @@ class ZoneProber {
  public:
   struct Subject {
     std::string name;  // of the zone, as queried
+    ZoneType type = ZoneType::kAddress;
     std::shared_ptr<ZoneTrust> trust;
     std::function<void(ZoneOutcome)> count;  // what came of each question
     // A probe is in; the families for which the zone has lied.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/log.h"
 
@@ -20,20 +21,13 @@ bool IsAnswer(ZoneOutcome outcome) {
 
 }  // namespace
 
-const char* FamilyName(Family family) {
-  return family == Family::kIpv4 ? "ipv4" : "ipv6";
-}
-
-Family FamilyOf(const IpAddress& address) {
-  return address.IsV4() ? Family::kIpv4 : Family::kIpv6;
-}
-
 ZoneTrust::ZoneTrust(Options options, Instant now)
     : options_(std::move(options)),
       probed_(options_.blind),
       probe_due_(options_.blind ? Instant::max() : now) {
   if (!options_.blind) return;
-  for (Side& side : sides_) {
+  for (const Family family : families()) {
+    Side& side = Of(family);
     side.standing = side.said = ZoneStanding::kOk;
     side.since = now;
   }
@@ -120,18 +114,19 @@ std::vector<ZoneTrust::Lie> ZoneTrust::NoteProbe(const ZoneProbe& probe,
   if (!breaker_.is_open()) unreachable_since_.reset();
 
   std::vector<Lie> lies;
-  for (const Family family : kFamilies) {
+  bool is_good = false;
+  for (const Family family : families()) {
     Side& side = Of(family);
-    const ProbeReading& reading =
-        family == Family::kIpv4 ? probe.ipv4 : probe.ipv6;
+    const ProbeReading& reading = probe.of(family);
     const Instant proven_at = side.proven_at;
     if (Take(side, reading, asked, now)) lies.push_back({family, proven_at});
+    is_good = is_good || IsGood(reading.standing);
   }
-  const ZoneStanding ipv4 = probe.ipv4.standing;
-  if (ipv4 != ZoneStanding::kUnknown && ipv4 != ZoneStanding::kUnreachable) {
+  const ZoneStanding first = probe.of(families().front()).standing;
+  if (first != ZoneStanding::kUnknown && first != ZoneStanding::kUnreachable) {
     doubt_ = false;
     listings_ = 0;
-    if (IsGood(ipv4) || IsGood(probe.ipv6.standing)) {
+    if (is_good) {
       good_asked_ = asked;
       rate_.Accept();
     }
@@ -185,12 +180,16 @@ void ZoneTrust::Set(Side& side, const ProbeReading& reading, Instant now) {
 
 // When to probe next.
 void ZoneTrust::Plan(Instant now) {
-  const ZoneStanding ipv4 = Of(Family::kIpv4).standing;
-  const ZoneStanding ipv6 = Of(Family::kIpv6).standing;
-  if (ipv4 == ZoneStanding::kListsEverything ||
-      ipv6 == ZoneStanding::kListsEverything) {
+  const auto any = [this](auto is_so) {
+    return std::ranges::any_of(
+        families(), [&](Family family) { return is_so(Of(family).standing); });
+  };
+  if (any([](ZoneStanding standing) {
+        return standing == ZoneStanding::kListsEverything;
+      })) {
     ProbeAfterPause(kLongestProbationPause, now);
-  } else if ((!IsGood(ipv4) && !IsGood(ipv6)) || doubt_) {
+  } else if (doubt_ ||
+             !any([this](ZoneStanding standing) { return IsGood(standing); })) {
     ProbeAfterPause(kLongestPause, now);
   } else {
     if (!good_since_) good_since_ = now;
@@ -240,7 +239,9 @@ ZoneProof ZoneTrust::Proof(Family family) const {
   if (proof.standing == ZoneStanding::kUnreachable) {
     proof.hint = "it does not answer and is asked for a probe only";
   } else if (proof.standing == ZoneStanding::kNoTestEntry && proof.believed) {
-    proof.hint = "127.0.0.2 is not listed: nothing proves that it is not empty";
+    proof.hint =
+        absl::StrCat(family == Family::kDomain ? "TEST" : "127.0.0.2",
+                     " is not listed: nothing proves that it is not empty");
   } else if (side.good_since) {
     proof.hint =
         "it has listed everything; it is believed when its probes "
@@ -250,7 +251,7 @@ ZoneProof ZoneTrust::Proof(Family family) const {
 }
 
 void ZoneTrust::Say() {
-  for (const Family family : kFamilies) {
+  for (const Family family : families()) {
     Side& side = Of(family);
     const ZoneStanding now = Shown(side);
     const ZoneStanding before = std::exchange(side.said, now);

@@ -6,20 +6,14 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "core/address.h"
 #include "core/breaker.h"
 #include "core/clock.h"
 #include "core/hit_rate.h"
+#include "core/subject.h"
 #include "core/zone_answer.h"
 #include "core/zone_probe.h"
 
 namespace breakwater {
-
-enum class Family : uint8_t { kIpv4, kIpv6 };
-inline constexpr std::array kFamilies = {Family::kIpv4, Family::kIpv6};
-
-const char* FamilyName(Family family);  // "ipv4", "ipv6"
-Family FamilyOf(const IpAddress& address);
 
 // How far a zone is believed, for one family.
 struct ZoneProof {
@@ -41,7 +35,8 @@ struct ZoneProof {
 // it said before stays true.
 //
 // Families are believed apart. A list without IPv6 has no test entry there and
-// is simply not asked; nothing is said about that.
+// is simply not asked; nothing is said about that. Of a list of domains there
+// is one only; nothing about it is ever believed of an address.
 //
 // Who is not believed is not asked. Says in the log what changes:
 //
@@ -67,6 +62,7 @@ class ZoneTrust {
 
   struct Options {
     std::string label;
+    ZoneType type = ZoneType::kAddress;
     // Whether it must have a test entry. Without, a list that lists everything
     // is disbelieved all the same.
     bool strict = true;
@@ -126,6 +122,10 @@ class ZoneTrust {
   // What is shown: a zone that is not asked is unreachable.
   ZoneStanding Shown(const Side& side) const;
 
+  absl::Span<const Family> families() const {
+    return FamiliesOf(options_.type);
+  }
+
   void Refuse(const std::string& hint, Instant now);
   void Doubt(const char* why, Instant now);
   bool Take(Side& side, const ProbeReading& reading, Instant asked,
@@ -136,7 +136,7 @@ class ZoneTrust {
   void Say();
 
   Options options_;
-  std::array<Side, 2> sides_;
+  std::array<Side, kFamilies> sides_;
   Breaker breaker_;
   std::optional<Instant> unreachable_since_;
   HitRate rate_;

@@ -90,7 +90,7 @@ void BM_CacheMemory(benchmark::State& state) {
   const auto clients = static_cast<uint32_t>(state.range(0));
   for (auto _ : state) {
     const double before = Resident();
-    ListingCache cache(200'000, 3);
+    ListingCache<IpAddress> cache(200'000, 3);
     const Instant expires = Clock::now() + std::chrono::minutes(10);
     for (uint32_t i = 0; i < clients; ++i) {
       for (size_t zone = 0; zone < 3; ++zone) {
@@ -108,7 +108,7 @@ BENCHMARK(BM_CacheMemory)->Arg(100'000)->Iterations(1);
 
 // What a wave of new clients costs the full cache: each puts one out.
 void BM_CachePutWhenFull(benchmark::State& state) {
-  ListingCache cache(100'000, 3);
+  ListingCache<IpAddress> cache(100'000, 3);
   const Instant expires = Clock::now() + std::chrono::minutes(10);
   uint32_t number = 0;
   for (; number < 100'000; ++number) cache.Put(Client(number), 0, 0, expires);

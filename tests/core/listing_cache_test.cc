@@ -19,13 +19,13 @@ class ListingCacheTest : public testing::Test {
 };
 
 TEST_F(ListingCacheTest, KnowsNothingAtFirst) {
-  const ListingCache cache(10, 2);
+  const ListingCache<IpAddress> cache(10, 2);
   EXPECT_EQ(cache.Find(Client(1), 0, now_), std::nullopt);
   EXPECT_EQ(cache.size(), 0u);
 }
 
 TEST_F(ListingCacheTest, KeepsEachZonesAnswerForItsOwnTime) {
-  ListingCache cache(10, 3);
+  ListingCache<IpAddress> cache(10, 3);
   cache.Put(Client(1), 0, kListed, now_ + seconds(10));
   cache.Put(Client(1), 2, 0, now_ + seconds(60));
   EXPECT_EQ(cache.Find(Client(1), 0, now_), kListed);
@@ -37,21 +37,21 @@ TEST_F(ListingCacheTest, KeepsEachZonesAnswerForItsOwnTime) {
 }
 
 TEST_F(ListingCacheTest, ATimeIsGoodToATenthOfASecond) {
-  ListingCache cache(10, 1);
+  ListingCache<IpAddress> cache(10, 1);
   cache.Put(Client(1), 0, kListed, now_ + milliseconds(500));
   EXPECT_EQ(cache.Find(Client(1), 0, now_ + milliseconds(350)), kListed);
   EXPECT_EQ(cache.Find(Client(1), 0, now_ + milliseconds(500)), std::nullopt);
 }
 
 TEST_F(ListingCacheTest, ALaterAnswerReplacesTheEarlier) {
-  ListingCache cache(10, 1);
+  ListingCache<IpAddress> cache(10, 1);
   cache.Put(Client(1), 0, kListed, now_ + minutes(60));
   cache.Put(Client(1), 0, 0, now_ + minutes(1));
   EXPECT_EQ(cache.Find(Client(1), 0, now_), 0u);
 }
 
 TEST_F(ListingCacheTest, TellsIpv4FromIpv6) {
-  ListingCache cache(10, 1);
+  ListingCache<IpAddress> cache(10, 1);
   cache.Put(*IpAddress::Parse("::192.0.2.1"), 0, kListed, now_ + minutes(1));
   EXPECT_EQ(cache.Find(*IpAddress::Parse("192.0.2.1"), 0, now_), std::nullopt);
   cache.Put(*IpAddress::Parse("192.0.2.1"), 0, kListed, now_ + minutes(1));
@@ -60,7 +60,7 @@ TEST_F(ListingCacheTest, TellsIpv4FromIpv6) {
 }
 
 TEST_F(ListingCacheTest, TheFirstMakesRoomWhenItIsFull) {
-  ListingCache cache(3, 1);
+  ListingCache<IpAddress> cache(3, 1);
   for (uint32_t i = 1; i <= 4; ++i) {
     cache.Put(Client(i), 0, kListed + i, now_ + minutes(1));
   }
@@ -72,14 +72,14 @@ TEST_F(ListingCacheTest, TheFirstMakesRoomWhenItIsFull) {
 }
 
 TEST_F(ListingCacheTest, ANewClientHasNothingOfTheOneBefore) {
-  ListingCache cache(1, 2);
+  ListingCache<IpAddress> cache(1, 2);
   cache.Put(Client(1), 0, kListed, now_ + minutes(1));
   cache.Put(Client(2), 1, kListed, now_ + minutes(1));
   EXPECT_EQ(cache.Find(Client(2), 0, now_), std::nullopt);
 }
 
 TEST_F(ListingCacheTest, StaysBoundedHoweverManyCome) {
-  ListingCache cache(10'000, 3);
+  ListingCache<IpAddress> cache(10'000, 3);
   for (uint32_t i = 0; i < 10'000; ++i) {
     cache.Put(Client(i), i % 3, kListed, now_ + minutes(1));
   }
@@ -93,7 +93,7 @@ TEST_F(ListingCacheTest, StaysBoundedHoweverManyCome) {
 }
 
 TEST_F(ListingCacheTest, AClientWithThreeZonesTakesLessThanSixtyBytes) {
-  ListingCache cache(200'000, 3);
+  ListingCache<IpAddress> cache(200'000, 3);
   for (uint32_t i = 0; i < 100'000; ++i) {
     cache.Put(Client(i), 0, kListed, now_ + minutes(1));
   }
@@ -101,7 +101,7 @@ TEST_F(ListingCacheTest, AClientWithThreeZonesTakesLessThanSixtyBytes) {
 }
 
 TEST_F(ListingCacheTest, ClearingForgetsAllAndChangesTheZones) {
-  ListingCache cache(10, 1);
+  ListingCache<IpAddress> cache(10, 1);
   cache.Put(Client(1), 0, kListed, now_ + minutes(1));
   cache.Clear(4);
   EXPECT_EQ(cache.size(), 0u);
@@ -111,7 +111,7 @@ TEST_F(ListingCacheTest, ClearingForgetsAllAndChangesTheZones) {
 }
 
 TEST_F(ListingCacheTest, ALargerCapacityKeepsWhatIsThere) {
-  ListingCache cache(2, 1);
+  ListingCache<IpAddress> cache(2, 1);
   for (uint32_t i = 1; i <= 3; ++i) {
     cache.Put(Client(i), 0, kListed, now_ + minutes(1));
   }
@@ -124,31 +124,61 @@ TEST_F(ListingCacheTest, ALargerCapacityKeepsWhatIsThere) {
 }
 
 TEST_F(ListingCacheTest, ASmallerCapacityForgetsAll) {
-  ListingCache cache(10, 1);
+  ListingCache<IpAddress> cache(10, 1);
   cache.Put(Client(1), 0, kListed, now_ + minutes(1));
   cache.SetCapacity(5);
   EXPECT_EQ(cache.size(), 0u);
 }
 
 TEST_F(ListingCacheTest, WithoutZonesNothingIsKept) {
-  ListingCache cache(10, 0);
+  ListingCache<IpAddress> cache(10, 0);
   cache.Put(Client(1), 0, kListed, now_ + minutes(1));
   EXPECT_EQ(cache.size(), 0u);
   EXPECT_EQ(cache.Find(Client(1), 0, now_), std::nullopt);
 }
 
-TEST_F(ListingCacheTest, AZonesListingsOfOneFamilyCanBeDropped) {
-  ListingCache cache(10, 2);
+TEST_F(ListingCacheTest, AZonesListingsOfSomeCanBeDropped) {
+  ListingCache<IpAddress> cache(10, 2);
   const IpAddress client6 = *IpAddress::Parse("2001:db8::1");
   cache.Put(Client(1), 0, kListed, now_ + seconds(60));
   cache.Put(Client(1), 1, kListed, now_ + seconds(60));
   cache.Put(Client(2), 0, 0, now_ + seconds(60));
   cache.Put(client6, 0, kListed, now_ + seconds(60));
-  EXPECT_EQ(cache.DropListings(0, true), 1u);
+  EXPECT_EQ(cache.DropListings(
+                0, [](const IpAddress& client) { return client.IsV4(); }),
+            1u);
   EXPECT_EQ(cache.Find(Client(1), 0, now_), std::nullopt);
   EXPECT_EQ(cache.Find(Client(1), 1, now_), kListed) << "another zone's";
   EXPECT_EQ(cache.Find(Client(2), 0, now_), 0u) << "not a listing";
-  EXPECT_EQ(cache.Find(client6, 0, now_), kListed) << "the other family's";
+  EXPECT_EQ(cache.Find(client6, 0, now_), kListed) << "not meant";
+}
+
+TEST_F(ListingCacheTest, NamesAreKeptLikeAddresses) {
+  ListingCache<std::string> cache(2, 2);
+  const size_t empty = cache.bytes();
+  const std::string longest(253, 'a');
+  cache.Put(longest, 1, kListed, now_ + seconds(60));
+  EXPECT_EQ(cache.Find(longest, 1, now_), kListed);
+  EXPECT_EQ(cache.Find(longest, 0, now_), std::nullopt);
+  EXPECT_EQ(cache.Find(longest + "b", 1, now_), std::nullopt);
+  EXPECT_GT(cache.bytes(), empty + 253) << "its letters count";
+  cache.Put("b.example", 1, kListed, now_ + seconds(60));
+  cache.Put("c.example", 1, 0, now_ + seconds(60));
+  EXPECT_EQ(cache.size(), 2u);
+  EXPECT_EQ(cache.Find(longest, 1, now_), std::nullopt) << "made room";
+  EXPECT_EQ(cache.DropListings(1, [](const std::string&) { return true; }), 1u);
+}
+
+TEST_F(ListingCacheTest, NamesStayBoundedHoweverManyCome) {
+  ListingCache<std::string> cache(1000, 2);
+  size_t most = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string name = std::to_string(i) + std::string(200, 'x');
+    cache.Put(name, 0, kListed, now_ + minutes(60));
+    most = std::max(most, cache.bytes());
+  }
+  EXPECT_EQ(cache.size(), 1000u);
+  EXPECT_LT(most, 1'000'000u);
 }
 
 }  // namespace

@@ -109,5 +109,16 @@ TEST(ZoneAnswerTest, OurOwnLimitsAreNotTheZonesFault) {
   EXPECT_TRUE(IsZoneFault(ZoneOutcome::kGarbled));
 }
 
+TEST(ZoneAnswerTest, AListOfDomainsSaysThatItKnowsNoAddresses) {
+  Zone zone{
+      .name = "names.test",
+      .type = ZoneType::kDomain,
+      .filters = {{.answers = {*ParseAnswerRange("127.0.1.0-127.0.1.255")}}}};
+  EXPECT_EQ(Read(zone, {"127.0.1.2"}), ZoneOutcome::kListed);
+  EXPECT_EQ(Read(zone, {"127.0.1.255"}), ZoneOutcome::kOddAnswer);
+  zone.type = ZoneType::kAddress;
+  EXPECT_EQ(Read(zone, {"127.0.1.255"}), ZoneOutcome::kListed);
+}
+
 }  // namespace
 }  // namespace breakwater

@@ -16,6 +16,7 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 DnsAnswer Records(const char* address) {
   return {.outcome = DnsOutcome::kRecords,
@@ -90,6 +91,21 @@ TEST(ReadProbeTest, TellsFromThreeAnswersWhatAZoneIs) {
   }
 }
 
+TEST(ReadProbeTest, NamesTheTestEntriesOfAListOfDomains) {
+  const DnsAnswer none = Answer(DnsOutcome::kNone);
+  const DnsAnswer listed = Records("127.0.1.2");
+  const auto hint = [](const ProbeAnswers& answers) {
+    return ReadProbe(answers, ZoneType::kDomain).hint;
+  };
+  EXPECT_THAT(hint({none, none, none}), HasSubstr("TEST is not listed"));
+  EXPECT_THAT(hint({listed, listed, none}), HasSubstr("127.0.1.2 to INVALID"));
+  const DnsAnswer no_addresses = Records("127.0.1.255");
+  const ProbeReading reading =
+      ReadProbe({no_addresses, no_addresses, no_addresses});
+  EXPECT_EQ(reading.standing, ZoneStanding::kRefused);
+  EXPECT_THAT(reading.hint, HasSubstr("the list holds domains"));
+}
+
 constexpr char kTest6[] =
     "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.a.test";
 constexpr char kNever6[] =
@@ -97,9 +113,9 @@ constexpr char kNever6[] =
 
 class ProbeZoneTest : public testing::Test {
  protected:
-  ZoneProbe Probe() {
+  ZoneProbe Probe(ZoneType type = ZoneType::kAddress) {
     return Await(loop_,
-                 ProbeZone(loop_, *resolver_, "a.test", "nobody",
+                 ProbeZone(loop_, *resolver_, "a.test", type, "nobody",
                            [this](ZoneOutcome o) { counted_.push_back(o); }));
   }
 
@@ -140,6 +156,25 @@ TEST_F(ProbeZoneTest, AListMayListTheWorldInOneFamilyOnly) {
   EXPECT_EQ(probe.ipv6.standing, ZoneStanding::kListsEverything);
 }
 
+TEST_F(ProbeZoneTest, AListOfDomainsIsAskedAboutNamesOnly) {
+  server_.On("test.a.test", Says({"127.0.1.2"}));
+  const ZoneProbe probe = Probe(ZoneType::kDomain);
+  EXPECT_EQ(probe.domain.standing, ZoneStanding::kOk);
+  EXPECT_EQ(probe.ipv4.standing, ZoneStanding::kUnknown);
+  EXPECT_EQ(probe.ipv6.standing, ZoneStanding::kUnknown);
+  EXPECT_FALSE(probe.silent);
+  EXPECT_THAT(
+      server_.names(),
+      UnorderedElementsAre("test.a.test", "invalid.a.test", "nobody.a.test"));
+}
+
+TEST_F(ProbeZoneTest, AListOfDomainsMayListTheWorldToo) {
+  server_.On("test.a.test", Says({"127.0.1.2"}));
+  server_.On("invalid.a.test", Says({"127.0.1.2"}));
+  EXPECT_EQ(Probe(ZoneType::kDomain).domain.standing,
+            ZoneStanding::kListsEverything);
+}
+
 TEST_F(ProbeZoneTest, EndsWhenTheResolverGivesUp) {
   server_.Otherwise(Silence());
   const Instant before = Clock::now();
@@ -162,8 +197,8 @@ TEST_F(ProbeZoneTest, TheResolverMayGoMeanwhile) {
       loop_,
       [](asio::io_context& loop, Resolver& resolver,
          std::optional<ZoneProbe>& out) -> asio::awaitable<void> {
-        out = co_await ProbeZone(loop, resolver, "a.test", "nobody",
-                                 [](ZoneOutcome) {});
+        out = co_await ProbeZone(loop, resolver, "a.test", ZoneType::kAddress,
+                                 "nobody", [](ZoneOutcome) {});
       }(loop_, *resolver_, probe),
       asio::detached);
   RunUntil(loop_, [&] { return resolver_->in_flight() == 5; });

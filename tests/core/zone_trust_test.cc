@@ -270,5 +270,40 @@ TEST_F(ZoneTrustTest, OneLostAnswerOfAProbeChangesNothing) {
   EXPECT_TRUE(trust_.MayBeAsked(kIpv4));
 }
 
+TEST_F(ZoneTrustTest, AListOfDomainsIsBelievedOfDomainsOnly) {
+  ZoneTrust trust({.label = "names", .type = ZoneType::kDomain}, now_);
+  EXPECT_THAT(trust.NoteProbe({.domain = {kOk, ""}}, now_, now_), IsEmpty());
+  EXPECT_TRUE(trust.MayBan(Family::kDomain));
+  EXPECT_FALSE(trust.MayBeAsked(kIpv4));
+  EXPECT_FALSE(trust.MayCondemn(kIpv6));
+  EXPECT_THAT(TakeLog(), HasSubstr("zone=names family=domain state=ok"));
+}
+
+TEST_F(ZoneTrustTest, AListOfDomainsThatListsTheWorldHasLied) {
+  ZoneTrust trust({.label = "names", .type = ZoneType::kDomain}, now_);
+  trust.NoteProbe({.domain = {kOk, ""}}, now_, now_);
+  const auto lies =
+      trust.NoteProbe({.domain = {kListsEverything, ""}}, now_, now_);
+  ASSERT_THAT(lies, SizeIs(1));
+  EXPECT_EQ(lies[0].family, Family::kDomain);
+  EXPECT_FALSE(trust.MayBeAsked(Family::kDomain));
+  // As for other lists: ten good minutes.
+  now_ += minutes(1);
+  trust.NoteProbe({.domain = {kOk, ""}}, now_, now_);
+  EXPECT_FALSE(trust.MayCondemn(Family::kDomain));
+  now_ += ZoneTrust::kProbation;
+  trust.NoteProbe({.domain = {kOk, ""}}, now_, now_);
+  EXPECT_TRUE(trust.MayCondemn(Family::kDomain));
+}
+
+TEST_F(ZoneTrustTest, AListOfDomainsWithoutTestEntryIsBelievedIfNotStrict) {
+  ZoneTrust trust({.label = "names", .type = ZoneType::kDomain}, now_);
+  trust.NoteProbe({.domain = {kNoTestEntry, ""}}, now_, now_);
+  EXPECT_FALSE(trust.MayCondemn(Family::kDomain));
+  trust.SetStrict(false, now_);
+  EXPECT_TRUE(trust.MayCondemn(Family::kDomain));
+  EXPECT_THAT(trust.Proof(Family::kDomain).hint, HasSubstr("TEST"));
+}
+
 }  // namespace
 }  // namespace breakwater

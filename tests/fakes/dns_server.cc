@@ -173,6 +173,13 @@ size_t FakeDnsServer::queries(const std::string& name) const {
   return place == asked_.end() ? 0 : place->second;
 }
 
+std::vector<std::string> FakeDnsServer::names() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, times] : asked_) names.push_back(name);
+  return names;
+}
+
 size_t FakeDnsServer::tcp_queries() const {
   const std::lock_guard lock(mutex_);
   return tcp_queries_;

@@ -78,6 +78,8 @@ class FakeDnsServer {
   // Questions so far; of that name and all types; over TCP.
   size_t queries() const;
   size_t queries(const std::string& name) const;
+  // The names of all questions so far, in lower case; each once.
+  std::vector<std::string> names() const;
   size_t tcp_queries() const;
 
  private:
