@@ -147,6 +147,15 @@ TEST(HeaderVerdictTest, WithASecretOnlyAValueThatHoldsItCounts) {
   }
 }
 
+TEST(HeaderVerdictTest, ASecretWithinALongerWordIsAGuess) {
+  const char kRule[] = "X ~= bad with Kiel-7f3a91c2";
+  EXPECT_TRUE(Meets(kRule, "X", "bad (Kiel-7f3a91c2)"));
+  EXPECT_FALSE(Meets(kRule, "X", "bad xKiel-7f3a91c2"));
+  EXPECT_FALSE(Meets(kRule, "X", "bad Kiel-7f3a91c2x"));
+  EXPECT_FALSE(Meets(kRule, "X", "bad Kiel-7f3a91c1Kiel-7f3a91c2"));
+  EXPECT_TRUE(Meets(kRule, "X", "bad xKiel-7f3a91c2 Kiel-7f3a91c2"));
+}
+
 TEST(HeaderVerdictTest, TheSecretIsNotTold) {
   const auto offence = Reads(Rules({"X ~= bad with Kiel-7f3a91c2"}), "X",
                              "Kiel-7f3a91c2 bad Kiel-7f3a91c2");

@@ -129,6 +129,9 @@ TEST(TrapListTest, AnAddressLongerThanAnyMeetsNoPattern) {
   const TrapList traps = Traps({"a*@domain.example"});
   EXPECT_TRUE(traps.Holds("a" + std::string(250, 'x') + "@domain.example"));
   EXPECT_FALSE(traps.Holds("a" + std::string(400, 'x') + "@domain.example"));
+  // A domain written as a pattern is none.
+  EXPECT_TRUE(Traps({"*@domain.example"})
+                  .Holds(std::string(400, 'x') + "@domain.example"));
 }
 
 TEST(TrapListTest, WhatIsNoTrapIsToldWithWhatWouldBeRight) {
