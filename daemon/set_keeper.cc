@@ -58,7 +58,6 @@ std::vector<ElementFailure> SetKeeper::AddTo(
     Check(backend, Clock::now());
     failures = backend.sets->Add(elements);
   }
-  ReportEvictions(backend);
   return failures;
 }
 
@@ -123,7 +122,10 @@ void SetKeeper::RemoveProtected(const Protection& protection) {
 // ---- The sets ---------------------------------------------------------------
 
 void SetKeeper::Check(Instant now) {
-  for (Backend& backend : backends_) Check(backend, now);
+  for (Backend& backend : backends_) {
+    Check(backend, now);
+    ReportEvictions(backend);
+  }
 }
 
 void SetKeeper::Check(Backend& backend, Instant now) {
@@ -174,7 +176,6 @@ void SetKeeper::ReportTrouble(Backend& backend, const SetsCheck& check,
   }
 }
 
-// Eviction goes by the hundredth part of a set: rare enough for a line each.
 void SetKeeper::ReportEvictions(Backend& backend) {
   const uint64_t evicted = backend.sets->evicted();
   if (evicted == backend.evicted_told) return;

@@ -17,8 +17,6 @@ namespace {
 constexpr size_t kWitnesses = 3;
 // What ends sooner may have ended meanwhile: the kernel's clock is not ours.
 constexpr Duration kWitnessMargin = std::chrono::seconds(2);
-// When a set is full, so much of it makes room, for the search looks at all.
-constexpr size_t kRoomPart = 100;
 
 }  // namespace
 
@@ -106,6 +104,10 @@ size_t FourSets::SetFor(const TimedNetwork& element) const {
 
 std::vector<ElementFailure> FourSets::Add(
     absl::Span<const TimedNetwork> elements) {
+  // Most come alone.
+  if (elements.size() == 1 && IsCovered(elements[0].network)) {
+    return AddTo(sets_[SetFor(elements[0])], elements);
+  }
   std::vector<ElementFailure> failures;
   std::array<Share, kSets> shares;
   for (size_t i = 0; i < elements.size(); ++i) {
@@ -129,8 +131,8 @@ std::vector<ElementFailure> FourSets::Add(
 
 std::vector<ElementFailure> FourSets::AddTo(
     Set& set, absl::Span<const TimedNetwork> elements) {
-  std::vector<ElementFailure> failures;
   if (!set.trouble.ok()) {
+    std::vector<ElementFailure> failures;
     for (size_t i = 0; i < elements.size(); ++i) {
       failures.push_back({i, set.trouble});
     }
@@ -141,23 +143,15 @@ std::vector<ElementFailure> FourSets::AddTo(
   for (auto& [network, seconds] : longest) {
     seconds = set.endings.Longest(network, seconds, now);
   }
-  failures = Put(set, longest);
-  for (const ElementFailure& failure : failures) {
-    set.suspect |= !absl::IsResourceExhausted(failure.status) &&
-                   !absl::IsNotFound(failure.status);
-  }
-
-  std::vector<bool> failed(elements.size());
-  for (const ElementFailure& failure : failures) failed[failure.index] = true;
-  for (size_t i = 0; i < longest.size(); ++i) {
-    if (failed[i]) continue;
-    set.endings.Note(longest[i].network, longest[i].seconds, now);
-  }
+  std::vector<ElementFailure> failures = PutAndNote(set, longest, now);
+  if (failures.empty()) return failures;
 
   // Those for whom there was no room get a second attempt.
   Share crowded;
   for (const ElementFailure& failure : failures) {
-    if (!absl::IsResourceExhausted(failure.status)) continue;
+    const bool full = absl::IsResourceExhausted(failure.status);
+    set.suspect |= !full && !absl::IsNotFound(failure.status);
+    if (!full) continue;
     crowded.indices.push_back(failure.index);
     crowded.elements.push_back(longest[failure.index]);
   }
@@ -167,24 +161,29 @@ std::vector<ElementFailure> FourSets::AddTo(
   std::erase_if(failures, [](const ElementFailure& failure) {
     return absl::IsResourceExhausted(failure.status);
   });
-  std::vector<bool> failed_again(crowded.elements.size());
-  for (ElementFailure& failure : Put(set, crowded.elements)) {
-    failed_again[failure.index] = true;
+  for (ElementFailure& failure : PutAndNote(set, crowded.elements, now)) {
     failure.index = crowded.indices[failure.index];
     failures.push_back(std::move(failure));
   }
-  for (size_t i = 0; i < crowded.elements.size(); ++i) {
-    if (failed_again[i]) continue;
-    set.endings.Note(crowded.elements[i].network, crowded.elements[i].seconds,
-                     now);
+  return failures;
+}
+
+std::vector<ElementFailure> FourSets::PutAndNote(
+    Set& set, absl::Span<const TimedNetwork> elements, Instant now) {
+  std::vector<ElementFailure> failures = Put(set, elements);
+  std::vector<bool> failed;
+  if (!failures.empty()) failed.resize(elements.size());
+  for (const ElementFailure& failure : failures) failed[failure.index] = true;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    if (!failed.empty() && failed[i]) continue;
+    set.endings.Note(elements[i].network, elements[i].seconds, now);
   }
   return failures;
 }
 
 size_t FourSets::MakeRoom(Set& set, size_t wanted) {
-  const std::vector<Network> soonest = set.endings.Soonest(
-      std::max<size_t>(wanted, options_.most_entries / kRoomPart),
-      Clock::now());
+  const std::vector<Network> soonest =
+      set.endings.Soonest(wanted, Clock::now());
   if (soonest.empty()) return 0;
   const size_t stuck = TakeOut(set, soonest).size();
   for (const Network& network : soonest) set.endings.Forget(network);

@@ -92,6 +92,8 @@ class FourSets : public BanSets {
   size_t SetFor(const TimedNetwork& element) const;
   std::vector<ElementFailure> AddTo(Set& set,
                                     absl::Span<const TimedNetwork> elements);
+  std::vector<ElementFailure> PutAndNote(
+      Set& set, absl::Span<const TimedNetwork> elements, Instant now);
   // How many have made room.
   size_t MakeRoom(Set& set, size_t wanted);
 

@@ -57,7 +57,8 @@ void AddNftElement(nftnl_set* set, const TimedNetwork& element, bool refresh) {
   nftnl_set_elem_add(set, entry);
 }
 
-NftBatch::NftBatch(NetlinkSocket& socket) : socket_(socket) {
+NftBatch::NftBatch(NetlinkSocket& socket, std::vector<char>& bytes)
+    : socket_(socket), bytes_(bytes) {
   Grow(kHeaderRoom);
   first_ = socket_.NextSequence();
   used_ += nftnl_batch_begin(bytes_.data(), first_)->nlmsg_len;

@@ -29,7 +29,8 @@ void AddNftElement(nftnl_set* set, const TimedNetwork& element,
 // writes them. Of one use: begin, put messages in, send.
 class NftBatch {
  public:
-  explicit NftBatch(NetlinkSocket& socket);
+  // It is written into these bytes, which grow as needed. One at a time.
+  NftBatch(NetlinkSocket& socket, std::vector<char>& bytes);
 
   void NewTable(const std::string& table);
   // A hash set with a timeout for each element, which rules may refresh.
@@ -58,7 +59,7 @@ class NftBatch {
   void Grow(size_t room);
 
   NetlinkSocket& socket_;
-  std::vector<char> bytes_;
+  std::vector<char>& bytes_;
   size_t used_ = 0;
   size_t last_at_ = 0;  // where the last message stands
   uint32_t first_ = 0;

@@ -38,20 +38,44 @@ absl::Status StatusOf(int error, absl::string_view what) {
 
 std::vector<ElementFailure> NftSets::Put(
     Set& set, absl::Span<const TimedNetwork> elements) {
+  const Instant now = Clock::now();
+  std::vector<ElementFailure> failures;
+  for (size_t at = 0; at < elements.size(); at += kTogether) {
+    const auto chunk = elements.subspan(at, kTogether);
+    const bool all_new =
+        std::ranges::none_of(chunk, [&](const TimedNetwork& element) {
+          return set.endings.Holds(element.network, now);
+        });
+    if (all_new) {
+      NftBatch batch(socket_, scratch_);
+      batch.NewElements({table_, set.name}, chunk, NLM_F_EXCL);
+      if (batch.Send().ok()) continue;
+    }
+    PutDrafts(set, MakeDrafts(set, chunk, at), now, failures);
+  }
+  return failures;
+}
+
+std::vector<NftSets::Draft> NftSets::MakeDrafts(
+    const Set& set, absl::Span<const TimedNetwork> elements,
+    size_t first) const {
   const Manner known = readd_refreshes_ ? Manner::kRefresh : Manner::kReplace;
   const Instant now = Clock::now();
   std::vector<Draft> drafts;
   drafts.reserve(elements.size());
-  for (size_t i = 0; i < elements.size(); ++i) {
-    const bool is_in = set.endings.Holds(elements[i].network, now);
-    drafts.push_back({i, elements[i], is_in ? known : Manner::kNew});
+  for (const TimedNetwork& element : elements) {
+    const bool is_in = set.endings.Holds(element.network, now);
+    drafts.push_back(
+        {first + drafts.size(), element, is_in ? known : Manner::kNew});
   }
-  std::vector<ElementFailure> failures;
-  for (size_t at = 0; at < drafts.size(); at += kTogether) {
-    const auto chunk = absl::MakeSpan(drafts).subspan(at, kTogether);
-    if (PutTogether(set, chunk)) continue;
-    for (size_t part = 0; part < chunk.size(); part += kSingly) {
-      PutSingly(set, chunk.subspan(part, kSingly));
+  return drafts;
+}
+
+void NftSets::PutDrafts(Set& set, std::vector<Draft> drafts, Instant now,
+                        std::vector<ElementFailure>& failures) {
+  if (!PutTogether(set, drafts)) {
+    for (size_t part = 0; part < drafts.size(); part += kSingly) {
+      PutSingly(set, absl::MakeSpan(drafts).subspan(part, kSingly));
     }
   }
   for (const Draft& draft : drafts) {
@@ -66,7 +90,6 @@ std::vector<ElementFailure> NftSets::Put(
       set.endings.Note(draft.element.network, draft.element.seconds, now);
     }
   }
-  return failures;
 }
 
 bool NftSets::PutTogether(const Set& set, absl::Span<const Draft> drafts) {
@@ -80,7 +103,7 @@ bool NftSets::PutTogether(const Set& set, absl::Span<const Draft> drafts) {
                                         : replaces)
         .push_back(draft.element);
   }
-  NftBatch batch(socket_);
+  NftBatch batch(socket_, scratch_);
   if (!news.empty()) batch.NewElements(name, news, NLM_F_EXCL);
   if (!refreshes.empty()) batch.NewElements(name, refreshes, 0);
   if (!replaces.empty()) {
@@ -116,7 +139,7 @@ void NftSets::PutSingly(const Set& set, absl::Span<Draft> drafts) {
 
 absl::Status NftSets::SendSingly(const Set& set, absl::Span<Draft*> drafts) {
   const NftSetName name{table_, set.name};
-  NftBatch batch(socket_);
+  NftBatch batch(socket_, scratch_);
   // The number of each message, and whose it is.
   std::vector<std::pair<uint32_t, Draft*>> messages;
   for (Draft* draft : drafts) {
@@ -161,12 +184,12 @@ std::vector<ElementFailure> NftSets::TakeOut(
     const auto chunk = networks.subspan(at, kTogether);
     std::vector<TimedNetwork> elements;
     for (const Network& network : chunk) elements.push_back({network, 0});
-    NftBatch together(socket_);
+    NftBatch together(socket_, scratch_);
     together.DeleteElements(name, elements);
     if (together.Send().ok()) continue;
     // One that is not in keeps all others in: each gets its own batch.
     for (size_t i = 0; i < elements.size(); ++i) {
-      NftBatch alone(socket_);
+      NftBatch alone(socket_, scratch_);
       alone.DeleteElements(name, {&elements[i], 1});
       const absl::Status status = alone.Send();
       if (status.ok() || absl::IsNotFound(status)) continue;

@@ -78,17 +78,17 @@ absl::StatusOr<bool> NftSets::ProbeReadd() {
     return absl::Status(status.code(),
                         absl::StrCat("try out nftables: ", status.message()));
   };
-  NftBatch make(socket_);
+  NftBatch make(socket_, scratch_);
   make.NewTable(table_);
   make.NewSet(name, /*v4=*/true, 16);
   make.NewElements(name, {&element, 1}, 0);
   if (absl::Status status = make.Send(); !status.ok()) return failed(status);
   element.seconds = 1000;
-  NftBatch again(socket_);
+  NftBatch again(socket_, scratch_);
   again.NewElements(name, {&element, 1}, 0);
   absl::Status status = again.Send();
   const auto left = Left(probe, element.network);
-  NftBatch clean(socket_);
+  NftBatch clean(socket_, scratch_);
   clean.DeleteSet(name);
   status.Update(clean.Send());
   status.Update(left.status());
@@ -130,7 +130,7 @@ absl::StatusOr<FourSets::Look> NftSets::LookFor(const Set& set) {
 }
 
 absl::Status NftSets::Create(Set& set) {
-  NftBatch batch(socket_);
+  NftBatch batch(socket_, scratch_);
   batch.NewTable(table_);
   batch.NewSet({table_, set.name}, set.family == AF_INET,
                options().most_entries);

@@ -79,6 +79,11 @@ class NftSets final : public FourSets {
   // Finds out whether an add refreshes.
   absl::StatusOr<bool> ProbeReadd();
 
+  std::vector<Draft> MakeDrafts(const Set& set,
+                                absl::Span<const TimedNetwork> elements,
+                                size_t first) const;
+  void PutDrafts(Set& set, std::vector<Draft> drafts, Instant now,
+                 std::vector<ElementFailure>& failures);
   // All together; whether it worked.
   bool PutTogether(const Set& set, absl::Span<const Draft> drafts);
   // A few, each with its own message, so that each has its own error; those
@@ -90,6 +95,7 @@ class NftSets final : public FourSets {
 
   const std::string table_;
   NetlinkSocket socket_;
+  std::vector<char> scratch_;  // in which batches are written
   bool readd_refreshes_;
 };
 

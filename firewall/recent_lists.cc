@@ -1,9 +1,11 @@
 #include "firewall/recent_lists.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +25,26 @@ constexpr char kCapacityFile[] = "/sys/module/xt_recent/parameters/ip_list_tot";
 // How long it must be until the end of a ban for a list without any to be
 // taken for one that was emptied.
 constexpr Duration kMargin = std::chrono::seconds(2);
+
+// "+2001:db8:..." with its end of line.
+constexpr size_t kLongestLine = 64;
+
+// What the kernel is to do with the address, as it reads it.
+size_t Compose(char* line, char sign, const IpAddress& address) {
+  char* at = line;
+  *at++ = sign;
+  if (address.IsV4()) {
+    for (size_t i = 12; i < 16; ++i) {
+      at = std::to_chars(at, line + kLongestLine, address.bytes[i]).ptr;
+      *at++ = i < 15 ? '.' : '\n';
+    }
+  } else {
+    inet_ntop(AF_INET6, address.bytes.data(), at, INET6_ADDRSTRLEN);
+    at += std::strlen(at);
+    *at++ = '\n';
+  }
+  return static_cast<size_t>(at - line);
+}
 
 std::optional<size_t> ReadCapacity() {
   const int fd = open(kCapacityFile, O_RDONLY | O_CLOEXEC);
@@ -136,21 +158,20 @@ absl::Status RecentLists::Write(const File& file, char sign,
   if (file.fd < 0) {
     return absl::NotFoundError(absl::StrCat("there is no ", file.path));
   }
-  std::string line =
-      absl::StrCat(std::string(1, sign), network.address.ToString(), "\n");
+  char line[kLongestLine];
+  const size_t size = Compose(line, sign, network.address);
   // Each write must begin at the beginning.
   if (lseek(file.fd, 0, SEEK_SET) == 0 &&
-      write(file.fd, line.data(), line.size()) ==
-          static_cast<ssize_t>(line.size())) {
+      write(file.fd, line, size) == static_cast<ssize_t>(size)) {
     return absl::OkStatus();
   }
-  line.pop_back();
   if (errno == EIO) {
-    return absl::NotFoundError(
-        absl::StrCat("write ", line, ": ", file.path, " has gone"));
+    return absl::NotFoundError(absl::StrCat("write ", network.ToString(), ": ",
+                                            file.path, " has gone"));
   }
-  return absl::InternalError(absl::StrCat("write ", line, " to ", file.path,
-                                          ": ", std::strerror(errno)));
+  return absl::InternalError(absl::StrCat("write ", network.ToString(), " to ",
+                                          file.path, ": ",
+                                          std::strerror(errno)));
 }
 
 std::vector<ElementFailure> RecentLists::Add(

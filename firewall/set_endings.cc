@@ -11,6 +11,8 @@ namespace {
 // Where the eight bytes that can differ stand: an element of one of our sets is
 // an IPv4 address or an IPv6 /64.
 constexpr size_t kV4At = 8;
+constexpr size_t kFewEnough = 10'000;  // to look at all of them
+constexpr size_t kSampleOfTable = 16;
 constexpr uint8_t kV4Mark[] = {0, 0, 0xff, 0xff};
 
 }  // namespace
@@ -82,8 +84,41 @@ std::vector<TimedNetwork> SetEndings::List(Instant now) const {
   return list;
 }
 
-std::vector<Network> SetEndings::Soonest(size_t count, Instant now) const {
+std::vector<Network> SetEndings::Soonest(size_t count, Instant now) {
   const uint32_t begin = SecondsOf(now);
+  if (size() < kFewEnough) return SoonestOfAll(count, begin);
+  const uint32_t latest = SampleSoonest(begin);
+  std::vector<Network> soonest;
+  for (size_t i = 0; i < kTables && soonest.size() < count; ++i) {
+    next_soonest_ = (next_soonest_ + 1) % kTables;
+    for (const auto& [key, ending] : tables_[next_soonest_].endings) {
+      if (ending > begin && ending <= latest) {
+        soonest.push_back(NetworkOf(key));
+      }
+    }
+  }
+  return soonest.size() < count ? SoonestOfAll(count, begin) : soonest;
+}
+
+uint32_t SetEndings::SampleSoonest(uint32_t begin) const {
+  std::vector<uint32_t> sample;
+  sample.reserve(kTables * kSampleOfTable);
+  for (const Table& table : tables_) {
+    size_t taken = 0;
+    for (const auto& [key, ending] : table.endings) {
+      if (taken++ == kSampleOfTable) break;
+      if (ending > begin) sample.push_back(ending);
+    }
+  }
+  if (sample.empty()) return begin;
+  const auto hundredth =
+      sample.begin() + static_cast<ptrdiff_t>(sample.size() / 100);
+  std::nth_element(sample.begin(), hundredth, sample.end());
+  return *hundredth;
+}
+
+std::vector<Network> SetEndings::SoonestOfAll(size_t count,
+                                              uint32_t begin) const {
   std::vector<std::pair<uint32_t, uint64_t>> all;
   all.reserve(size());
   for (const Table& table : tables_) {

@@ -3,32 +3,31 @@
 // and the way of a ban from the daemon's socket into the kernel and back.
 // Needs root.
 
-#include <arpa/inet.h>
-#include <linux/netfilter/nfnetlink.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/log.h"
 #include "daemon/enforcer_server.h"
 #include "firewall/ip_sets.h"
+#include "firewall/nft_sets.h"
+#include "firewall/recent_lists.h"
+#include "tests/bench/bare_netlink.h"
 #include "tests/daemon/test_daemon.h"
 #include "tests/fakes/net_namespace.h"
 #include "tests/reaper/tcp_sockets.h"
-
-extern "C" {
-#include <libipset/linux_ip_set.h>
-}
 
 namespace breakwater {
 namespace {
 
 using Microseconds = std::chrono::duration<double, std::micro>;
-
-constexpr uint32_t kSeconds = 600;
 
 struct Times {
   std::vector<double> samples;  // microseconds
@@ -56,51 +55,6 @@ Network Address(uint32_t number) {
   return Network::OfClient(IpAddress::FromV4(0x0a000000 + number));
 }
 
-// The limit: the same elements in a message built by hand.
-class BareNetlink {
- public:
-  BareNetlink() : socket_(*NetlinkSocket::Open(NETLINK_NETFILTER)) {}
-
-  void Add(const char* set, uint32_t first, uint32_t count) {
-    nlmsghdr* message = mnl_nlmsg_put_header(buffer_);
-    message->nlmsg_type = (NFNL_SUBSYS_IPSET << 8) | IPSET_CMD_ADD;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-    auto* family = static_cast<nfgenmsg*>(
-        mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-    *family = {.nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = 0};
-    mnl_attr_put_u8(message, IPSET_ATTR_PROTOCOL, IPSET_PROTOCOL);
-    mnl_attr_put_strz(message, IPSET_ATTR_SETNAME, set);
-    if (count == 1) {
-      PutElement(message, first);
-    } else {
-      mnl_attr_put_u32(message, IPSET_ATTR_LINENO, 1);
-      nlattr* all = mnl_attr_nest_start(message, IPSET_ATTR_ADT);
-      for (uint32_t i = 0; i < count; ++i) PutElement(message, first + i);
-      mnl_attr_nest_end(message, all);
-    }
-    const absl::Status status = socket_.Query(message, [](const nlmsghdr&) {});
-    if (!status.ok()) {
-      std::fprintf(stderr, "bare netlink: %s\n", status.ToString().c_str());
-      std::exit(1);
-    }
-  }
-
- private:
-  static void PutElement(nlmsghdr* message, uint32_t number) {
-    nlattr* data = mnl_attr_nest_start(message, IPSET_ATTR_DATA);
-    nlattr* ip = mnl_attr_nest_start(message, IPSET_ATTR_IP);
-    mnl_attr_put_u32(message, IPSET_ATTR_IPADDR_IPV4 | NLA_F_NET_BYTEORDER,
-                     htonl(0x0a000000 + number));
-    mnl_attr_nest_end(message, ip);
-    mnl_attr_put_u32(message, IPSET_ATTR_TIMEOUT | NLA_F_NET_BYTEORDER,
-                     htonl(kSeconds));
-    mnl_attr_nest_end(message, data);
-  }
-
-  NetlinkSocket socket_;
-  char buffer_[16384];
-};
-
 std::unique_ptr<IpSets> OpenSets() {
   auto sets = IpSets::Open({{}, 524'288});
   if (!sets.ok()) {
@@ -110,9 +64,18 @@ std::unique_ptr<IpSets> OpenSets() {
   return *std::move(sets);
 }
 
-void CompareWithBareNetlink() {
-  const std::unique_ptr<IpSets> sets = OpenSets();
-  BareNetlink bare;
+std::unique_ptr<NftSets> OpenNft() {
+  auto sets = NftSets::Open({});
+  if (!sets.ok()) {
+    std::fprintf(stderr, "%s\n", sets.status().ToString().c_str());
+    std::exit(1);
+  }
+  return *std::move(sets);
+}
+
+// Ours and the limit take turns.
+void Compare(const char* name, BanSets& sets,
+             const std::function<void(uint32_t first, uint32_t count)>& bare) {
   uint32_t number = 0;
   for (const uint32_t batch : {1U, 100U}) {
     Times ours;
@@ -120,41 +83,192 @@ void CompareWithBareNetlink() {
     for (int i = 0; i < (batch == 1 ? 100'000 : 2'000); ++i) {
       std::vector<TimedNetwork> elements;
       for (uint32_t j = 0; j < batch; ++j) {
-        elements.push_back({Address(number++), kSeconds});
+        elements.push_back({Address(number++), kBareSeconds});
       }
-      ours.Measure([&] { sets->Add(elements); });
-      limit.Measure([&] { bare.Add("breakwater4", number, batch); });
+      ours.Measure([&] {
+        if (!sets.Add(elements).empty()) std::abort();
+      });
+      limit.Measure([&] { bare(number, batch); });
       number += batch;
     }
-    const std::string size = std::to_string(batch);
-    Print(("IpSets::Add, batch of " + size).c_str(), ours, batch);
-    Print(("bare netlink, " + size + " in a message").c_str(), limit, batch);
+    const std::string size = " " + std::to_string(batch);
+    Print((std::string(name) + ": Add of" + size).c_str(), ours, batch);
+    Print((std::string(name) + ": built by hand," + size).c_str(), limit,
+          batch);
     std::printf("%-44s %.2f\n", "  of the limit", limit.At(0.5) / ours.At(0.5));
   }
 }
 
-void FillAndList() {
+void CompareIpset() {
   const std::unique_ptr<IpSets> sets = OpenSets();
-  Times adds;
-  for (uint32_t first = 0; first < 900'000; first += 100) {
-    std::vector<TimedNetwork> elements;
-    for (uint32_t i = 0; i < 100; ++i) {
-      elements.push_back({Address(first + i), kSeconds});
+  BareNetlink bare;
+  Compare("ipset", *sets, [&bare](uint32_t first, uint32_t count) {
+    bare.AddToIpset("breakwater4", first, count);
+  });
+}
+
+void CompareNft() {
+  const std::unique_ptr<NftSets> sets = OpenNft();
+  BareNetlink bare;
+  Compare("nftables", *sets, [&bare](uint32_t first, uint32_t count) {
+    bare.AddToNft("breakwater", "breakwater4", first, count);
+  });
+}
+
+void CompareRecent() {
+  if (!NetNamespace::Run(
+          "iptables -t raw -A PREROUTING -m recent --name breakwater --rcheck "
+          "&& ip6tables -t raw -A PREROUTING -m recent --name breakwater6 "
+          "--rcheck")) {
+    std::exit(1);
+  }
+  const std::unique_ptr<RecentLists> lists = RecentLists::Open({});
+  const int file = open("/proc/net/xt_recent/breakwater", O_WRONLY);
+  Compare("xt_recent", *lists, [file](uint32_t first, uint32_t count) {
+    for (uint32_t i = first; i < first + count; ++i) {
+      char line[32];
+      const int size = std::snprintf(line, sizeof line, "+10.%u.%u.%u\n",
+                                     i >> 16 & 255, i >> 8 & 255, i & 255);
+      lseek(file, 0, SEEK_SET);
+      if (write(file, line, static_cast<size_t>(size)) != size) std::abort();
     }
-    adds.Measure([&] { sets->Add(elements); });
+  });
+  close(file);
+}
+
+// What a program that calls ipset(8) for each ban has to pay.
+void CompareWithExec() {
+  const std::unique_ptr<IpSets> sets = OpenSets();
+  Times ours;
+  Times exec;
+  for (uint32_t i = 0; i < 500; ++i) {
+    ours.Measure([&] { sets->Add({{{Address(2 * i), kBareSeconds}}}); });
+    const std::string address = Address(2 * i + 1).ToString();
+    exec.Measure([&address] {
+      const char* words[] = {"ipset",   "add", "breakwater4", address.c_str(),
+                             "timeout", "600", nullptr};
+      pid_t child = 0;
+      int status = 1;
+      if (posix_spawnp(&child, "ipset", nullptr, nullptr,
+                       const_cast<char**>(words), environ) != 0 ||
+          waitpid(child, &status, 0) < 0 || status != 0) {
+        std::abort();
+      }
+    });
   }
-  Print("to 900,000 elements, batch of 100", adds, 100);
-  Times one;
-  for (uint32_t i = 0; i < 20'000; ++i) {
-    const TimedNetwork element{Address(1'000'000 + i), kSeconds};
-    one.Measure([&] { sets->Add({element}); });
+  Print("ipset: Add of 1, now and then", ours);
+  Print("fork and exec of ipset add", exec);
+  std::printf("%-44s %.0f\n", "  times as fast", exec.At(0.5) / ours.At(0.5));
+}
+
+void FillTo(BanSets& sets, uint32_t count, Times& times) {
+  constexpr uint32_t kBatch = 100;
+  for (uint32_t first = 0; first < count; first += kBatch) {
+    std::vector<TimedNetwork> elements;
+    for (uint32_t i = 0; i < kBatch; ++i) {
+      elements.push_back({Address(first + i), kBareSeconds + i});
+    }
+    times.Measure([&] {
+      if (!sets.Add(elements).empty()) std::abort();
+    });
   }
-  Print("one more, beside 900,000", one);
+}
+
+// Beside a million, and then with no room for more.
+void AMillion(const char* name, BanSets& sets) {
+  Times fill;
+  FillTo(sets, 900'000, fill);
+  Print((std::string(name) + ": to 900,000, batch of 100").c_str(), fill, 100);
+  uint32_t number = 1'000'000;
+  const auto more = [&](const char* what, int count) {
+    Times one;
+    for (int i = 0; i < count; ++i) {
+      const TimedNetwork element{Address(number++), kBareSeconds};
+      one.Measure([&] {
+        if (!sets.Add({&element, 1}).empty()) std::abort();
+      });
+    }
+    Print((std::string(name) + what).c_str(), one);
+  };
+  more(": one more beside 900,000", 20'000);
+  Times check;
+  for (int i = 0; i < 1000; ++i) {
+    check.Measure([&] { (void)sets.Check(); });
+  }
+  Print((std::string(name) + ": Check").c_str(), check);
+  while (sets.evicted() == 0) {
+    std::vector<TimedNetwork> elements;
+    for (int i = 0; i < 100; ++i) {
+      elements.push_back({Address(number++), kBareSeconds});
+    }
+    (void)sets.Add(elements);
+  }
+  more(": one more in a full set", 30'000);
+  std::printf("%-44s %lu\n", "  evicted",
+              static_cast<unsigned long>(sets.evicted()));
+}
+
+void IpsetMillion() {
+  const std::unique_ptr<IpSets> sets = OpenSets();
+  AMillion("ipset", *sets);
   Times list;
   size_t found = 0;
   list.Measure([&] { found = sets->List()->size(); });
   std::printf("%-44s %.0f ms for %zu elements\n", "IpSets::List",
               list.At(0.5) / 1000, found);
+}
+
+void NftMillion() {
+  const std::unique_ptr<NftSets> sets = OpenNft();
+  AMillion("nftables", *sets);
+}
+
+// Somebody empties the set that a million bans are in: until the enforcer says
+// so, and until all are in again.
+void Restore(const char* name, std::unique_ptr<BanSets> sets,
+             const char* flush) {
+  constexpr uint32_t kBans = 1'000'000;
+  const TestDirectory directory;
+  Config config;
+  TestEnforcer enforcer(directory.File("enforcer.sock"), std::move(sets),
+                        nullptr, config);
+  TestDaemon daemon(directory.File("enforcer.sock"));
+  daemon.SayHello();
+  daemon.ReadTo(RecordKind::kProtectedEnd);
+  const auto say_all = [&daemon] {
+    for (uint32_t first = 0; first < kBans; first += kMostRecords) {
+      std::vector<Record> orders;
+      for (uint32_t i = first; i < first + kMostRecords && i < kBans; ++i) {
+        orders.push_back({.kind = RecordKind::kBan,
+                          .network = Address(i),
+                          .seconds = kBareSeconds});
+      }
+      const std::vector<Record> answer = daemon.Order(std::move(orders));
+      for (const Record& record : answer) {
+        if (record.kind == RecordKind::kRefused) return false;
+      }
+    }
+    return true;
+  };
+  enforcer.config().enforcer.ban_burst = 2 * kBans;
+  daemon.Send({{.kind = RecordKind::kReload}});
+  Times fill;
+  Times notice;
+  Times restore;
+  bool ok = true;
+  fill.Measure([&] { ok &= say_all(); });
+  enforcer.config().enforcer.ban_burst = 1;
+  daemon.Send({{.kind = RecordKind::kReload}});
+  ok &= NetNamespace::Run(flush);
+  notice.Measure([&] {
+    ok &= daemon.ReadTo(RecordKind::kSetsMade).back().kind ==
+          RecordKind::kSetsMade;
+  });
+  restore.Measure([&] { ok &= say_all(); });
+  std::printf(
+      "%-44s filled in %.2f s, noticed in %.2f s, restored in %.2f s%s\n", name,
+      fill.At(1) / 1e6, notice.At(1) / 1e6, restore.At(1) / 1e6,
+      ok ? "" : "  FAILED");
 }
 
 // The daemon's side: one ban in each packet, so many a second.
@@ -176,7 +290,7 @@ void RoundTrip(const char* name, int per_second, int bans, bool with_sessions) {
     next += std::chrono::microseconds(1'000'000 / per_second);
     std::vector<Record> orders = {{.kind = RecordKind::kBan,
                                    .network = Address(static_cast<uint32_t>(i)),
-                                   .seconds = kSeconds}};
+                                   .seconds = kBareSeconds}};
     if (with_sessions) {
       orders.push_back({.kind = RecordKind::kEndAfterReply,
                         .connection = {.client = orders[0].network.address,
@@ -209,15 +323,31 @@ void EndSessions() {
 }  // namespace
 }  // namespace breakwater
 
-int main() {
+// `enforcer_bench restore` does only what has that in its name.
+int main(int argc, char** argv) {
   using namespace breakwater;
   SetLeastSeverity(Severity::kError);
-  for (const auto& part : std::vector<std::function<void()>>{
-           CompareWithBareNetlink, FillAndList, EndSessions,
-           [] { RoundTrip("ban to kApplied, 500/s", 500, 5'000, false); },
-           [] {
-             RoundTrip("ban and session to kApplied, 500/s", 500, 5'000, true);
-           }}) {
+  const std::vector<std::pair<std::string, std::function<void()>>> parts = {
+      {"ipset", CompareIpset},
+      {"nftables", CompareNft},
+      {"xt_recent", CompareRecent},
+      {"exec", CompareWithExec},
+      {"million ipset", IpsetMillion},
+      {"million nftables", NftMillion},
+      {"restore ipset",
+       [] { Restore("ipset: a million", OpenSets(), "ipset flush"); }},
+      {"restore nftables",
+       [] {
+         Restore("nftables: a million", OpenNft(),
+                 "nft flush set inet breakwater breakwater4");
+       }},
+      {"sessions", EndSessions},
+      {"ban", [] { RoundTrip("ban to kApplied, 500/s", 500, 5'000, false); }},
+      {"ban and session", [] {
+         RoundTrip("ban and session to kApplied, 500/s", 500, 5'000, true);
+       }}};
+  for (const auto& [name, part] : parts) {
+    if (argc > 1 && name.find(argv[1]) == std::string::npos) continue;
     const NetNamespace name_space;
     if (!name_space.made()) {
       std::fprintf(stderr, "needs root, for a network namespace\n");

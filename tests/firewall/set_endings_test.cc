@@ -78,6 +78,23 @@ TEST(SetEndings, FindsWhatEndsFirst) {
   EXPECT_EQ(endings.Soonest(99, now).size(), 4U);
 }
 
+TEST(SetEndings, OfManyWhatIsFoundIsAmongTheFirst) {
+  SetEndings endings;
+  const Instant now{hours(1)};
+  for (uint32_t i = 0; i < 100'000; ++i) {
+    endings.Note(Network::OfClient(IpAddress::FromV4(0x0a000000 + i)), 100 + i,
+                 now);
+  }
+  for (const size_t count : {1U, 50U, 2'000U}) {
+    const std::vector<Network> soonest = endings.Soonest(count, now);
+    EXPECT_GE(soonest.size(), count);
+    EXPECT_LE(soonest.size(), 2 * count + 100);
+    for (const Network& network : soonest) {
+      EXPECT_LT(network.address.V4() - 0x0a000000, 5'000U) << count;
+    }
+  }
+}
+
 TEST(SetEndings, OnlyWhatMustStillBeThereIsAWitness) {
   SetEndings endings;
   const Instant now{hours(1)};
