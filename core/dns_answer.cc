@@ -118,6 +118,7 @@ DnsAnswer ReadRecords(ns_msg& message, DnsType type) {
   std::string name = ns_rr_name(question);
   const int wanted = DnsTypeNumber(type);
   DnsAnswer answer{.outcome = DnsOutcome::kNone};
+  bool is_alias = false;
   uint32_t least_ttl = UINT32_MAX;
   const int count = ns_msg_count(message, ns_s_an);
   for (int i = 0; i < count; ++i) {
@@ -133,19 +134,20 @@ DnsAnswer ReadRecords(ns_msg& message, DnsType type) {
       const std::optional<std::string> target = ReadName(message, record);
       if (!target) return Failed(DnsOutcome::kGarbled);
       name = *target;
-      answer.alias_only = true;
+      is_alias = true;
     } else if (ns_rr_type(record) == wanted) {
       const bool first = answer.outcome == DnsOutcome::kNone;
       if (!ReadRecord(message, record, type, first, answer)) {
         return Failed(DnsOutcome::kGarbled);
       }
       answer.outcome = DnsOutcome::kRecords;
-      answer.alias_only = false;
     } else {
       continue;
     }
     least_ttl = std::min(least_ttl, SoundTtl(ns_rr_ttl(record)));
   }
+  // Whether records stood before the alias, which they must not, or behind it.
+  answer.alias_only = is_alias && answer.outcome == DnsOutcome::kNone;
   answer.ttl = answer.outcome == DnsOutcome::kRecords
                    ? std::chrono::seconds(least_ttl)
                    : NegativeTtl(message);

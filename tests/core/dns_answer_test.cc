@@ -233,6 +233,9 @@ TEST(DnsAnswerTest, AnAliasWithoutMoreIsToldApart) {
   EXPECT_FALSE(ParseA(Message({})).alias_only);
   EXPECT_FALSE(
       ParseA(Message({alias, ARecord("real.test", "127.0.0.2")})).alias_only);
+  // They must not stand together (RFC 1034 section 3.6.2), but what is, is.
+  EXPECT_FALSE(
+      ParseA(Message({ARecord(kName, "127.0.0.2"), alias})).alias_only);
 }
 
 TEST(DnsAnswerTest, AQuestionIsNoAnswer) {
