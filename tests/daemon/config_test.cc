@@ -301,8 +301,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"[[zone]]\nname = \"a.b\"\nanswers = [\"127.0.0.1\"]",
                  "holds 127.0.0.1"},
         BadValue{"[[zone]]\nname = \"a.b\"\nanswers = []", "no answer at all"},
-        BadValue{"[[zone]]\nname = \"a.b\"\nwait = 3",
-                 "zone.wait: unknown"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nwait = 3", "zone.wait: unknown"},
         BadValue{"[[zone]]\nname = \"a.b\"\n[[zone]]\nname = \"A.b.\"",
                  "f.toml:4:8: zone.name: is that of an earlier zone"},
         BadValue{"[[zone]]\nname = \"a.b\"\n[[zone]]\nname = \"c.d\"\n"
@@ -355,6 +354,42 @@ TEST(Config, WarnsOfWhatIsUnwise) {
                           HasSubstr("can be reached from other hosts"),
                           HasSubstr("ban.max is more than firewall.maxelem"),
                           HasSubstr("has no {id}")));
+}
+
+TEST(Config, ABanCanGoIntoSeveralBackends) {
+  using enum FirewallBackend;
+  const auto backends = [](const std::string& value) {
+    const auto config = ParseConfig("firewall.backend = " + value, "f.toml");
+    EXPECT_TRUE(config.ok()) << config.status();
+    return config->firewall.backends;
+  };
+  EXPECT_THAT(DefaultConfig().firewall.backends, ElementsAre(kIpset));
+  EXPECT_THAT(backends("\"nftables\""), ElementsAre(kNftables));
+  EXPECT_THAT(backends("[\"ipset\", \"nftables\", \"xt_recent\"]"),
+              ElementsAre(kIpset, kNftables, kXtRecent));
+  EXPECT_THAT(backends("\"none\""), IsEmpty());
+  // As a reload shows and reads it.
+  for (const char* value : {"\"none\"", "[\"ipset\", \"xt_recent\"]"}) {
+    const Config now =
+        *ParseConfig(std::string("firewall.backend = ") + value, "f.toml");
+    EXPECT_THAT(NeedRestart(now, DefaultConfig()),
+                Contains("firewall.backend"));
+    EXPECT_EQ(KeepUntilRestart(now, DefaultConfig()).firewall.backends,
+              now.firewall.backends);
+  }
+}
+
+TEST(Config, SaysWhatTheRulesOfXtRecentMustSay) {
+  const auto warnings = [](const std::string& more) {
+    return ParseConfig("firewall.backend = \"xt_recent\"\n" + more, "f.toml")
+        ->warnings;
+  };
+  EXPECT_THAT(warnings("ban.duration = \"5m\""),
+              Contains(HasSubstr("--seconds 300 and --rcheck")));
+  EXPECT_THAT(warnings("ban.extend = true"),
+              Contains(HasSubstr("--seconds 600 and --update")));
+  EXPECT_THAT(warnings("[[zone]]\nname = \"a.test\"\nban_duration = \"1h\""),
+              Contains(HasSubstr("ban_duration of zone a.test has no effect")));
 }
 
 TEST(Config, BanPortsCoverSubmissionOnlyWhenListed) {
