@@ -9,6 +9,8 @@ const char* OriginName(Origin origin) {
   switch (origin) {
     case Origin::kList:
       return "list";
+    case Origin::kOffence:
+      return "offence";
     case Origin::kOperator:
       return "operator";
     case Origin::kBeforeRestart:
@@ -23,6 +25,8 @@ const char* FrontName(Front front) {
       return "policy";
     case Front::kMilter:
       return "milter";
+    case Front::kReport:
+      return "report";
     case Front::kOperator:
       return "operator";
   }
@@ -59,6 +63,10 @@ const char* ReasonName(Reason reason) {
       return "overloaded";
     case Reason::kListed:
       return "listed";
+    case Reason::kOffence:
+      return "offence";
+    case Reason::kSpared:
+      return "spared";
     case Reason::kBanned:
       return "banned";
   }
@@ -75,6 +83,8 @@ const char* WithheldName(Withheld why) {
       return "brake";
     case Withheld::kZoneInDoubt:
       return "zone-in-doubt";
+    case Withheld::kSpared:
+      return "spared";
   }
   return "?";
 }

@@ -11,21 +11,23 @@ namespace breakwater {
 
 enum class Origin : uint8_t {
   kList,           // a DNS list
+  kOffence,        // what it did
   kOperator,       // `breakwater ban`
   kBeforeRestart,  // found in the kernel's set at start
 };
 
-const char* OriginName(Origin origin);  // "list", "operator", "before-restart"
+const char* OriginName(Origin origin);  // "list", "offence", ...
 
 // Who is kept out, until when and why.
 struct Ban {
-  Network network;  // as Network::OfClient makes it
+  Network network;   // as Network::OfClient makes it
+  IpAddress client;  // who was judged; unspecified if nobody was
   Instant expires;
   Origin origin = Origin::kList;
   uint32_t count = 1;  // how often it was imposed while in force
   int code = 521;
   std::string id;
-  std::string label;  // the list's; empty if none
+  std::string label;  // the list's or the offence's; empty if none
   std::string text;   // of the reply
   Instant imposed{};  // first, while in force since
   // Lists that are found to lie take it along.

@@ -16,7 +16,8 @@ Duration BanGrowth::Next(const Network& who, Duration base, double chance,
   const double grown = milliseconds * std::pow(rules_.factor, Times(who, now));
   const double ceiling =
       std::max(milliseconds, static_cast<double>(rules_.ceiling.count()));
-  const double length = std::min(grown, ceiling) * (1 + rules_.jitter * chance);
+  const double length =
+      std::min(grown, ceiling) * (1 + rules_.jitter_percent * chance / 100);
   return Duration(std::llround(length));
 }
 

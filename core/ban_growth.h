@@ -12,12 +12,12 @@ namespace breakwater {
 
 // How bans of the same client grow. Without a factor they all have one length.
 struct GrowthRules {
-  double factor = 1;                             // of each to the one before
+  int factor = 1;                                // of each to the one before
   Duration ceiling = std::chrono::hours(24);     // no ban grows beyond it
   Duration forget = std::chrono::hours(7 * 24);  // since the last one ended
-  // A ban may be this share longer, by chance, so that those of one wave do not
-  // all end together.
-  double jitter = 0;
+  // A ban may be up to so much longer, by chance, so that those of one wave do
+  // not all end together.
+  int jitter_percent = 0;
   size_t clients = 200'000;  // remembered at most
 };
 

@@ -31,7 +31,12 @@ struct Connection {
 };
 
 // The door through which a client was seen.
-enum class Front : uint8_t { kPolicy, kMilter, kOperator };
+enum class Front : uint8_t {
+  kPolicy,
+  kMilter,
+  kReport,  // another program told of it
+  kOperator,
+};
 
 const char* FrontName(Front front);
 
@@ -41,6 +46,10 @@ struct Client {
   Connection connection;
   Front front = Front::kPolicy;
   bool authenticated = false;  // SASL, at the stages where the MTA can tell
+  // What the MTA has found of the address in DNS: its name, empty if it has
+  // none, and whether the name has the address.
+  std::string reverse_name;
+  bool reverse_verified = false;
   std::string helo;
   std::string sender;
   std::string recipient;

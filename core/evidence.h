@@ -4,15 +4,18 @@
 #include <vector>
 
 #include "core/listing.h"
+#include "core/offence.h"
 
 namespace breakwater {
 
 struct Rules;
 
-// What a ban rests on, so that it can be lifted when lists prove to have lied.
+// What a verdict rests on, so that it can be judged anew with what the client
+// does later, and its ban lifted when lists prove to have lied.
 struct Evidence {
-  std::shared_ptr<const Rules> rules;  // null: no list's, never lifted
+  std::shared_ptr<const Rules> rules;  // null: no judge's, never lifted
   std::vector<Listing> listings;
+  std::vector<OffenceKind> offences;
 };
 
 }  // namespace breakwater

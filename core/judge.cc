@@ -140,6 +140,9 @@ std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
       rules.protected_networks.Find(client.address())) {
     return Reason::kProtected;
   }
+  if (!rules.spare.judged && IsSpared(rules.spare, client)) {
+    return Reason::kSpared;
+  }
   return std::nullopt;
 }
 
@@ -209,7 +212,8 @@ bool DropListings(Evidence& evidence,
   const size_t dropped = std::erase_if(listings, [&](const Listing& listing) {
     return is_worthless(evidence.rules->zones[listing.zone]);
   });
-  return dropped > 0 && !Judge(*evidence.rules, listings).ban;
+  return dropped > 0 &&
+         !Judge(*evidence.rules, listings, evidence.offences).ban;
 }
 
 const std::string& LabelOf(const Rules& rules,

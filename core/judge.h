@@ -7,8 +7,10 @@
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "core/address.h"
+#include "core/ban_growth.h"
 #include "core/brake.h"
 #include "core/client.h"
+#include "core/conduct_rules.h"
 #include "core/evidence.h"
 #include "core/good_history.h"
 #include "core/listing.h"
@@ -35,11 +37,20 @@ struct Rules {
   ReplyForm name_reply = {.code = 521,
                           .text_template = kDefaultNameReplyTemplate};
   Duration ban_duration = std::chrono::minutes(10);
+  // A list's ban that is at least so long is lifted half-way if no list holds
+  // the client any more; zero: none is looked at again.
+  Duration recheck_from{};
   // Whoever has no socket on this host is refused and not banned: see Sockets.
   bool ban_needs_socket = true;
   HistoryRules history;
   BrakeRules brake;
+  // What else condemns a client, and how it is found.
   OffenceRules offences;
+  ConductRules conduct;
+  SpareRules spare;
+  GrowthRules growth;
+  // For what is looked up while the client waits.
+  Duration deadline = std::chrono::milliseconds(1500);
   // How long a rejected client may wait before it says MAIL.
   Duration patience = std::chrono::seconds(5);
   std::vector<uint16_t> submission_ports = {465, 587};

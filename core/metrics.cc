@@ -69,6 +69,8 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
                         "Whether lists may ban nobody: 1 or 0.")),
       good_clients(OneGauge(*registry, "breakwater_good_clients",
                             "Clients that have a good history.")),
+      offenders(OneGauge(*registry, "breakwater_offenders",
+                         "Clients that have offences on record.")),
       cached_clients(OneGauge(*registry, "breakwater_cached_clients",
                               "Clients about whom answers of lists are kept.")),
       cached_names(OneGauge(*registry, "breakwater_cached_names",
@@ -108,6 +110,8 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
                               "Condemned clients that were refused only.")),
       bad_input_(Counters(*registry_, "breakwater_bad_input_total",
                           "Input that no front could read.")),
+      offences_(Counters(*registry_, "breakwater_offences_total",
+                         "What clients did, by what came of it.")),
       enforcer_events_(Counters(*registry_, "breakwater_enforcer_events_total",
                                 "What the enforcer says that it has done.")) {
   prometheus::BuildGauge()
@@ -180,6 +184,10 @@ Counter& Metrics::BansWithheld(const char* why) {
 
 Counter& Metrics::BadInput(const char* front) {
   return bad_input_.Add({{"front", front}});
+}
+
+Counter& Metrics::Offences(const char* kind, const char* effect) {
+  return offences_.Add({{"kind", kind}, {"effect", effect}});
 }
 
 void Metrics::SetEnforcerCount(const std::string& what, double value) {

@@ -51,12 +51,15 @@ class Metrics {
   prometheus::Counter& Bans(const char* origin);
   prometheus::Counter& BansWithheld(const char* why);
   prometheus::Counter& BadInput(const char* front);
+  // By what came of them: "counted", "strikes" or "observed".
+  prometheus::Counter& Offences(const char* kind, const char* effect);
 
   prometheus::Histogram& verdict_seconds;      // asked to known, when asked
   prometheus::Histogram& ban_applied_seconds;  // answered to in the kernel
   prometheus::Gauge& bans_in_force;
   prometheus::Gauge& brake_on;
   prometheus::Gauge& good_clients;  // with a good history
+  prometheus::Gauge& offenders;     // with offences on record
   prometheus::Gauge& cached_clients;
   prometheus::Gauge& cached_names;
   prometheus::Gauge& dns_queries_in_flight;
@@ -89,6 +92,7 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& bans_;
   prometheus::Family<prometheus::Counter>& bans_withheld_;
   prometheus::Family<prometheus::Counter>& bad_input_;
+  prometheus::Family<prometheus::Counter>& offences_;
   prometheus::Family<prometheus::Counter>& enforcer_events_;
 
   // Filled as they are first asked for.

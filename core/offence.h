@@ -22,7 +22,7 @@ enum class OffenceKind : uint8_t {
   kHelo,              // says HELO with our own name or address
   kRejectedCommands,  // the MTA rejected what it said
   kAfterRefusal,      // went on after it was refused
-  kVanish,            // connected and left without a word
+  kVanish,            // connected and left before it said MAIL
   kConnections,       // connects too often
   kSessions,          // has too many sessions at once
   kReported,          // told by a program of the operator's, by another word
@@ -55,6 +55,9 @@ struct OffenceRule {
 
   bool operator==(const OffenceRule&) const = default;
 };
+
+// A rule that is on, with what suits the kind.
+OffenceRule DefaultRule(OffenceKind kind);
 
 using OffenceRules = std::array<OffenceRule, kOffenceKinds>;  // by kind
 

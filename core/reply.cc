@@ -110,7 +110,10 @@ SmtpReply SafeReply(const Verdict& verdict) {
   reply.code = CheckReplyCode(verdict.code).ok()  ? verdict.code
                : verdict.action == Action::kDefer ? 451
                                                   : 521;
-  reply.enhanced_code = reply.code < 500 ? "4.7.1" : "5.7.1";
+  // A verdict whose code cannot be said has none that fits it.
+  reply.enhanced_code = reply.code == verdict.code ? verdict.enhanced_code()
+                        : reply.code < 500         ? "4.7.1"
+                                                   : "5.7.1";
   reply.text = SafeReplyText(verdict.text, kLongestReplyText);
   if (reply.text.empty()) reply.text = "Service refused";
   return reply;

@@ -47,7 +47,8 @@ class Restraint {
   GoodHistory history_;
   Brake brake_;
   // By Withheld, so that none hides another.
-  LogLimit lines_[4] = {{10, std::chrono::seconds(10)},
+  LogLimit lines_[5] = {{10, std::chrono::seconds(10)},
+                        {10, std::chrono::seconds(10)},
                         {10, std::chrono::seconds(10)},
                         {10, std::chrono::seconds(10)},
                         {10, std::chrono::seconds(10)}};

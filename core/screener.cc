@@ -10,7 +10,9 @@
 #include "asio/post.hpp"
 #include "asio/use_awaitable.hpp"
 #include "core/asked_address.h"
+#include "core/domain_name.h"
 #include "core/log.h"
+#include "core/offence_reply.h"
 #include "core/reply.h"
 
 namespace breakwater {
@@ -33,6 +35,24 @@ std::chrono::microseconds Since(Instant start) {
 
 Verdict Pass(Reason reason) { return {.reason = reason}; }
 
+// The name of the client's that a zone of domains has listed.
+std::string NameOf(const Client& client, std::optional<NameKind> kind) {
+  if (!kind) return "";
+  std::optional<std::string> name;
+  switch (*kind) {
+    case NameKind::kHelo:
+      name = ListedName(client.helo);
+      break;
+    case NameKind::kReverse:
+      name = ListedName(client.reverse_name);
+      break;
+    case NameKind::kSender:
+      name = DomainOfSender(client.sender);
+      break;
+  }
+  return name.value_or("");
+}
+
 Verdict VerdictOf(const Ban& ban) {
   return {.action = ban.code >= 500 ? Action::kReject : Action::kDefer,
           .reason = Reason::kBanned,
@@ -46,7 +66,8 @@ Verdict VerdictOf(const Ban& ban) {
 
 Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
                    Enforcer& enforcer, Metrics& metrics,
-                   std::shared_ptr<const Rules> rules, Sockets* sockets)
+                   std::shared_ptr<const Rules> rules, Sockets* sockets,
+                   MailDomains* domains)
     : loop_(loop),
       lists_(lists),
       bans_(bans),
@@ -56,10 +77,10 @@ Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
       rules_(std::move(rules)),
       patience_(loop,
                 [this](const auto& screening) { EndIfSilent(*screening); }),
-      restraint_(metrics) {
+      restraint_(metrics),
+      conduct_(lists, domains, metrics) {
   lists_.SetLieListener([this](const ZoneLie& lie) { LiftBansOf(lie); });
-  restraint_.SetRules(*rules_);
-  lists_.SetRules(rules_);
+  TellRules();
 }
 
 Screener::~Screener() { lists_.SetLieListener(nullptr); }
@@ -69,8 +90,7 @@ void Screener::SetRules(std::shared_ptr<const Rules> rules) {
     const std::lock_guard lock(rules_mutex_);
     rules_ = rules;
   }
-  restraint_.SetRules(*rules);
-  lists_.SetRules(rules);
+  TellRules();
   for (const Ban& ban : bans_.List(Clock::now(), bans_.size())) {
     if (rules->protected_networks.FindOverlap(ban.network)) {
       bans_.Remove(ban.network);
@@ -83,11 +103,27 @@ void Screener::SetRules(std::shared_ptr<const Rules> rules) {
   }
 }
 
+void Screener::TellRules() {
+  restraint_.SetRules(*rules_);
+  conduct_.SetRules(rules_);
+  growth_.SetRules(rules_->growth);
+  recheck_.SetLeast(rules_->recheck_from);
+  lists_.SetRules(rules_);
+}
+
 // ---- From a question to a verdict ------------------------------------------
+
+OffenceBook::Kinds Screener::Connected(const Client& client) {
+  if (Exemption(*rules_, client) || Banned(client)) return {};
+  // The policy server's sessions are not known to be open.
+  return conduct_.NoteConnection(client, sessions_.CountOf(client.address()),
+                                 sessions_.CountAround(client.address()));
+}
 
 // The order of precedence: who is never judged, who is kept out already, what
 // the lists have said, what they say now.
-std::optional<Verdict> Screener::Known(const Client& client) {
+std::optional<Verdict> Screener::Known(const Client& client,
+                                       const OffenceBook::Kinds& strikes) {
   if (const std::optional<Reason> exempt = Exemption(*rules_, client)) {
     return Pass(*exempt);
   }
@@ -95,24 +131,32 @@ std::optional<Verdict> Screener::Known(const Client& client) {
     lists_.NoteSaving(client.address(), Saving::kBan);
     return banned;
   }
+  if (!strikes.empty() || !conduct_.Standing(client.address()).empty()) {
+    return std::nullopt;
+  }
   if (rules_->zones.empty() || !AskedAddress(client.address())) {
     return Pass(Reason::kNotAsked);
   }
   const std::optional<Answers> cached = lists_.Cached(client.address());
-  if (cached && cached->listings.empty()) return Pass(Reason::kClean);
-  return std::nullopt;
+  if (!cached || !cached->listings.empty()) return std::nullopt;
+  Verdict clean = Pass(Reason::kClean);
+  clean.evidence.rules = cached->rules;
+  return clean;
 }
 
-asio::awaitable<Verdict> Screener::Screen(Client client) {
-  if (const std::optional<Verdict> known = Known(client)) co_return *known;
+asio::awaitable<Verdict> Screener::Screen(Client client,
+                                          OffenceBook::Kinds strikes) {
+  if (const auto known = Known(client, strikes)) co_return *known;
 
   const auto screening = std::make_shared<Screening>(std::move(client));
-  if (IsOnlyClaimed(screening->client())) screening->WithholdBan();
+  if (const auto why = WithheldFrom(screening->client())) {
+    screening->Withhold(*why);
+  }
   // Shared with the callback: whoever gives up waiting may be gone before it.
   const auto completed =
       std::make_shared<asio::steady_timer>(loop_, Instant::max());
   screening->WhenComplete([completed](const Verdict&) { completed->cancel(); });
-  Join(screening);
+  Join(screening, strikes);
   while (!screening->verdict()) {
     co_await completed->async_wait(as_tuple(asio::use_awaitable));
   }
@@ -123,15 +167,18 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
   auto screening = std::make_shared<Screening>(std::move(client));
   // Here and not on the loop, while the MTA waits for us: once it has answered,
   // client and socket may be gone before the loop comes to it.
-  if (IsOnlyClaimed(screening->client())) screening->WithholdBan();
+  if (const auto why = WithheldFrom(screening->client())) {
+    screening->Withhold(*why);
+  }
   asio::post(loop_, [this, screening] {
     sessions_.Add(screening);
     metrics_.sessions.Set(static_cast<double>(sessions_.size()));
 
-    if (const auto known = Known(screening->client())) {
+    const OffenceBook::Kinds strikes = Connected(screening->client());
+    if (const auto known = Known(screening->client(), strikes)) {
       screening->Complete(*known);
     } else {
-      Join(screening);
+      Join(screening, strikes);
     }
     screening->WhenComplete(
         [this, weak = std::weak_ptr(screening)](const Verdict& verdict) {
@@ -144,7 +191,8 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
   return screening;
 }
 
-void Screener::Join(std::shared_ptr<Screening> screening) {
+void Screener::Join(std::shared_ptr<Screening> screening,
+                    const OffenceBook::Kinds& strikes) {
   const IpAddress address = screening->client().address();
   if (waiting_.size() >= kMostWaiting && !waiting_.contains(address)) {
     screening->Complete(Pass(Reason::kOverloaded));
@@ -152,6 +200,7 @@ void Screener::Join(std::shared_ptr<Screening> screening) {
   }
   Waiting& waiting = waiting_[address];
   waiting.screenings.push_back(std::move(screening));
+  waiting.strikes.insert(waiting.strikes.end(), strikes.begin(), strikes.end());
   if (waiting.screenings.size() > 1) {
     lists_.NoteSaving(address, Saving::kJoined);
     return;
@@ -162,50 +211,110 @@ void Screener::Join(std::shared_ptr<Screening> screening) {
 }
 
 bool Screener::IsOnlyClaimed(const Client& client) {
-  if (sockets_ == nullptr || !Snapshot()->ban_needs_socket) return false;
+  if (sockets_ == nullptr || !rules()->ban_needs_socket) return false;
   // Who tells no ports cannot be checked, and is believed.
   if (!client.connection.IsComplete()) return false;
   return sockets_->Has(client.connection) == false;
 }
 
-asio::awaitable<void> Screener::Run(IpAddress address) {
-  Answers answers = co_await lists_.Lookup(address);
-  Finish(address, co_await VerdictFrom(address, std::move(answers)));
+std::optional<Withheld> Screener::WithheldFrom(const Client& client) {
+  if (IsOnlyClaimed(client)) return Withheld::kNoSocket;
+  if (IsSpared(rules()->spare, client)) return Withheld::kSpared;
+  return std::nullopt;
 }
 
-asio::awaitable<Verdict> Screener::VerdictFrom(IpAddress address,
-                                               Answers answers) {
+asio::awaitable<void> Screener::Run(IpAddress address) {
+  Answers answers = co_await lists_.Lookup(address);
+  OffenceBook::Kinds strikes = conduct_.Standing(address);
+  for (const OffenceKind strike : waiting_.at(address).strikes) {
+    if (std::ranges::find(strikes, strike) == strikes.end()) {
+      strikes.push_back(strike);
+    }
+  }
+  // With a name: g++ 12 frees the strings of one without in the wrong place.
+  const Client client{.connection = {.client = address}};
+  Finish(address,
+         co_await VerdictFrom(client, std::move(answers), std::move(strikes)));
+}
+
+asio::awaitable<Verdict> Screener::VerdictFrom(Client client, Answers answers,
+                                               OffenceBook::Kinds strikes) {
   const Rules& rules = *answers.rules;
-  const Judgement judgement = Judge(rules, answers.listings);
-  if (!judgement.zone) {
-    co_return Pass(answers.overdue      ? Reason::kOverdue
-                   : answers.overloaded ? Reason::kOverloaded
-                                        : Reason::kClean);
+  const Judgement judgement = Judge(rules, answers.listings, strikes);
+  Verdict verdict{.action = judgement.action, .ban = judgement.ban};
+  verdict.evidence.rules = answers.rules;
+  verdict.evidence.listings.assign(answers.listings.begin(),
+                                   answers.listings.end());
+  if (judgement.action == Action::kPass) {
+    verdict.reason = answers.overdue      ? Reason::kOverdue
+                     : answers.overloaded ? Reason::kOverloaded
+                                          : Reason::kClean;
+    co_return verdict;
+  }
+  verdict.evidence.offences.assign(strikes.begin(), strikes.end());
+  if (judgement.offence) {
+    Verdict offence = OffenceVerdict(client, *judgement.offence, rules);
+    offence.ban = verdict.ban;
+    offence.evidence = std::move(verdict.evidence);
+    co_return offence;
   }
   const Zone& zone = rules.zones[*judgement.zone];
-  const ReplyForm& form = zone.reply ? *zone.reply : rules.reply;
+  const ReplyForm& form = ReplyFormOf(rules, zone);
+  const auto listing =
+      std::ranges::find(answers.listings, *judgement.zone, &Listing::zone);
   // Asked only for somebody who will read them.
   std::string words;
   if (!rules.observe &&
       form.text_template.find("{reason}") != std::string::npos) {
-    words = co_await lists_.ReasonText(address, zone.name);
+    words = co_await WordsOf(client, zone, listing->name);
   }
-  Verdict verdict{.action = judgement.action,
-                  .reason = Reason::kListed,
-                  .label = zone.label,
-                  .code = form.code,
-                  .id = NewId(),
-                  .ban = judgement.ban};
-  if (verdict.ban) {
-    verdict.evidence.rules = answers.rules;
-    verdict.evidence.listings.assign(answers.listings.begin(),
-                                     answers.listings.end());
-  }
-  const std::string& shown = LabelOf(rules, answers.listings, *judgement.zone);
-  verdict.text = RenderReply(
-      form.text_template,
-      {.client = address, .list = shown, .reason = words, .id = verdict.id});
+  verdict.reason = Reason::kListed;
+  verdict.label = zone.label;
+  verdict.id = NewId();
+  verdict.code = form.code;
+  verdict.text =
+      RenderReply(form.text_template,
+                  {.client = client.address(),
+                   .list = LabelOf(rules, answers.listings, *judgement.zone),
+                   .reason = words,
+                   .id = verdict.id,
+                   .name = NameOf(client, listing->name)});
   co_return verdict;
+}
+
+Verdict Screener::OffenceVerdict(const Client& client, OffenceKind kind,
+                                 const Rules& rules) {
+  const OffenceReply reply = ReplyOf(kind, rules);
+  Verdict verdict{.action = Action::kReject,
+                  .reason = Reason::kOffence,
+                  .label = OffenceName(kind),
+                  .code = reply.code,
+                  .enhanced = reply.enhanced,
+                  .id = NewId()};
+  verdict.text = RenderReply(reply.text_template,
+                             {.client = client.address(), .id = verdict.id});
+  return verdict;
+}
+
+asio::awaitable<std::string> Screener::WordsOf(Client client, const Zone& zone,
+                                               std::optional<NameKind> name) {
+  if (!name) co_return co_await lists_.ReasonText(client.address(), zone.name);
+  const std::string listed = NameOf(client, name);
+  co_return co_await lists_.ReasonText(listed, zone.name);
+}
+
+void Screener::Weigh(const IpAddress& client, Verdict& verdict) {
+  restraint_.Consider(client, verdict);
+  if (!rules_->observe || verdict.action == Action::kPass) return;
+  Log(Severity::kInfo, "would-reject")
+      .Add("client", client.ToString())
+      .Add("zone", verdict.label)
+      .Add("id", verdict.id)
+      .Add("code", verdict.code)
+      .Add("ban_s", verdict.ban ? verdict.ban->count() / 1000 : 0)
+      .Add("withheld", verdict.withheld ? WithheldName(*verdict.withheld) : "")
+      .Add("verdict_us", verdict.took.count());
+  verdict = Pass(verdict.reason);
 }
 
 void Screener::Finish(const IpAddress& address, Verdict verdict) {
@@ -217,19 +326,7 @@ void Screener::Finish(const IpAddress& address, Verdict verdict) {
   metrics_.verdict_seconds.Observe(
       std::chrono::duration<double>(verdict.took).count());
 
-  restraint_.Consider(address, verdict);
-  if (rules_->observe && verdict.action != Action::kPass) {
-    Log(Severity::kInfo, "would-reject")
-        .Add("client", address.ToString())
-        .Add("zone", verdict.label)
-        .Add("id", verdict.id)
-        .Add("code", verdict.code)
-        .Add("ban_s", verdict.ban ? verdict.ban->count() / 1000 : 0)
-        .Add("withheld",
-             verdict.withheld ? WithheldName(*verdict.withheld) : "")
-        .Add("verdict_us", verdict.took.count());
-    verdict = Pass(Reason::kListed);
-  }
+  Weigh(address, verdict);
   for (const auto& screening : waiting.screenings) {
     // An operator may have banned the client while the lists were asked.
     screening->Complete(Banned(screening->client()).value_or(verdict));
@@ -239,7 +336,7 @@ void Screener::Finish(const IpAddress& address, Verdict verdict) {
 // ---- From an answer to a ban -----------------------------------------------
 
 void Screener::Answered(const Client& client, const Verdict& verdict) {
-  Report(client, verdict);
+  Tell(client, verdict);
   if (verdict.action == Action::kPass) return;
   // Said before the ban, so that closing the client's other sessions spares
   // the one that is being told why.
@@ -261,12 +358,8 @@ void Screener::AnsweredFrom(std::shared_ptr<Screening> screening) {
 void Screener::PassedOverdue(std::shared_ptr<Screening> screening) {
   asio::post(loop_, [this, screening] {
     MarkAnswered(*screening);
-    Report(screening->client(), Pass(Reason::kOverdue));
+    Tell(screening->client(), Pass(Reason::kOverdue));
   });
-}
-
-void Screener::AnsweredLater(const Client& client, const Verdict& verdict) {
-  asio::post(loop_, [this, client, verdict] { Answered(client, verdict); });
 }
 
 void Screener::Impose(const Client& client, const Verdict& verdict) {
@@ -282,9 +375,17 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
     return;
   }
   const Instant now = Clock::now();
-  PutInForce({.network = Network::OfClient(client.address()),
-              .expires = now + *verdict.ban,
-              .origin = Origin::kList,
+  const Network network = Network::OfClient(client.address());
+  Duration length = *verdict.ban;
+  if (!bans_.Find(network, now)) {
+    length =
+        growth_.Next(network, length, absl::Uniform(random_, 0.0, 1.0), now);
+  }
+  PutInForce({.network = network,
+              .client = client.address(),
+              .expires = now + length,
+              .origin = verdict.reason == Reason::kOffence ? Origin::kOffence
+                                                           : Origin::kList,
               .code = verdict.code,
               .id = verdict.id,
               .label = verdict.label,
@@ -309,7 +410,11 @@ void Screener::PutInForce(const Ban& ban) {
   if (!before || before->expires + kSameEnd < after.expires) {
     const auto length = duration_cast<Duration>(after.expires - now);
     enforcer_.Ban(after.network, length);
-    if (ban.origin == Origin::kList && !before) restraint_.Imposed();
+    if (ban.evidence.rules && !before) {
+      restraint_.Imposed();
+      growth_.Note(after.network, after.expires, now);
+      recheck_.Add(after, now);
+    }
     metrics_.Bans(OriginName(ban.origin)).Increment();
     Log(Severity::kInfo, "ban")
         .Add("client", after.network.ToString())
@@ -323,7 +428,7 @@ void Screener::PutInForce(const Ban& ban) {
 
 void Screener::LiftBansOf(const ZoneLie& lie) {
   const std::vector<Ban> lifted = bans_.RemoveIf([&lie](Ban& ban) {
-    return ban.origin == Origin::kList && ban.imposed >= lie.proven_at &&
+    return ban.imposed >= lie.proven_at &&
            (lie.family == Family::kDomain ||
             FamilyOf(ban.network.address) == lie.family) &&
            DropListings(ban.evidence, [&lie](const Zone& zone) {
@@ -338,10 +443,42 @@ void Screener::LiftBansOf(const ZoneLie& lie) {
       .Add("bans", lifted.size());
   for (const Ban& ban : lifted) {
     enforcer_.Unban(ban.network);
+    growth_.Forget(ban.network);
     Log(Severity::kInfo, "unban")
         .Add("client", ban.network.ToString())
         .Add("why", "zone-lied")
         .Add("id", ban.id);
+  }
+}
+
+asio::awaitable<void> Screener::LiftIfUnlisted(Recheck::Due due) {
+  const std::optional<Ban> ban = bans_.Find(due.network, Clock::now());
+  if (!ban || ban->id != due.id) co_return;
+  const Answers answers = co_await lists_.Lookup(ban->client);
+  // Only what all of them have said just now counts.
+  if (answers.overdue || answers.overloaded || answers.errors > 0 ||
+      answers.stale > 0 || Judge(*answers.rules, answers.listings).zone) {
+    co_return;
+  }
+  const std::optional<Ban> still = bans_.Find(due.network, Clock::now());
+  if (!still || still->id != due.id) co_return;
+  bans_.Remove(due.network);
+  enforcer_.Unban(due.network);
+  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+  Log(Severity::kInfo, "unban")
+      .Add("client", due.network.ToString())
+      .Add("why", "not-listed-any-more")
+      .Add("id", due.id);
+}
+
+void Screener::Tick() {
+  restraint_.Tick();
+  // Not all at once, should many be due.
+  constexpr int kMostAtATime = 100;
+  for (int i = 0; i < kMostAtATime; ++i) {
+    std::optional<Recheck::Due> due = recheck_.Take(Clock::now());
+    if (!due) break;
+    asio::co_spawn(loop_, LiftIfUnlisted(*std::move(due)), asio::detached);
   }
 }
 
@@ -380,7 +517,7 @@ void Screener::TurnOut(const Ban& ban) {
 std::optional<Verdict> Screener::Banned(const Client& client) const {
   const std::optional<Ban> ban = bans_.Find(client.address(), Clock::now());
   if (!ban) return std::nullopt;
-  const std::shared_ptr<const Rules> rules = Snapshot();
+  const std::shared_ptr<const Rules> rules = this->rules();
   if (rules->observe || Exemption(*rules, client)) return std::nullopt;
   return VerdictOf(*ban);
 }
@@ -451,7 +588,7 @@ void Screener::EndIfSilent(const Screening& screening) {
 
 // ---- Odds and ends ---------------------------------------------------------
 
-void Screener::Report(const Client& client, const Verdict& verdict) {
+void Screener::Tell(const Client& client, const Verdict& verdict) {
   metrics_.Verdicts(client.front, verdict).Increment();
   if (verdict.action == Action::kPass) return;
   Log(Severity::kInfo, ActionName(verdict.action))
@@ -465,7 +602,7 @@ void Screener::Report(const Client& client, const Verdict& verdict) {
       .Add("verdict_us", verdict.took.count());
 }
 
-std::shared_ptr<const Rules> Screener::Snapshot() const {
+std::shared_ptr<const Rules> Screener::rules() const {
   const std::lock_guard lock(rules_mutex_);
   return rules_;
 }

@@ -12,13 +12,16 @@
 #include "absl/status/statusor.h"
 #include "asio/awaitable.hpp"
 #include "asio/io_context.hpp"
+#include "core/ban_growth.h"
 #include "core/ban_table.h"
 #include "core/client.h"
+#include "core/conduct.h"
 #include "core/enforcer.h"
 #include "core/judge.h"
 #include "core/lists.h"
 #include "core/metrics.h"
 #include "core/patience.h"
+#include "core/recheck.h"
 #include "core/restraint.h"
 #include "core/screening.h"
 #include "core/session_table.h"
@@ -35,24 +38,41 @@ namespace breakwater {
 // banned, so that its first contact always gets a reply with a reason. Later
 // callbacks of a banned client are answered from Banned.
 //
+// That is about who the client is. What it tells and does later (Told) is
+// looked at as it comes, and may condemn it yet: ScreenFurther and, from a
+// thread of the front's own, StartFurther.
+//
 // The loop's, except where it says "any thread". Everything that the
 // constructor takes must outlive it.
 class Screener {
  public:
-  // `sockets` may be null: then no client is looked for before it is banned.
+  // `sockets` may be null: then no client is looked for before it is banned;
+  // and `domains`: then senders are not looked at.
   Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
            Enforcer& enforcer, Metrics& metrics,
-           std::shared_ptr<const Rules> rules, Sockets* sockets = nullptr);
+           std::shared_ptr<const Rules> rules, Sockets* sockets = nullptr,
+           MailDomains* domains = nullptr);
   ~Screener();
 
   // Verdicts that are on their way keep the rules with which they began; bans
   // that cover an address which is protected from now on are lifted.
   void SetRules(std::shared_ptr<const Rules> rules);
+  // Any thread.
+  std::shared_ptr<const Rules> rules() const;
 
   // --- The policy server's side ---
+  // The client has connected: to be told once for each session. What strikes
+  // by that, for Known and Screen.
+  OffenceBook::Kinds Connected(const Client& client);
   // The verdict, if it takes no asking; else nothing.
-  std::optional<Verdict> Known(const Client& client);
-  asio::awaitable<Verdict> Screen(Client client);
+  std::optional<Verdict> Known(const Client& client,
+                               const OffenceBook::Kinds& strikes = {});
+  asio::awaitable<Verdict> Screen(Client client,
+                                  OffenceBook::Kinds strikes = {});
+  // The client, who has `so_far` as its verdict, has told or done something;
+  // `client` as it is now.
+  asio::awaitable<Verdict> ScreenFurther(Client client, Told told,
+                                         Verdict so_far);
   // The reply stands on its way to the MTA; `client` as it was judged.
   void Answered(const Client& client, const Verdict& verdict);
   // A message was let pass under that verdict.
@@ -75,9 +95,22 @@ class Screener {
   void Closed(std::shared_ptr<Screening> screening);
   // The verdict of a client whose ban is in force; nothing in observe mode.
   std::optional<Verdict> Banned(const Client& client) const;
-  // Says in log and metrics that a later callback was answered by `verdict`,
-  // and has the session ended after it.
-  void AnsweredLater(const Client& client, const Verdict& verdict);
+  // As ScreenFurther, about the session that Start began.
+  std::shared_ptr<Screening> StartFurther(std::shared_ptr<Screening> session,
+                                          Client client, Told told);
+  // The same, where nobody will answer: what comes of it takes effect at once.
+  void NoteFurther(std::shared_ptr<Screening> session, Client client,
+                   Told told);
+  // A later callback of the session was answered by `verdict`. Who had been
+  // refused before goes on after that: `again`.
+  void AnsweredLater(std::shared_ptr<Screening> session, const Client& client,
+                     const Verdict& verdict, bool again);
+
+  // --- Other programs' side ---
+  // Tells what the client did, or what a filter says of its mail. What is done
+  // about it, or why nothing can be.
+  asio::awaitable<absl::StatusOr<Verdict>> ReportOffence(IpAddress client,
+                                                         Offence offence);
 
   // --- The operator's side ---
   // Bans the client with that address, for at most what the kernel can count.
@@ -95,8 +128,10 @@ class Screener {
   void Withdraw(const Network& network);
 
   // Once a second: what ends by itself.
-  void Tick() { restraint_.Tick(); }
+  void Tick();
   const Restraint& restraint() const { return restraint_; }
+  const Conduct& conduct() const { return conduct_; }
+  const BanGrowth& growth() const { return growth_; }
   size_t waiting() const { return waiting_.size(); }
   size_t sessions() const { return sessions_.size(); }
 
@@ -105,27 +140,42 @@ class Screener {
   // get the same one, with the same id.
   struct Waiting {
     std::vector<std::shared_ptr<Screening>> screenings;
+    OffenceBook::Kinds strikes;
     Instant since;
   };
 
-  void Join(std::shared_ptr<Screening> screening);
+  void Join(std::shared_ptr<Screening> screening,
+            const OffenceBook::Kinds& strikes);
+  // Why whatever comes of it bans nobody. Any thread.
+  std::optional<Withheld> WithheldFrom(const Client& client);
   bool IsOnlyClaimed(const Client& client);  // any thread
   asio::awaitable<void> Run(IpAddress address);
-  asio::awaitable<Verdict> VerdictFrom(IpAddress address, Answers answers);
+  asio::awaitable<Verdict> VerdictFrom(Client client, Answers answers,
+                                       OffenceBook::Kinds strikes);
+  Verdict OffenceVerdict(const Client& client, OffenceKind kind,
+                         const Rules& rules);
+  // What the list itself says of the client, or of its name.
+  asio::awaitable<std::string> WordsOf(Client client, const Zone& zone,
+                                       std::optional<NameKind> name);
+  // Takes the ban out of it, or all, where something speaks against that.
+  void Weigh(const IpAddress& client, Verdict& verdict);
   void Finish(const IpAddress& address, Verdict verdict);
+  asio::awaitable<Verdict> Further(Client client, Told told, Verdict so_far);
 
   void Impose(const Client& client, const Verdict& verdict);
   void PutInForce(const Ban& ban);
   // Those that rest on that zone alone, since it was last proven true.
   void LiftBansOf(const ZoneLie& lie);
+  // If no list holds the client any more.
+  asio::awaitable<void> LiftIfUnlisted(Recheck::Due due);
   // Everyone of that network who still waits or holds a session.
   void TurnOut(const Ban& ban);
   void EndIfSilent(const Screening& screening);
 
   void MarkAnswered(const Screening& screening);
+  void TellRules();
   void ForgetSession(const Screening& screening);
-  void Report(const Client& client, const Verdict& verdict);
-  std::shared_ptr<const Rules> Snapshot() const;
+  void Tell(const Client& client, const Verdict& verdict);
   std::string NewId();
 
   asio::io_context& loop_;
@@ -141,6 +191,9 @@ class Screener {
   SessionTable sessions_;
   Patience patience_;
   Restraint restraint_;
+  Conduct conduct_;
+  BanGrowth growth_;
+  Recheck recheck_;
   absl::BitGen random_;
 };
 

@@ -14,9 +14,9 @@ std::optional<Verdict> Screening::verdict() const {
 }
 
 void Screening::Complete(Verdict verdict) {
-  if (ban_withheld_ && verdict.ban) {
+  if (withheld_ && verdict.ban) {
     verdict.ban.reset();
-    verdict.withheld = Withheld::kNoSocket;
+    verdict.withheld = withheld_;
   }
   {
     const std::lock_guard lock(mutex_);
@@ -24,14 +24,14 @@ void Screening::Complete(Verdict verdict) {
     verdict_ = verdict;
   }
   completed_.notify_all();
-  if (when_complete_) std::exchange(when_complete_, nullptr)(verdict);
+  for (auto& done : std::exchange(when_complete_, {})) done(verdict);
 }
 
 void Screening::WhenComplete(absl::AnyInvocable<void(const Verdict&)> done) {
   if (const std::optional<Verdict> known = verdict()) {
     done(*known);
   } else {
-    when_complete_ = std::move(done);
+    when_complete_.push_back(std::move(done));
   }
 }
 

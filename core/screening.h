@@ -4,6 +4,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "core/client.h"
@@ -25,9 +26,10 @@ class Screening {
   // Any thread.
   std::optional<Verdict> verdict() const;
 
-  // Before it is shared. The client is only claimed to be there: whatever the
-  // verdict will be, it bans nobody.
-  void WithholdBan() { ban_withheld_ = true; }
+  // Before it is shared. Whatever the verdict will be, it bans nobody, for that
+  // reason.
+  void Withhold(Withheld why) { withheld_ = why; }
+  std::optional<Withheld> withheld() const { return withheld_; }
   // Loop thread. Does nothing if there is a verdict already.
   void Complete(Verdict verdict);
   // Loop thread. `done` is called on the loop, at once if there is a verdict.
@@ -35,11 +37,12 @@ class Screening {
 
  private:
   const Client client_;
-  bool ban_withheld_ = false;
+  std::optional<Withheld> withheld_;
   mutable std::mutex mutex_;
   mutable std::condition_variable completed_;
-  std::optional<Verdict> verdict_;                          // by mutex_
-  absl::AnyInvocable<void(const Verdict&)> when_complete_;  // loop only
+  std::optional<Verdict> verdict_;  // by mutex_
+  // Loop only.
+  std::vector<absl::AnyInvocable<void(const Verdict&)>> when_complete_;
 };
 
 }  // namespace breakwater

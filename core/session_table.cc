@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/conduct_rules.h"
+
 namespace breakwater {
 namespace {
 
@@ -14,6 +16,7 @@ Network KeyOf(const Screening& screening) {
 void SessionTable::Add(std::shared_ptr<Screening> screening) {
   const Screening* key = screening.get();
   by_network_[KeyOf(*key)].push_back(key);
+  ++by_neighbours_[NeighboursOf(key->client().address())];
   sessions_[key] = {.screening = std::move(screening)};
 }
 
@@ -31,7 +34,20 @@ std::optional<SessionTable::Session> SessionTable::Remove(
   const auto network = by_network_.find(KeyOf(screening));
   std::erase(network->second, &screening);
   if (network->second.empty()) by_network_.erase(network);
+  const auto neighbours =
+      by_neighbours_.find(NeighboursOf(screening.client().address()));
+  if (--neighbours->second == 0) by_neighbours_.erase(neighbours);
   return session;
+}
+
+size_t SessionTable::CountOf(const IpAddress& client) const {
+  const auto place = by_network_.find(Network::OfClient(client));
+  return place == by_network_.end() ? 0 : place->second.size();
+}
+
+size_t SessionTable::CountAround(const IpAddress& client) const {
+  const auto place = by_neighbours_.find(NeighboursOf(client));
+  return place == by_neighbours_.end() ? 0 : place->second;
 }
 
 std::vector<SessionTable::Session*> SessionTable::Of(const Network& network) {

@@ -31,11 +31,17 @@ class SessionTable {
   // as those of Find.
   std::vector<Session*> Of(const Network& network);
 
+  // How many that client has, and how many all of its neighbours
+  // (conduct_rules.h) with it.
+  size_t CountOf(const IpAddress& client) const;
+  size_t CountAround(const IpAddress& client) const;
+
   size_t size() const { return sessions_.size(); }
 
  private:
   absl::flat_hash_map<const Screening*, Session> sessions_;
   absl::flat_hash_map<Network, std::vector<const Screening*>> by_network_;
+  absl::flat_hash_map<Network, size_t> by_neighbours_;
 };
 
 }  // namespace breakwater

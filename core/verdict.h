@@ -23,6 +23,8 @@ enum class Reason : uint8_t {
   kOverdue,        // the deadline came first
   kOverloaded,     // too many lookups at once
   kListed,         // a DNS list holds the client
+  kOffence,        // for what it did
+  kSpared,         // a forwarder or the like, as the operator says
   kBanned,         // a ban is in force
 };
 
@@ -34,6 +36,7 @@ enum class Withheld : uint8_t {
   kGoodHistory,  // its mail was accepted before: see GoodHistory
   kBrake,        // too many are condemned: see Brake
   kZoneInDoubt,  // the list that it rests on may not ban now
+  kSpared,       // the operator says so: see SpareRules
 };
 
 const char* WithheldName(Withheld why);  // "no-socket", ... as logged
@@ -42,20 +45,24 @@ const char* WithheldName(Withheld why);  // "no-socket", ... as logged
 struct Verdict {
   Action action = Action::kPass;
   Reason reason = Reason::kClean;
-  std::string label;  // of the list that decided; empty if none did
+  std::string label;  // of the list or offence that decided; empty if none
   // The full reply to the client when the action is not kPass: code, enhanced
   // status code (RFC 3463) and text, e.g. 521, "5.7.1", "Client ... [id 7f3a]".
   int code = 0;
+  const char* enhanced = nullptr;  // else by the code
   std::string text;
   std::string id;  // stands in the reply and in the log
   // How long to ban, if at all.
   std::optional<Duration> ban;
-  Evidence evidence = {};  // of the ban
+  Evidence evidence = {};
   // Why it does not, if it would.
   std::optional<Withheld> withheld;
   std::chrono::microseconds took{};  // from asked to known
 
-  std::string enhanced_code() const { return code < 500 ? "4.7.1" : "5.7.1"; }
+  std::string enhanced_code() const {
+    if (enhanced != nullptr) return enhanced;
+    return code < 500 ? "4.7.1" : "5.7.1";
+  }
 };
 
 }  // namespace breakwater

@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
@@ -7,11 +8,13 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "asio/experimental/as_tuple.hpp"
 #include "asio/use_awaitable.hpp"
+#include "core/domain_name.h"
 #include "core/listen_socket.h"
 #include "core/log.h"
 #include "daemon/privileges.h"
@@ -52,6 +55,15 @@ std::vector<uid_t> EnforcerUids(const Config& config) {
   return uids;
 }
 
+// With which nobody else may say HELO. Empty if it is not known.
+std::string HostName() {
+  char name[HOST_NAME_MAX + 1] = {};
+  if (gethostname(name, sizeof name - 1) != 0) return "";
+  // Every "localhost" may call itself so.
+  const std::string text = absl::AsciiStrToLower(name);
+  return ListedName(text) ? text : "";
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Make(Config config) {
@@ -74,11 +86,12 @@ absl::Status Daemon::Open() {
   if (!resolver.ok()) return resolver.status();
   resolver_ = *std::move(resolver);
   dnsbl_.emplace(loop_, *resolver_, metrics_, config.dnsbl);
+  domains_.emplace(loop_, *resolver_, MailDomainOptions{});
   enforcer_.emplace(loop_, metrics_,
                     EnforcerLink::Options{.socket = config.enforcer.socket,
                                           .accepted = EnforcerUids(config)});
   screener_.emplace(loop_, *dnsbl_, bans_, *enforcer_, metrics_, CurrentRules(),
-                    &sockets_);
+                    &sockets_, &*domains_);
 
   for (const std::string& spec : config.policy.sockets) {
     const absl::StatusOr<int> listening =
@@ -237,6 +250,8 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
 
 std::shared_ptr<const Rules> Daemon::CurrentRules() const {
   auto rules = std::make_shared<Rules>(config_->rules);
+  rules->deadline = config_->dnsbl.deadline;
+  rules->conduct.own_names.push_back(HostName());
   for (const EnforcerLink::Protection& protection : enforcer_->protections()) {
     rules->protected_networks.Add(protection.network);
   }

@@ -11,6 +11,7 @@
 #include "asio/steady_timer.hpp"
 #include "core/ban_table.h"
 #include "core/dnsbl.h"
+#include "core/mail_domain.h"
 #include "core/metrics.h"
 #include "core/resolver.h"
 #include "core/screener.h"
@@ -54,6 +55,7 @@ class Daemon {
   Metrics metrics_;
   std::unique_ptr<Resolver> resolver_;
   std::optional<Dnsbl> dnsbl_;
+  std::optional<MailDomains> domains_;  // of senders
   BanTable bans_;
   std::optional<EnforcerLink> enforcer_;
   HostSockets sockets_;

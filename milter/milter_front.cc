@@ -84,6 +84,29 @@ Session* SessionOf(SMFICTX* context) {
   return static_cast<Session*>(smfi_getpriv(context));
 }
 
+Session* NewSession(Engine& engine) {
+  return new Session(engine.screener, engine.verdict_deadline,
+                     [&engine] { engine.doorbell.Ring(); });
+}
+
+// What we listen to, as far as it is offered: each round trip that is not
+// needed is spared, and so are the answers to what is answered later.
+unsigned long ProtocolFor(const Rules& rules) {
+  const auto is_on = [&rules](OffenceKind kind) {
+    return rules.offences[static_cast<size_t>(kind)].mode != OffenceMode::kOff;
+  };
+  unsigned long protocol = SMFIP_NOEOH | SMFIP_NOBODY;
+  protocol |=
+      IsOfInterest(rules, {.names = true}) ? SMFIP_NR_HELO : SMFIP_NOHELO;
+  protocol |= rules.conduct.headers.empty() ? SMFIP_NOHDRS : SMFIP_NR_HDR;
+  if (!is_on(OffenceKind::kRejectedCommands)) protocol |= SMFIP_NOUNKNOWN;
+  if (is_on(OffenceKind::kUnknownRecipient) || is_on(OffenceKind::kRelay) ||
+      is_on(OffenceKind::kRejectedCommands)) {
+    protocol |= SMFIP_RCPT_REJ;
+  }
+  return protocol;
+}
+
 const char* Macro(SMFICTX* context, const char* name) {
   return smfi_getsymval(context, const_cast<char*>(name));
 }
@@ -115,23 +138,23 @@ sfsistat OnNegotiate(SMFICTX* context, unsigned long actions,
                      unsigned long* wanted_actions,
                      unsigned long* wanted_protocol, unsigned long* wanted_2,
                      unsigned long* wanted_3) noexcept {
-  // Whatever is offered of: not to be told what we do not listen to. A reply
-  // to connect is always given: Postfix holds a connect that needs none back
-  // until MAIL, and the lists would be asked only then.
-  *wanted_protocol = protocol & (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NOHDRS |
-                                 SMFIP_NOEOH | SMFIP_NOBODY);
+  // A reply to connect is always given: Postfix holds a connect that needs none
+  // back until MAIL, and the lists would be asked only then.
+  *wanted_protocol = protocol & ProtocolFor(*g_engine.load()->screener.rules());
   *wanted_actions = actions & SMFIF_SETSYMLIST;
   *wanted_2 = *wanted_3 = 0;
   if (*wanted_actions != 0) {
-    std::string connect = "{daemon_addr} {daemon_port} {if_addr}";
+    std::string connect =
+        "{daemon_addr} {daemon_port} {if_addr} {client_ptr} {client_resolve}";
     std::string mail = "{auth_authen} {auth_type}";
+    std::string recipient = "{rcpt_mailer} {rcpt_host}";
     smfi_setsymlist(context, SMFIM_CONNECT, connect.data());
     smfi_setsymlist(context, SMFIM_ENVFROM, mail.data());
+    smfi_setsymlist(context, SMFIM_ENVRCPT, recipient.data());
   }
   return WithEngine([&](Engine& engine) -> sfsistat {
     if (SessionOf(context) == nullptr) {
-      smfi_setpriv(context,
-                   new Session(engine.screener, engine.verdict_deadline));
+      smfi_setpriv(context, NewSession(engine));
     }
     return SMFIS_CONTINUE;
   });
@@ -141,45 +164,85 @@ sfsistat OnConnect(SMFICTX* context, char*, sockaddr* address) noexcept {
   return WithEngine([&](Engine& engine) -> sfsistat {
     // An MTA may use one milter connection for several clients (QUIT_NC).
     if (SessionOf(context) == nullptr) {
-      smfi_setpriv(context,
-                   new Session(engine.screener, engine.verdict_deadline));
+      smfi_setpriv(context, NewSession(engine));
     }
-    SessionOf(context)->Connect(
-        ClientOf(address, {.daemon_addr = Macro(context, "{daemon_addr}"),
-                           .daemon_port = Macro(context, "{daemon_port}"),
-                           .if_addr = Macro(context, "{if_addr}")}));
+    SessionOf(context)->Connect(ClientOf(
+        address, {.daemon_addr = Macro(context, "{daemon_addr}"),
+                  .daemon_port = Macro(context, "{daemon_port}"),
+                  .if_addr = Macro(context, "{if_addr}"),
+                  .client_ptr = Macro(context, "{client_ptr}"),
+                  .client_resolve = Macro(context, "{client_resolve}")}));
     return SMFIS_CONTINUE;
   });
 }
 
-sfsistat OnMail(SMFICTX* context, char**) noexcept {
-  return WithEngine([&](Engine& engine) -> sfsistat {
-    Session* session = SessionOf(context);
-    if (session == nullptr) return SMFIS_CONTINUE;
-    if (session->WouldWait()) engine.doorbell.Ring();
-    return Answer(context, session->Mail(HasMacro(context, "{auth_authen}") ||
-                                         HasMacro(context, "{auth_type}")));
-  });
-}
-
-sfsistat OnLater(SMFICTX* context) noexcept {
+// Runs `work` with the callback's session, and answers with what comes of it.
+template <typename Work>
+sfsistat WithSession(SMFICTX* context, Work work) noexcept {
   return WithEngine([&](Engine&) -> sfsistat {
     Session* session = SessionOf(context);
     if (session == nullptr) return SMFIS_CONTINUE;
-    return Answer(context, session->Later());
+    return Answer(context, work(*session));
   });
+}
+
+// The first argument of a command, empty if it has none.
+std::string_view First(char** arguments) {
+  return arguments == nullptr || arguments[0] == nullptr ? "" : arguments[0];
+}
+
+std::string_view Text(const char* macro) {
+  return macro == nullptr ? "" : macro;
+}
+
+sfsistat OnHelo(SMFICTX* context, char* name) noexcept {
+  WithSession(context, [&](Session& session) {
+    session.Helo(Text(name));
+    return std::optional<Verdict>();
+  });
+  return SMFIS_NOREPLY;
+}
+
+sfsistat OnMail(SMFICTX* context, char** arguments) noexcept {
+  return WithSession(context, [&](Session& session) {
+    return session.Mail(First(arguments), HasMacro(context, "{auth_authen}") ||
+                                              HasMacro(context, "{auth_type}"));
+  });
+}
+
+sfsistat OnRecipient(SMFICTX* context, char** arguments) noexcept {
+  return WithSession(context, [&](Session& session) {
+    // Only with SMFIP_RCPT_REJ are we told of those.
+    if (Text(Macro(context, "{rcpt_mailer}")) != "error") {
+      return session.Recipient(First(arguments));
+    }
+    session.RecipientRejected(First(arguments),
+                              Text(Macro(context, "{rcpt_host}")));
+    return std::optional<Verdict>();
+  });
+}
+
+sfsistat OnUnknown(SMFICTX* context, const char* command) noexcept {
+  return WithSession(context, [&](Session& session) {
+    return session.Unknown(Text(command));
+  });
+}
+
+sfsistat OnData(SMFICTX* context) noexcept {
+  return WithSession(context, [](Session& session) { return session.Data(); });
+}
+
+sfsistat OnHeader(SMFICTX* context, char* name, char* value) noexcept {
+  WithSession(context, [&](Session& session) {
+    session.Header(Text(name), Text(value));
+    return std::optional<Verdict>();
+  });
+  return SMFIS_NOREPLY;
 }
 
 sfsistat OnEndOfMessage(SMFICTX* context) noexcept {
-  return WithEngine([&](Engine&) -> sfsistat {
-    Session* session = SessionOf(context);
-    if (session == nullptr) return SMFIS_CONTINUE;
-    return Answer(context, session->EndOfMessage());
-  });
-}
-
-sfsistat OnRecipient(SMFICTX* context, char**) noexcept {
-  return OnLater(context);
+  return WithSession(context,
+                     [](Session& session) { return session.EndOfMessage(); });
 }
 
 // Called for everybody who connects to our socket, whatever they sent.
@@ -208,7 +271,10 @@ bool Register() {
   description.xxfi_connect = OnConnect;
   description.xxfi_envfrom = OnMail;
   description.xxfi_envrcpt = OnRecipient;
-  description.xxfi_data = OnLater;
+  description.xxfi_data = OnData;
+  description.xxfi_helo = OnHelo;
+  description.xxfi_unknown = OnUnknown;
+  description.xxfi_header = OnHeader;
   description.xxfi_eom = OnEndOfMessage;
   description.xxfi_close = OnClose;
   description.xxfi_negotiate = OnNegotiate;

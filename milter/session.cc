@@ -45,66 +45,173 @@ Client ClientOf(const sockaddr* address, const ConnectMacros& macros) {
     connection.server = AddressOf(macros.if_addr);
   }
   connection.server_port = PortOf(macros.daemon_port);
+  // Sendmail writes the address in brackets where there is no name.
+  const std::string_view name =
+      macros.client_ptr == nullptr ? "" : macros.client_ptr;
+  if (name != "unknown" && !name.starts_with('[')) client.reverse_name = name;
+  client.reverse_verified = macros.client_resolve != nullptr &&
+                            std::string_view(macros.client_resolve) == "OK";
   return client;
 }
 
-Session::Session(Screener& screener, Duration longest_wait)
-    : screener_(screener), longest_wait_(longest_wait) {}
+Session::Session(Screener& screener, Duration longest_wait,
+                 std::function<void()> before_wait)
+    : screener_(screener),
+      longest_wait_(longest_wait),
+      before_wait_(std::move(before_wait)) {}
 
 Session::~Session() {
-  if (screening_) screener_.Closed(screening_);
+  if (!connect_.screening) return;
+  if (!has_spoken_) Note(OffenceKind::kVanish, "");
+  screener_.Closed(connect_.screening);
 }
 
 void Session::Connect(Client client) {
-  if (screening_ || client.address().IsUnspecified()) return;
-  screening_ = screener_.Start(std::move(client));
+  if (connect_.screening || client.address().IsUnspecified()) return;
+  rules_ = screener_.rules();
+  client_ = client;
+  header_.emplace(rules_->conduct.headers);
+  connect_.screening = screener_.Start(std::move(client));
 }
 
-bool Session::WouldWait() const {
-  return screening_ && !authenticated_ && !screening_->verdict();
+void Session::Helo(std::string_view name) {
+  if (!IsJudged() || client_.helo == name) return;
+  client_.helo = name;
+  helo_ = {};
+  Told told{.names = true};
+  if (!IsOfInterest(*rules_, told)) return;
+  helo_.screening =
+      screener_.StartFurther(connect_.screening, client_, std::move(told));
 }
 
-std::optional<Verdict> Session::Mail(bool authenticated) {
-  if (!screening_ || authenticated_) return std::nullopt;
+std::optional<Verdict> Session::Mail(std::string_view sender,
+                                     bool authenticated) {
+  has_spoken_ = true;
+  if (!IsJudged()) return std::nullopt;
   if (authenticated) {
     authenticated_ = true;
-    screener_.Authenticated(screening_);
+    screener_.Authenticated(connect_.screening);
     return std::nullopt;
   }
-  const std::optional<Verdict> verdict = screening_->Wait(longest_wait_);
-  if (std::optional<Verdict> refusal = Refused(verdict)) return refusal;
+  client_.sender = sender;
+  sender_ = {};
+  header_->Reset();
+  const std::optional<Verdict> verdict = Await(*connect_.screening);
+  if (std::optional<Verdict> refusal = Refusal()) return refusal;
+  Told told{.sender = true};
+  if (verdict && IsOfInterest(*rules_, told)) {
+    sender_.screening =
+        screener_.StartFurther(connect_.screening, client_, std::move(told));
+  }
+  for (const Charge* charge : {&helo_, &sender_}) {
+    if (charge->screening) Await(*charge->screening);
+  }
+  if (std::optional<Verdict> refusal = Refusal()) return refusal;
   if (!std::exchange(told_to_pass_, true)) {
     if (verdict) {
-      screener_.AnsweredFrom(screening_);
+      screener_.AnsweredFrom(connect_.screening);
     } else {
-      screener_.PassedOverdue(screening_);
+      screener_.PassedOverdue(connect_.screening);
     }
   }
   return std::nullopt;
 }
 
-std::optional<Verdict> Session::Later() {
-  if (!screening_ || authenticated_) return std::nullopt;
-  // A verdict that was late at MAIL is in time now.
-  return Refused(screening_->verdict());
+std::optional<Verdict> Session::Recipient(std::string_view recipient) {
+  if (!IsJudged()) return std::nullopt;
+  if (std::optional<Verdict> refusal = Refusal()) return refusal;
+  const TrapList* traps = rules_->conduct.traps.get();
+  if (traps == nullptr || !traps->Holds(recipient)) return std::nullopt;
+  client_.recipient = recipient;
+  return Answer({.kind = OffenceKind::kTrap, .detail = std::string(recipient)});
+}
+
+void Session::RecipientRejected(std::string_view recipient,
+                                std::string_view enhanced_code) {
+  has_spoken_ = true;
+  if (enhanced_code == "5.1.1") {
+    Note(OffenceKind::kUnknownRecipient, recipient);
+  } else if (enhanced_code == "5.7.1") {
+    Note(OffenceKind::kRelay, recipient);
+  }
+  Note(OffenceKind::kRejectedCommands, recipient);
+}
+
+std::optional<Verdict> Session::Unknown(std::string_view command) {
+  has_spoken_ = true;
+  Note(OffenceKind::kRejectedCommands, command);
+  return IsJudged() ? Refusal() : std::nullopt;
+}
+
+std::optional<Verdict> Session::Data() {
+  return IsJudged() ? Refusal() : std::nullopt;
+}
+
+void Session::Header(std::string_view name, std::string_view value) {
+  if (IsJudged()) {
+    header_->Add({name.data(), name.size()}, {value.data(), value.size()});
+  }
 }
 
 std::optional<Verdict> Session::EndOfMessage() {
-  std::optional<Verdict> refusal = Later();
-  if (!refusal && screening_ && !authenticated_) screener_.Accepted(screening_);
-  return refusal;
+  if (!IsJudged()) return std::nullopt;
+  if (std::optional<Verdict> refusal = Refusal()) return refusal;
+  const std::optional<Offence> offence = header_->Result();
+  header_->Reset();
+  if (offence) {
+    if (std::optional<Verdict> refusal = Answer(*offence)) return refusal;
+  }
+  screener_.Accepted(connect_.screening);
+  return std::nullopt;
 }
 
-std::optional<Verdict> Session::Refused(const std::optional<Verdict>& verdict) {
-  if (IsRefusal(verdict) && !std::exchange(refused_, true)) {
-    screener_.AnsweredFrom(screening_);
+std::optional<Verdict> Session::Await(const Screening& screening) {
+  if (std::optional<Verdict> verdict = screening.verdict()) return verdict;
+  before_wait_();
+  return screening.Wait(longest_wait_);
+}
+
+std::optional<Verdict> Session::Refusal() {
+  for (Charge* charge : {&connect_, &helo_, &sender_}) {
+    if (!charge->screening) continue;
+    // One that was late before is in time now.
+    std::optional<Verdict> verdict = charge->screening->verdict();
+    if (!IsRefusal(verdict)) continue;
+    if (std::exchange(charge->answered, true)) {
+      if (auto banned = screener_.Banned(client_)) verdict = std::move(banned);
+      screener_.AnsweredLater(connect_.screening, client_, *verdict, true);
+    } else if (charge == &connect_) {
+      screener_.AnsweredFrom(connect_.screening);
+    } else {
+      screener_.AnsweredLater(connect_.screening, client_, *verdict, false);
+    }
     return verdict;
   }
-  const Client& client = screening_->client();
-  std::optional<Verdict> again = screener_.Banned(client);
-  if (!again && IsRefusal(verdict)) again = verdict;
-  if (again) screener_.AnsweredLater(client, *again);
-  return again;
+  std::optional<Verdict> banned = screener_.Banned(client_);
+  if (banned) {
+    screener_.AnsweredLater(connect_.screening, client_, *banned, true);
+  }
+  return banned;
+}
+
+std::optional<Verdict> Session::Answer(Offence offence) {
+  Told told;
+  told.offences.push_back(std::move(offence));
+  if (!IsOfInterest(*rules_, told)) return std::nullopt;
+  const auto further =
+      screener_.StartFurther(connect_.screening, client_, std::move(told));
+  const std::optional<Verdict> verdict = Await(*further);
+  if (!IsRefusal(verdict)) return std::nullopt;
+  screener_.AnsweredLater(connect_.screening, client_, *verdict, false);
+  return verdict;
+}
+
+void Session::Note(OffenceKind kind, std::string_view detail) {
+  if (!IsJudged()) return;
+  Told told;
+  told.offences.push_back({.kind = kind, .detail = std::string(detail)});
+  if (!IsOfInterest(*rules_, told)) return;
+  screener_.NoteFurther(connect_.screening, client_, std::move(told));
 }
 
 }  // namespace breakwater

@@ -2,10 +2,14 @@
 
 #include <sys/socket.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "core/client.h"
+#include "core/header_verdict.h"
 #include "core/screener.h"
 
 namespace breakwater {
@@ -16,6 +20,8 @@ struct ConnectMacros {
   const char* daemon_addr = nullptr;
   const char* daemon_port = nullptr;
   const char* if_addr = nullptr;
+  const char* client_ptr = nullptr;      // the name of its address, if any
+  const char* client_resolve = nullptr;  // "OK": which has the address, too
 };
 
 // The client as far as connect has told. Without an address for a null
@@ -27,38 +33,65 @@ Client ClientOf(const sockaddr* address, const ConnectMacros& macros);
 // libmilter. An answer of nothing means: continue.
 //
 // The lists are asked at connect and the answer is given at MAIL, where every
-// MTA shows the client our text (and Postfix closes after 521). A connection
-// outlives its messages; each callback of a client that is banned meanwhile is
-// refused, for an MTA that waits for us does not notice that the client's
-// socket has gone, and would deliver.
+// MTA shows the client our text (and Postfix closes after 521). What the client
+// tells and does from then on is looked at as it comes. A connection outlives
+// its messages; each callback of a client that is banned meanwhile is refused,
+// for an MTA that waits for us does not notice that the client's socket has
+// gone, and would deliver.
 //
 // One thread at a time. The screener must outlive the session.
 class Session {
  public:
-  // `longest_wait` is for a verdict, at MAIL.
-  Session(Screener& screener, Duration longest_wait);
+  // `longest_wait` is for a verdict, in one callback. `before_wait` is called
+  // by one that is about to wait.
+  Session(Screener& screener, Duration longest_wait,
+          std::function<void()> before_wait);
   ~Session();  // the connection has ended
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   void Connect(Client client);
-  // Whether Mail would have to wait for the verdict.
-  bool WouldWait() const;
+  void Helo(std::string_view name);
   // `authenticated`: the MTA names a user.
-  std::optional<Verdict> Mail(bool authenticated);
-  // RCPT and DATA.
-  std::optional<Verdict> Later();
+  std::optional<Verdict> Mail(std::string_view sender, bool authenticated);
+  std::optional<Verdict> Recipient(std::string_view recipient);
+  // The MTA itself has refused it, with that enhanced status code (RFC 3463);
+  // what we would answer is ignored.
+  void RecipientRejected(std::string_view recipient,
+                         std::string_view enhanced_code);
+  // A command that the MTA does not know.
+  std::optional<Verdict> Unknown(std::string_view command);
+  std::optional<Verdict> Data();
+  void Header(std::string_view name, std::string_view value);
   std::optional<Verdict> EndOfMessage();
 
  private:
-  std::optional<Verdict> Refused(const std::optional<Verdict>& verdict);
+  // A verdict that may refuse the session, and whether the client has it.
+  struct Charge {
+    std::shared_ptr<Screening> screening;
+    bool answered = false;
+  };
+
+  bool IsJudged() const { return connect_.screening && !authenticated_; }
+  std::optional<Verdict> Await(const Screening& screening);
+  // What speaks against the session by now.
+  std::optional<Verdict> Refusal();
+  // Nobody has been told yet: looks at it and waits for what comes of it.
+  std::optional<Verdict> Answer(Offence offence);
+  void Note(OffenceKind kind, std::string_view detail);
 
   Screener& screener_;
   const Duration longest_wait_;
-  std::shared_ptr<Screening> screening_;  // null: is not judged
+  const std::function<void()> before_wait_;
+  std::shared_ptr<const Rules> rules_;  // since Connect
+  Client client_;                       // as far as it has told
+  Charge connect_;  // no screening: the session is not judged
+  Charge helo_;
+  Charge sender_;  // of this message
+  std::optional<HeaderVerdict> header_;
   bool authenticated_ = false;
-  bool refused_ = false;       // from screening_
   bool told_to_pass_ = false;  // at MAIL
+  bool has_spoken_ = false;    // said anything but HELO
 };
 
 }  // namespace breakwater

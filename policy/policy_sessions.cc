@@ -2,9 +2,15 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
 #include "core/clock.h"
+#include "core/header_verdict.h"
+#include "core/trap_list.h"
 
 namespace breakwater {
 namespace {
@@ -55,9 +61,35 @@ bool IsRefusal(const Verdict& verdict) {
   return verdict.action != Action::kPass;
 }
 
-// Whether the two say the same to the client.
-bool AreSame(const Verdict& a, const Verdict& b) {
-  return a.action == b.action && a.id == b.id;
+size_t HashOf(std::string_view a, std::string_view b) {
+  return absl::HashOf(absl::string_view(a.data(), a.size()),
+                      absl::string_view(b.data(), b.size()));
+}
+
+// Mail for traps, by the request's recipient and those that an adapter knows.
+std::vector<Offence> TrapsOf(const Rules& rules, const PolicyRequest& request) {
+  std::vector<Offence> offences;
+  const TrapList* traps = rules.conduct.traps.get();
+  if (traps == nullptr) return offences;
+  const auto look = [&](const std::string& recipient) {
+    if (!traps->Holds(recipient)) return;
+    offences.push_back({.kind = OffenceKind::kTrap, .detail = recipient});
+  };
+  if (request.protocol_state == "RCPT") look(request.client.recipient);
+  for (const std::string& recipient : request.recipients) look(recipient);
+  return offences;
+}
+
+std::optional<Offence> HeaderOffence(const Rules& rules,
+                                     const PolicyRequest& request) {
+  HeaderVerdict verdict(rules.conduct.headers);
+  for (const std::string& field : request.header) {
+    const size_t colon = field.find(':');
+    if (colon == field.npos) continue;
+    const absl::string_view text = field;
+    verdict.Add(text.substr(0, colon), text.substr(colon + 1));
+  }
+  return verdict.Result();
 }
 
 }  // namespace
@@ -69,35 +101,122 @@ PolicySessions::PolicySessions(Screener& screener, SessionMemory::Limits limits)
         screener.Forget(key.connection);
       }) {}
 
-std::optional<Verdict> PolicySessions::Known(const PolicyRequest& request) {
-  const std::optional<Verdict> now = screener_.Known(request.client);
-  const Verdict* before = Remembered(request);
-  if (before == nullptr || (now && IsExemption(*now))) return now;
-  const bool is_banned = now && IsRefusal(*now);
-  if (IsRefusal(*before)) {
-    // The ban is over, or was lifted: this begins anew.
-    const bool was_banned = before->ban || before->reason == Reason::kBanned;
-    return was_banned && !is_banned ? now : *before;
+asio::awaitable<PolicySessions::Answer> PolicySessions::Judge(
+    const PolicyRequest& request) {
+  const Client& client = request.client;
+  Answer answer{.session = {.key = SessionKey::Of(request)}};
+  OffenceBook::Kinds strikes;
+  const Session* before = Remembered(request);
+  if (before != nullptr) {
+    answer.session = *before;
+  } else if (answer.session.key.IsValid()) {
+    strikes = screener_.Connected(client);
   }
-  return is_banned ? now : *before;
+  if (std::optional<Verdict> known = Known(request, before, strikes)) {
+    answer.verdict = *std::move(known);
+  } else {
+    answer.verdict = co_await screener_.Screen(client, std::move(strikes));
+  }
+  answer.session.verdict = answer.verdict;
+  if (!IsRefusal(answer.verdict) && !IsExemption(answer.verdict)) {
+    co_await Further(request, answer);
+  }
+  co_return answer;
 }
 
-void PolicySessions::Answered(const PolicyRequest& request,
-                              const Verdict& verdict) {
+std::optional<Verdict> PolicySessions::Known(
+    const PolicyRequest& request, const Session* before,
+    const OffenceBook::Kinds& strikes) {
+  const std::optional<Verdict> now = screener_.Known(request.client, strikes);
+  if (before == nullptr || (now && IsExemption(*now))) return now;
+  const Verdict& then = before->verdict;
+  const bool is_banned = now && IsRefusal(*now);
+  if (IsRefusal(then)) {
+    // The ban is over, or was lifted: this begins anew.
+    const bool was_banned = then.ban || then.reason == Reason::kBanned;
+    return was_banned && !is_banned ? now : then;
+  }
+  return is_banned ? now : then;
+}
+
+// One after the other, so that it is known what a refusal is for.
+asio::awaitable<void> PolicySessions::Further(const PolicyRequest& request,
+                                              Answer& answer) {
+  const std::shared_ptr<const Rules> rules = screener_.rules();
   const Client& client = request.client;
-  const Verdict* before = Remembered(request);
-  if (before == nullptr || !AreSame(*before, verdict)) {
+  Session& session = answer.session;
+
+  const size_t names = HashOf(client.helo, client.reverse_name);
+  if (session.names != names) {
+    session.names = names;
+    const Told told{.names = true};
+    if (co_await Refuses(request, told, answer)) {
+      session.verdict = answer.verdict;
+      co_return;
+    }
+  }
+
+  const size_t sender = HashOf(request.instance, client.sender);
+  if (request.instance.empty() && client.sender.empty()) {
+    // Not told yet.
+  } else if (session.sender.what != sender) {
+    session.sender = {.what = sender};
+    const Told told{.sender = true};
+    if (co_await Refuses(request, told, answer)) {
+      session.sender.refusal = answer.verdict;
+      co_return;
+    }
+  } else if (session.sender.refusal) {
+    answer.verdict = *session.sender.refusal;
+    co_return;
+  }
+
+  Told told{.offences = TrapsOf(*rules, request)};
+  if (const auto offence = HeaderOffence(*rules, request)) {
+    told.offences.push_back(*offence);
+  }
+  if (told.offences.empty()) co_return;
+  const size_t recipient =
+      HashOf(request.protocol_state, client.recipient) ^ sender;
+  if (session.recipient.what == recipient) {
+    // Asked again about the same, by another check_policy_service.
+    if (session.recipient.refusal) answer.verdict = *session.recipient.refusal;
+    co_return;
+  }
+  session.recipient = {.what = recipient};
+  if (co_await Refuses(request, std::move(told), answer)) {
+    session.recipient.refusal = answer.verdict;
+  }
+}
+
+asio::awaitable<bool> PolicySessions::Refuses(const PolicyRequest& request,
+                                              Told told, Answer& answer) {
+  if (!IsOfInterest(*screener_.rules(), told)) co_return false;
+  Verdict verdict = co_await screener_.ScreenFurther(
+      request.client, std::move(told), answer.session.verdict);
+  if (!IsRefusal(verdict)) co_return false;
+  answer.verdict = std::move(verdict);
+  co_return true;
+}
+
+void PolicySessions::Answered(const PolicyRequest& request, Answer answer) {
+  const Client& client = request.client;
+  const Verdict& verdict = answer.verdict;
+  Session& session = answer.session;
+  const bool is_new = Remembered(request) == nullptr;
+  if (is_new || session.answered != verdict.action ||
+      session.answered_id != verdict.id) {
     screener_.Answered(client, verdict);
   }
   if (request.protocol_state == "DATA" ||
       request.protocol_state == "END-OF-MESSAGE") {
     screener_.Accepted(client, verdict);
   }
-  Session session{.key = SessionKey::Of(request),
-                  .verdict = verdict,
-                  .asked = Clock::now(),
-                  .protocol_state = request.protocol_state,
-                  .instance = request.instance};
+  session.answered = verdict.action;
+  session.answered_id = verdict.id;
+  session.asked = Clock::now();
+  session.protocol_state = request.protocol_state;
+  session.instance = request.instance;
   if (client.authenticated && session.key.connection.IsComplete()) {
     if (authenticated_.Find(session.key, session.asked) == nullptr) {
       screener_.Spare(client.connection);
@@ -107,11 +226,11 @@ void PolicySessions::Answered(const PolicyRequest& request,
   if (session.key.IsValid()) answered_.Remember(std::move(session));
 }
 
-const Verdict* PolicySessions::Remembered(const PolicyRequest& request) {
+const PolicySessions::Session* PolicySessions::Remembered(
+    const PolicyRequest& request) {
   const Instant now = Clock::now();
   const Session* session = answered_.Find(SessionKey::Of(request), now);
-  return session != nullptr && IsOf(*session, request, now) ? &session->verdict
-                                                            : nullptr;
+  return session != nullptr && IsOf(*session, request, now) ? session : nullptr;
 }
 
 }  // namespace breakwater

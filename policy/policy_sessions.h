@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "asio/awaitable.hpp"
 #include "core/screener.h"
 #include "core/verdict.h"
 #include "policy/request.h"
@@ -15,8 +16,11 @@ namespace breakwater {
 // and nothing is counted, logged or banned a second time, and who was let pass
 // is not judged anew when the lists' answers have expired.
 //
-// Two things change the answer. A client that is banned meanwhile is refused
-// from then on, and a user who has logged in passes and is spared.
+// Three things change the answer. A client that is banned meanwhile is refused
+// from then on; a user who has logged in passes and is spared; and what the
+// client tells later is looked at when it comes. For its names it is refused
+// from then on, for its sender as long as it keeps to that one, for a trap only
+// there.
 //
 // Loop thread only.
 class PolicySessions {
@@ -24,14 +28,28 @@ class PolicySessions {
   explicit PolicySessions(Screener& screener,
                           SessionMemory::Limits limits = {});
 
-  // The answer, if it takes no asking; else Screener::Screen has it.
-  std::optional<Verdict> Known(const PolicyRequest& request);
+  struct Answer {
+    Verdict verdict;
+    SessionMemory::Session session;  // to be remembered
+  };
+  // The request must outlive it.
+  asio::awaitable<Answer> Judge(const PolicyRequest& request);
   // The reply stands on its way to Postfix.
-  void Answered(const PolicyRequest& request, const Verdict& verdict);
+  void Answered(const PolicyRequest& request, Answer answer);
 
  private:
-  // What was answered in the request's session; null if nothing was.
-  const Verdict* Remembered(const PolicyRequest& request);
+  using Session = SessionMemory::Session;
+
+  // The request's session; null if it is new.
+  const Session* Remembered(const PolicyRequest& request);
+  // Of who the client is, if it takes no asking.
+  std::optional<Verdict> Known(const PolicyRequest& request,
+                               const Session* before,
+                               const OffenceBook::Kinds& strikes);
+  // Of what it has told since.
+  asio::awaitable<void> Further(const PolicyRequest& request, Answer& answer);
+  asio::awaitable<bool> Refuses(const PolicyRequest& request, Told told,
+                                Answer& answer);
 
   Screener& screener_;
   SessionMemory answered_;

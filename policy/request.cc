@@ -26,12 +26,24 @@ enum Attribute : size_t {
   kRecipient,
   kSaslUsername,
   kInstance,
+  kClientName,
+  kReverseClientName,
   kAttributes
 };
 constexpr std::array<std::string_view, kAttributes> kNames = {
-    "request",        "protocol_state", "client_address", "client_port",
-    "server_address", "server_port",    "helo_name",      "sender",
-    "recipient",      "sasl_username",  "instance"};
+    "request",
+    "protocol_state",
+    "client_address",
+    "client_port",
+    "server_address",
+    "server_port",
+    "helo_name",
+    "sender",
+    "recipient",
+    "sasl_username",
+    "instance",
+    "client_name",
+    "reverse_client_name"};
 
 // Ours, and the only ones that may be given again and again.
 constexpr std::string_view kOneRecipient = "breakwater_recipient";
@@ -154,6 +166,11 @@ absl::StatusOr<PolicyRequest> ParsePolicyRequest(std::string_view block) {
   Client& client = request.client;
   client.front = Front::kPolicy;
   client.authenticated = !TextOf(values[kSaslUsername]).empty();
+  // Postfix has looked both ways for the first, and only once for the other.
+  client.reverse_verified = !IsUnknown(values[kClientName]);
+  for (const Attribute name : {kClientName, kReverseClientName}) {
+    if (!IsUnknown(values[name])) client.reverse_name = *values[name];
+  }
   client.helo = TextOf(values[kHeloName]);
   client.sender = TextOf(values[kSender]);
   client.recipient = TextOf(values[kRecipient]);

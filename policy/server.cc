@@ -154,15 +154,13 @@ awaitable<void> PolicyServer::Conversation::Converse(
       co_return;
     }
 
-    // Its verdict. What is known needs no waiting.
-    const Client& client = request->client;
-    std::optional<Verdict> verdict = server->sessions.Known(*request);
-    if (!verdict) verdict = co_await server->screener.Screen(client);
+    // Its verdict.
+    PolicySessions::Answer judged = co_await server->sessions.Judge(*request);
     if (server->stopped) co_return;
 
     // The answer. There is nearly always room for it in the socket.
     const std::string answer =
-        absl::StrCat("action=", PolicyAction(*verdict), "\n\n");
+        absl::StrCat("action=", PolicyAction(judged.verdict), "\n\n");
     asio::error_code error;
     const size_t sent = socket.write_some(asio::buffer(answer), error);
     if (error == asio::error::would_block || (!error && sent < answer.size())) {
@@ -174,7 +172,7 @@ awaitable<void> PolicyServer::Conversation::Converse(
     }
     // The client was told nothing, so nothing is done to it.
     if (error) co_return;
-    server->sessions.Answered(*request, *verdict);
+    server->sessions.Answered(*request, std::move(judged));
   }
 }
 

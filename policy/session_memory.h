@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <list>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -44,6 +45,11 @@ class SessionMemory {
     // Nothing is asked while a message arrives.
     Duration idle = std::chrono::hours(1);
   };
+  // Something that the client told, and the refusal that came of it.
+  struct Said {
+    size_t what = 0;
+    std::optional<Verdict> refusal = {};
+  };
   struct Session {
     SessionKey key;
     Verdict verdict;
@@ -51,6 +57,13 @@ class SessionMemory {
     Instant asked;
     std::string protocol_state;
     std::string instance;  // empty before the first message
+    // What was looked at after that.
+    size_t names = 0;  // a hash of them; so are the others
+    Said sender = {};
+    Said recipient = {};
+    // The last answer.
+    Action answered = Action::kPass;
+    std::string answered_id;
   };
   using Forgotten = absl::AnyInvocable<void(const SessionKey&)>;
 

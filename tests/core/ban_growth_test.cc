@@ -53,7 +53,7 @@ TEST(BanGrowthTest, IsForgottenSomeTimeAfterTheLastOneEnded) {
 }
 
 TEST(BanGrowthTest, ChanceMakesItLongerAndNeverShorter) {
-  const BanGrowth growth({.factor = 2, .jitter = 0.1});
+  const BanGrowth growth({.factor = 2, .jitter_percent = 10});
   const Instant now = Clock::now();
   EXPECT_EQ(growth.Next(kClient, minutes(10), 0, now), minutes(10));
   EXPECT_EQ(growth.Next(kClient, minutes(10), 1, now), minutes(11));

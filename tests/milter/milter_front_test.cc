@@ -112,8 +112,41 @@ TEST_F(MilterFrontTest, AsksForTheStepsAndMacrosThatItNeeds) {
   EXPECT_EQ(negotiated.actions, static_cast<uint32_t>(SMFIF_SETSYMLIST));
   EXPECT_THAT(
       negotiated.macros,
-      ElementsAre(Pair(SMFIM_CONNECT, "{daemon_addr} {daemon_port} {if_addr}"),
-                  Pair(SMFIM_ENVFROM, "{auth_authen} {auth_type}")));
+      ElementsAre(Pair(SMFIM_CONNECT,
+                       "{daemon_addr} {daemon_port} {if_addr} {client_ptr} "
+                       "{client_resolve}"),
+                  Pair(SMFIM_ENVFROM, "{auth_authen} {auth_type}"),
+                  Pair(SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host}")));
+}
+
+TEST_F(MilterFrontTest, ListensToWhatTheRulesAreAboutAndAnswersNoMoreThanIt) {
+  Rules rules = FakeWorld::DefaultRules();
+  for (const OffenceKind kind :
+       {OffenceKind::kHelo, OffenceKind::kUnknownRecipient,
+        OffenceKind::kRejectedCommands}) {
+    rules.offences[static_cast<size_t>(kind)].mode = OffenceMode::kObserve;
+  }
+  rules.conduct.headers = {{.name = "X-Spam-Flag", .value = "YES"}};
+  const auto use = [&](Rules used) {
+    world_.OnLoop([&] {
+      world_.screener.SetRules(std::make_shared<const Rules>(std::move(used)));
+    });
+  };
+  use(rules);
+  MilterClient mta(path_);
+  const MilterClient::Negotiated negotiated = mta.Negotiate();
+  EXPECT_EQ(negotiated.steps,
+            static_cast<uint32_t>(SMFIP_NR_HELO | SMFIP_NR_HDR |
+                                  SMFIP_RCPT_REJ | SMFIP_NOEOH | SMFIP_NOBODY));
+  EXPECT_EQ(mta.Connect("192.0.2.77", 1, PostfixMacros()), kContinue);
+  mta.SendPacket('H', std::string_view("client.test", 12));
+  EXPECT_TRUE(mta.IsQuiet());
+  EXPECT_EQ(mta.Mail(), kContinue);
+  EXPECT_EQ(mta.Recipient(), kContinue);
+  mta.SendPacket('L', std::string_view("X-Spam-Flag\0NO\0", 15));
+  EXPECT_TRUE(mta.IsQuiet());
+  EXPECT_EQ(mta.EndOfMessage(), kContinue);
+  use(FakeWorld::DefaultRules());
 }
 
 TEST_F(MilterFrontTest, TakesWhatAnOldMtaOffers) {
@@ -160,12 +193,12 @@ TEST_F(MilterFrontTest, DoesNotRememberAMessageThatItRefused) {
 }
 
 TEST_F(MilterFrontTest, LetsACleanClientThrough) {
-  const auto mta = Accepted("192.0.2.11");
+  const auto mta = Accepted("192.0.2.211");
   EXPECT_EQ(mta->Mail(), kContinue);
   EXPECT_EQ(mta->Recipient(), kContinue);
   EXPECT_EQ(mta->Data(), kContinue);
   EXPECT_EQ(mta->EndOfMessage(), kContinue);
-  EXPECT_THAT(OrdersAbout("192.0.2.11"), IsEmpty());
+  EXPECT_THAT(OrdersAbout("192.0.2.211"), IsEmpty());
 }
 
 TEST_F(MilterFrontTest, RejectsAListedClientAtMailAndBansIt) {

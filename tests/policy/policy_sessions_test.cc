@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/trap_list.h"
 #include "tests/core/loop.h"
 #include "tests/fakes/fake_enforcer.h"
 #include "tests/fakes/fake_lists.h"
@@ -44,10 +45,10 @@ class PolicySessionsTest : public testing::Test {
 
   // As the server does it.
   Verdict Ask(const PolicyRequest& request) {
-    std::optional<Verdict> verdict = sessions_->Known(request);
-    if (!verdict) verdict = Await(loop_, screener_->Screen(request.client));
-    sessions_->Answered(request, *verdict);
-    return *verdict;
+    PolicySessions::Answer answer = Await(loop_, sessions_->Judge(request));
+    const Verdict verdict = answer.verdict;
+    sessions_->Answered(request, std::move(answer));
+    return verdict;
   }
   Verdict Ask(const std::string& state) { return Ask(RequestAt(state)); }
   // Verdicts that have been counted.
@@ -238,6 +239,77 @@ TEST_F(PolicySessionsTest, WithNothingToKnowItByEachRequestIsJudged) {
   for (int i = 0; i < 3; ++i) Ask(request);
   EXPECT_EQ(Counted({.reason = Reason::kClean}), 3);
   EXPECT_THAT(enforcer_.orders(), IsEmpty());
+}
+
+// ---- What the client tells later --------------------------------------------
+
+// With a trap, and a list of domains that holds "spam.test".
+class PolicyConductTest : public PolicySessionsTest {
+ protected:
+  PolicyConductTest() {
+    Rules rules;
+    rules.offences[static_cast<size_t>(OffenceKind::kTrap)] = {
+        .mode = OffenceMode::kOn, .ban = false};
+    rules.conduct.traps =
+        std::make_shared<const TrapList>(*TrapList::Parse({"trap@mail.test"}));
+    rules.zones = {{.name = "list.test", .label = "list.test"},
+                   {.name = "dbl.test",
+                    .label = "dbl.test",
+                    .type = ZoneType::kDomain,
+                    .ban = false}};
+    screener_->SetRules(std::make_shared<const Rules>(std::move(rules)));
+    lists_.ListName("spam.test", 1);
+  }
+
+  static PolicyRequest Rcpt(const std::string& sender,
+                            const std::string& recipient,
+                            const std::string& helo = "client.test") {
+    PolicyRequest request = RequestAt("RCPT");
+    request.client.helo = helo;
+    request.client.sender = sender;
+    request.client.recipient = recipient;
+    return request;
+  }
+};
+
+TEST_F(PolicyConductTest, ANameOnAListIsRefusedToTheEndOfTheSession) {
+  EXPECT_EQ(Ask(Rcpt("a@b.test", "c@mail.test", "spam.test")).label,
+            "dbl.test");
+  EXPECT_EQ(Ask(Rcpt("other@b.test", "c@mail.test", "spam.test")).label,
+            "dbl.test");
+  EXPECT_EQ(Counted({.action = Action::kReject, .reason = Reason::kListed}), 1);
+}
+
+TEST_F(PolicyConductTest, AnotherSenderIsLookedAtAnew) {
+  const Verdict first = Ask(Rcpt("a@spam.test", "c@mail.test"));
+  EXPECT_EQ(first.action, Action::kReject);
+  EXPECT_EQ(Ask(Rcpt("a@spam.test", "d@mail.test")).id, first.id);
+  EXPECT_EQ(Ask(Rcpt("a@b.test", "c@mail.test")).action, Action::kPass);
+  EXPECT_EQ(Ask(Rcpt("b@spam.test", "c@mail.test")).action, Action::kReject);
+}
+
+TEST_F(PolicyConductTest, EachNameIsAskedAboutOnce) {
+  for (const char* recipient : {"c@mail.test", "d@mail.test", "e@mail.test"}) {
+    Ask(Rcpt("a@b.test", recipient));
+  }
+  EXPECT_EQ(lists_.asked_names().size(), 2u);
+}
+
+TEST_F(PolicyConductTest, ATrapIsRefusedAndTheOtherRecipientsAreNot) {
+  EXPECT_EQ(Ask(Rcpt("a@b.test", "c@mail.test")).action, Action::kPass);
+  const Verdict trap = Ask(Rcpt("a@b.test", "trap@mail.test"));
+  EXPECT_EQ(trap.code, 550);
+  // Another check_policy_service asks again.
+  EXPECT_EQ(Ask(Rcpt("a@b.test", "trap@mail.test")).id, trap.id);
+  EXPECT_EQ(metrics_.Offences("trap", "strikes").Value(), 1);
+  EXPECT_EQ(Ask(Rcpt("a@b.test", "d@mail.test")).action, Action::kPass);
+}
+
+TEST_F(PolicyConductTest, AnAdaptersRecipientsAreLookedAt) {
+  PolicyRequest request = RequestAt("END-OF-MESSAGE");
+  request.client.sender = "a@b.test";
+  request.recipients = {"c@mail.test", "trap@mail.test"};
+  EXPECT_EQ(Ask(request).label, "trap");
 }
 
 }  // namespace

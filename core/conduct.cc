@@ -1,0 +1,237 @@
+#include "core/conduct.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "core/domain_name.h"
+#include "core/log.h"
+#include "core/mail_domain.h"
+
+namespace breakwater {
+namespace {
+
+const OffenceRule& RuleOf(const Rules& rules, OffenceKind kind) {
+  return rules.offences[static_cast<size_t>(kind)];
+}
+
+bool IsOn(const Rules& rules, OffenceKind kind) {
+  return RuleOf(rules, kind).mode != OffenceMode::kOff;
+}
+
+bool AsksDomains(const Rules& rules, NameKind kind) {
+  return std::ranges::any_of(rules.zones, [kind](const Zone& zone) {
+    return zone.type == ZoneType::kDomain && zone.AsksAbout(kind);
+  });
+}
+
+std::vector<AskedName> NamesOf(const Client& client, const Told& told) {
+  std::vector<AskedName> names;
+  const auto add = [&names](NameKind kind, std::optional<std::string> name) {
+    if (name) names.push_back({.kind = kind, .name = *std::move(name)});
+  };
+  if (told.names) {
+    add(NameKind::kHelo, ListedName(client.helo));
+    add(NameKind::kReverse, ListedName(client.reverse_name));
+  }
+  if (told.sender) add(NameKind::kSender, DomainOfSender(client.sender));
+  return names;
+}
+
+bool IsUnasked(const Rules& rules, const std::string& domain) {
+  return std::ranges::any_of(
+      rules.conduct.unasked_domains, [&domain](const std::string& own) {
+        return domain == own || absl::EndsWith(domain, "." + own);
+      });
+}
+
+// Whether nobody can send mail back to who is said to have sent this.
+bool IsImpossible(MailDomain domain) {
+  return domain == MailDomain::kNoRecords || domain == MailDomain::kNullMx ||
+         domain == MailDomain::kUnroutable;
+}
+
+void AddOnce(OffenceBook::Kinds& kinds, OffenceKind kind) {
+  if (std::ranges::find(kinds, kind) == kinds.end()) kinds.push_back(kind);
+}
+
+}  // namespace
+
+bool IsOfInterest(const Rules& rules, const Told& told) {
+  for (const Offence& offence : told.offences) {
+    if (IsOn(rules, offence.kind)) return true;
+  }
+  if (told.names &&
+      (IsOn(rules, OffenceKind::kHelo) || AsksDomains(rules, NameKind::kHelo) ||
+       AsksDomains(rules, NameKind::kReverse))) {
+    return true;
+  }
+  return told.sender && (IsOn(rules, OffenceKind::kSender) ||
+                         AsksDomains(rules, NameKind::kSender));
+}
+
+bool IsForgedHelo(const Rules& rules, const Client& client) {
+  std::string name = absl::AsciiStrToLower(client.helo);
+  if (name.ends_with('.')) name.pop_back();
+  if (name.empty()) return false;
+  if (std::ranges::find(rules.conduct.own_names, name) !=
+      rules.conduct.own_names.end()) {
+    return true;
+  }
+  // An address literal (RFC 5321 section 4.1.3), or what some write for one.
+  absl::string_view literal = name;
+  if (literal.size() > 2 && literal.front() == '[' && literal.back() == ']') {
+    literal = literal.substr(1, literal.size() - 2);
+  }
+  if (literal.substr(0, 5) == "ipv6:") literal.remove_prefix(5);
+  const std::optional<IpAddress> address =
+      IpAddress::Parse({literal.data(), literal.size()});
+  return address && !address->IsUnspecified() &&
+         *address == client.connection.server;
+}
+
+Conduct::Conduct(Lists& lists, MailDomains* domains, Metrics& metrics)
+    : lists_(lists),
+      domains_(domains),
+      metrics_(metrics),
+      rules_(std::make_shared<const Rules>()),
+      book_(0),
+      connections_(0) {}
+
+void Conduct::SetRules(std::shared_ptr<const Rules> rules) {
+  rules_ = std::move(rules);
+  book_.SetCapacity(rules_->conduct.clients);
+  connections_.SetCapacity(
+      IsOn(*rules_, OffenceKind::kConnections) ? rules_->conduct.clients : 0);
+}
+
+asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
+                                                 Answers known, bool is_good,
+                                                 Instant deadline) {
+  // A reload changes these meanwhile.
+  const std::shared_ptr<const Rules> rules = rules_;
+  std::vector<Offence> offences = std::move(told.offences);
+  if (told.names && IsOn(*rules, OffenceKind::kHelo) &&
+      IsForgedHelo(*rules, client)) {
+    offences.push_back({.kind = OffenceKind::kHelo, .detail = client.helo});
+  }
+  std::optional<std::string> domain;
+  if (told.sender && domains_ != nullptr &&
+      IsOn(*rules, OffenceKind::kSender)) {
+    domain = DomainOfSender(client.sender);
+    if (domain && IsUnasked(*rules, *domain)) domain.reset();
+  }
+  if (domain) {
+    const MailDomain standing = co_await domains_->Look(*domain, deadline);
+    if (IsImpossible(standing)) {
+      offences.push_back({.kind = OffenceKind::kSender,
+                          .detail = *domain + ": " + MailDomainName(standing)});
+    }
+  }
+  std::vector<AskedName> names = NamesOf(client, told);
+  Findings findings;
+  if (names.empty()) {
+    findings.answers = std::move(known);
+  } else {
+    findings.answers = co_await lists_.LookupNames(std::move(names),
+                                                   std::move(known), deadline);
+  }
+  findings.strikes = Standing(client.address());
+  for (const Offence& offence : offences) {
+    // A forwarder's storm of bounces is not its own doing.
+    if (is_good && offence.kind == OffenceKind::kUnknownRecipient &&
+        (client.sender.empty() || client.sender == "<>")) {
+      continue;
+    }
+    const bool strikes = Note(client, offence);
+    if (offence.kind == OffenceKind::kTrap) {
+      findings.hit_trap = RuleOf(*rules, offence.kind).mode == OffenceMode::kOn;
+    }
+    if (!strikes) continue;
+    AddOnce(findings.strikes, offence.kind);
+    if (offence.ban_duration) findings.ban_duration = offence.ban_duration;
+  }
+  co_return findings;
+}
+
+OffenceBook::Kinds Conduct::NoteConnection(const Client& client,
+                                           size_t sessions,
+                                           size_t network_sessions) {
+  OffenceBook::Kinds strikes;
+  const auto limit = [&](OffenceKind kind, size_t own, size_t most_of_network,
+                         size_t all) {
+    const uint32_t most = RuleOf(*rules_, kind).after;
+    const Offence offence{.kind = kind};
+    // Who keeps to the limits has not offended.
+    if (own >= most) {
+      if (Strikes(client, offence, static_cast<uint32_t>(own), most)) {
+        strikes.push_back(kind);
+      }
+    } else if (most_of_network > 0 && all >= most_of_network &&
+               Strikes(client, offence, static_cast<uint32_t>(all),
+                       static_cast<uint32_t>(most_of_network))) {
+      strikes.push_back(kind);
+    }
+  };
+  const ConductRules& limits = rules_->conduct;
+  if (IsOn(*rules_, OffenceKind::kConnections)) {
+    const auto count = [&](const Network& who) {
+      return connections_.Note(
+          who, OffenceKind::kConnections,
+          RuleOf(*rules_, OffenceKind::kConnections).window, Clock::now());
+    };
+    const uint32_t own = count(Network::OfClient(client.address()));
+    const uint32_t all = limits.network_connections > 0
+                             ? count(NeighboursOf(client.address()))
+                             : 0;
+    limit(OffenceKind::kConnections, own, limits.network_connections, all);
+  }
+  if (IsOn(*rules_, OffenceKind::kSessions)) {
+    limit(OffenceKind::kSessions, sessions, limits.network_sessions,
+          network_sessions);
+  }
+  return strikes;
+}
+
+OffenceBook::Kinds Conduct::Standing(const IpAddress& client) const {
+  OffenceBook::Kinds kinds =
+      book_.Standing(Network::OfClient(client), rules_->offences, Clock::now());
+  // One without a weight has had its effect when it struck.
+  kinds.erase(std::remove_if(kinds.begin(), kinds.end(),
+                             [this](OffenceKind kind) {
+                               return RuleOf(*rules_, kind).weight == 0;
+                             }),
+              kinds.end());
+  return kinds;
+}
+
+bool Conduct::Note(const Client& client, const Offence& offence) {
+  const OffenceRule& rule = RuleOf(*rules_, offence.kind);
+  if (rule.mode == OffenceMode::kOff) return false;
+  const uint32_t count = book_.Note(Network::OfClient(client.address()),
+                                    offence.kind, rule.window, Clock::now());
+  metrics_.offenders.Set(static_cast<double>(book_.size()));
+  return Strikes(client, offence, count, rule.after);
+}
+
+bool Conduct::Strikes(const Client& client, const Offence& offence,
+                      uint32_t count, uint32_t after) {
+  const bool is_on = RuleOf(*rules_, offence.kind).mode == OffenceMode::kOn;
+  const bool strikes = count >= after;
+  const char* effect = !strikes ? "counted" : is_on ? "strikes" : "observed";
+  metrics_.Offences(OffenceName(offence.kind), effect).Increment();
+  if (const auto held_back = lines_.Admit()) {
+    Log(Severity::kInfo, "offence")
+        .Add("client", client.address().ToString())
+        .Add("kind", OffenceName(offence.kind))
+        .Add("detail", offence.detail)
+        .Add("count", count)
+        .Add("after", after)
+        .Add("effect", effect)
+        .Add("held_back", *held_back);
+  }
+  return strikes && is_on;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "asio/awaitable.hpp"
+#include "core/client.h"
+#include "core/clock.h"
+#include "core/judge.h"
+#include "core/lists.h"
+#include "core/log_limit.h"
+#include "core/metrics.h"
+#include "core/offence.h"
+#include "core/offence_book.h"
+
+namespace breakwater {
+
+class MailDomains;
+
+// What a client has told or done since it was judged last.
+struct Told {
+  bool names = false;                  // Client::helo or reverse_name is new
+  bool sender = false;                 // so is Client::sender
+  std::vector<Offence> offences = {};  // which the front saw for itself
+};
+
+// Whether anything of that is to be looked at. Cheap, and what it says no to
+// needs no round trip to the loop.
+bool IsOfInterest(const Rules& rules, const Told& told);
+
+// HELO with a name or an address that is ours.
+bool IsForgedHelo(const Rules& rules, const Client& client);
+
+// Watches what clients do, besides that they are there: looks at what they
+// tell, keeps their offences on record, and says which of these strike.
+//
+// Loop thread only. What the constructor takes must outlive it.
+class Conduct {
+ public:
+  // `domains` may be null: then senders are not looked at.
+  Conduct(Lists& lists, MailDomains* domains, Metrics& metrics);
+  void SetRules(std::shared_ptr<const Rules> rules);
+
+  struct Findings {
+    Answers answers;  // those known before, and the lists' about names
+    // Which strike now: what was found is as much as their rules need, or they
+    // stand against the client with their weight.
+    OffenceBook::Kinds strikes;
+    // Mail for a trap is refused though it may not strike yet: there is no such
+    // recipient.
+    bool hit_trap = false;
+    // As the report asked for; else the rule's.
+    std::optional<Duration> ban_duration;
+  };
+  // Looks at what the client told, asking the DNS where it must, until the
+  // deadline; an answer that does not come is nobody's offence. `is_good`: it
+  // has a good history.
+  asio::awaitable<Findings> Look(Client client, Told told, Answers known,
+                                 bool is_good, Instant deadline);
+
+  // The client has connected, and has so many sessions with this one, its
+  // network so many. What strikes by that.
+  OffenceBook::Kinds NoteConnection(const Client& client, size_t sessions,
+                                    size_t network_sessions);
+  // What stands against it with its weight, without that it does anything.
+  OffenceBook::Kinds Standing(const IpAddress& client) const;
+
+  const OffenceBook& book() const { return book_; }
+  size_t bytes() const { return book_.bytes() + connections_.bytes(); }
+
+ private:
+  // Puts it on record; whether it strikes.
+  bool Note(const Client& client, const Offence& offence);
+  bool Strikes(const Client& client, const Offence& offence, uint32_t count,
+               uint32_t after);
+
+  Lists& lists_;
+  MailDomains* const domains_;
+  Metrics& metrics_;
+  std::shared_ptr<const Rules> rules_;
+  OffenceBook book_;
+  // Of everybody who connects, so apart: strangers by the thousand must not
+  // push out those who offend.
+  OffenceBook connections_;
+  LogLimit lines_{200, std::chrono::seconds(10)};
+};
+
+}  // namespace breakwater
