@@ -86,6 +86,28 @@ std::string BrakeLine(const json& brake, const json& history) {
       Text(history, "on_probation"), " are on probation\n");
 }
 
+std::string ConductLines(const json& conduct) {
+  std::vector<std::vector<std::string>> rows;
+  for (const json& offence : Member(conduct, "on_record")) {
+    rows.push_back({Text(offence, "kind"), Text(offence, "count"),
+                    Text(offence, "after"), Text(offence, "last")});
+  }
+  std::string out = rows.empty()
+                        ? "no offence is on record\n"
+                        : Table({"offence", "count>", "strikes at>", "last"},
+                                rows);
+  if (const json& next = Member(conduct, "next"); next.is_object()) {
+    absl::StrAppend(&out, "it takes ", Text(next, "missing"), " more of ",
+                    Text(next, "kind"), " to strike\n");
+  }
+  const json& seconds = Member(conduct, "next_ban_seconds");
+  absl::StrAppend(&out, "banned ", Text(conduct, "banned"),
+                  " times of late; the next ban is for ",
+                  RoughTime(seconds.is_number() ? seconds.get<int64_t>() : 0),
+                  " or what its rule says\n");
+  return out;
+}
+
 std::string StandingLine(const json& history) {
   if (!history.is_object()) return "no mail of it was accepted of late\n";
   std::string line = absl::StrCat(
@@ -175,6 +197,7 @@ std::string ShowExplain(const json& answer) {
     Section(out, "The ban in force", BanTable({BanRow(ban)}));
   }
   Section(out, "Its history", StandingLine(Member(answer, "history")));
+  Section(out, "What it did", ConductLines(Member(answer, "conduct")));
   std::vector<std::vector<std::string>> rows;
   for (const json& zone : Member(answer, "zones")) {
     std::vector<std::string> addresses;

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <utility>
 
@@ -17,91 +16,14 @@
 #include "core/text.h"
 #include "daemon/config_fields.h"
 #include "daemon/config_keys.h"
+#include "daemon/config_offences.h"
 #include "daemon/config_values.h"
+#include "daemon/table_reader.h"
 
 namespace breakwater {
 namespace {
 
 constexpr size_t kLargestFile = 1 << 20;
-
-// A table is read in two steps: first all that stands in it is found, so that
-// every unknown key is told, then each known key is read.
-class TableReader {
- public:
-  TableReader(const std::vector<ConfigKey>& keys, Complaints& complaints)
-      : keys_(keys), complaints_(complaints) {}
-
-  // `prefix` is what stands before the table's own keys: "" or "zone.". The
-  // key `except` is left to the caller.
-  void Read(const toml::table& table, const std::string& prefix,
-            std::string_view except = {}) {
-    Find(table, prefix, except);
-    for (const ConfigKey& key : keys_) {
-      if (const toml::node* node = Node(key.name)) {
-        key.field.read(*node, key.name, complaints_);
-      }
-    }
-  }
-
-  const toml::node* Node(std::string_view name) const {
-    const auto found = nodes_.find(name);
-    return found == nodes_.end() ? nullptr : found->second;
-  }
-
- private:
-  void Find(const toml::table& table, const std::string& prefix,
-            std::string_view except) {
-    for (const auto& [key, node] : table) {
-      const std::string name = prefix + std::string(key.str());
-      if (name == except) continue;
-      if (IsKey(name)) {
-        nodes_.emplace(name, &node);
-      } else if (!IsTable(name)) {
-        complaints_.Add(key.source(), Escaped(name, 80), Unknown(name));
-      } else if (const toml::table* inner = node.as_table()) {
-        Find(*inner, name + ".", except);
-      } else {
-        complaints_.Add(node.source(), name,
-                        absl::StrCat("must be a table; write [", name, "]"));
-      }
-    }
-  }
-
-  bool IsKey(std::string_view name) const {
-    return std::ranges::find(keys_, name, &ConfigKey::name) != keys_.end();
-  }
-  bool IsTable(std::string_view name) const {
-    const std::string prefix = std::string(name) + ".";
-    return std::ranges::any_of(keys_, [&prefix](const ConfigKey& key) {
-      return key.name.starts_with(prefix);
-    });
-  }
-
-  // The usual slip in TOML: what stands below a heading belongs to it.
-  static std::string Unknown(std::string_view name) {
-    const size_t dot = name.find('.');
-    if (dot != std::string_view::npos && IsKeyOrTable(name.substr(dot + 1))) {
-      return absl::StrCat("unknown key; ", std::string(name.substr(dot + 1)),
-                          " must stand above the first heading, or below its "
-                          "own");
-    }
-    const std::optional<std::string> meant = ClosestKey(name);
-    return meant ? absl::StrCat("unknown key; did you mean ", *meant, "?")
-                 : "unknown key; breakwater.toml(5) lists the known ones";
-  }
-
-  const std::vector<ConfigKey>& keys_;
-  Complaints& complaints_;
-  std::map<std::string, const toml::node*, std::less<>> nodes_;
-};
-
-// Where to complain about a key: at its value, or at the table that lacks it.
-const toml::source_region& Place(const TableReader& reader,
-                                 std::string_view key,
-                                 const toml::table& table) {
-  const toml::node* node = reader.Node(key);
-  return node != nullptr ? node->source() : table.source();
-}
 
 // Fills in what the draft leaves out. Its own answers are the first filter.
 Zone MakeZone(const ZoneDraft& draft, const ReplyForm& reply,
@@ -143,12 +65,12 @@ void CheckZone(const ZoneDraft& draft, const TableReader& reader,
   }
   const std::string_view key = KeyInZoneName(draft.name);
   if (!key.empty() && draft.label.empty()) {
-    complaints.Add(Place(reader, "zone.name", table), "zone.label",
+    complaints.Add(reader.Place("zone.name", table), "zone.label",
                    "is missing, and the name seems to hold a paid key that "
                    "nobody should see; write the list's public name, as in "
                    "label = \"zen.dq.spamhaus.net\"");
   } else if (!key.empty() && draft.label.find(key) != std::string::npos) {
-    complaints.Add(Place(reader, "zone.label", table), "zone.label",
+    complaints.Add(reader.Place("zone.label", table), "zone.label",
                    "shows the key that is in the name; leave that part out");
   }
   for (const Zone& zone : earlier) {
@@ -156,7 +78,7 @@ void CheckZone(const ZoneDraft& draft, const TableReader& reader,
     const std::string& label = draft.label.empty() ? draft.name : draft.label;
     if (zone.name == draft.name || zone.label == label) {
       complaints.Add(
-          Place(reader, which, table), which,
+          reader.Place(which, table), which,
           absl::StrCat("is that of an earlier zone too; remove one of the two "
                        "or put their answers into one list"));
       return;
@@ -245,7 +167,7 @@ void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
     ZoneDraft draft;
     const std::vector<ConfigKey> keys = ZoneKeysOf(draft);
     TableReader reader(keys, complaints);
-    reader.Read(*table, "zone.", "zone.filter");
+    reader.Read(*table, "zone.", {"zone.filter"});
     CheckZone(draft, reader, *table, config.rules.zones, complaints);
     config.rules.zones.push_back(
         MakeZone(draft, config.rules.reply, ReadFilters(*table, complaints)));
@@ -262,24 +184,23 @@ void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
 void CheckTogether(const Config& config, const TableReader& reader,
                    const toml::table& root, Complaints& complaints) {
   if (config.dnsbl.ttl_floor > config.dnsbl.ttl_ceiling) {
-    complaints.Add(Place(reader, "dns.ttl_floor", root), "dns.ttl_floor",
+    complaints.Add(reader.Place("dns.ttl_floor", root), "dns.ttl_floor",
                    "is longer than dns.ttl_ceiling; make it the shorter one");
   }
   if (config.rules.history.probation >= config.rules.history.keep) {
-    complaints.Add(Place(reader, "history.probation", root),
-                   "history.probation",
+    complaints.Add(reader.Place("history.probation", root), "history.probation",
                    "is not shorter than history.keep; nobody would ever have a "
                    "good history");
   }
   if (config.firewall.Uses(FirewallBackend::kNftables) &&
       !absl::ascii_isalpha(config.firewall.set_prefix[0])) {
-    complaints.Add(Place(reader, "firewall.set_prefix", root),
+    complaints.Add(reader.Place("firewall.set_prefix", root),
                    "firewall.set_prefix",
                    "must begin with a letter: a rule of nft could not name the "
                    "sets otherwise");
   }
   if (config.control.socket == config.enforcer.socket) {
-    complaints.Add(Place(reader, "control.socket", root), "control.socket",
+    complaints.Add(reader.Place("control.socket", root), "control.socket",
                    "is enforcer.socket too; give each its own path");
   }
 }
@@ -432,6 +353,9 @@ bool BanPorts::Covers(uint16_t port) const {
 Config DefaultConfig() {
   Config config;
   config.resolver.servers = {{.address = *IpAddress::Parse("127.0.0.1")}};
+  config.rules.recheck_from = std::chrono::hours(1);
+  config.rules.growth.factor = 2;
+  config.rules.growth.jitter_percent = 10;
   return config;
 }
 
@@ -457,11 +381,15 @@ absl::StatusOr<Config> ParseConfig(std::string_view text,
   config.path = std::string(path);
   const std::vector<ConfigKey> keys = KeysOf(config);
   TableReader reader(keys, complaints);
-  reader.Read(root, "", "zone");
+  reader.Read(root, "", {"zone", "offence"});
   AddSites(reader, config, complaints);
   if (const toml::node* zones = root.get("zone")) {
     ReadZones(*zones, config, complaints);
   }
+  if (const toml::node* offences = root.get("offence")) {
+    ReadOffences(*offences, config, complaints);
+  }
+  ReadSpareFiles(reader, config, complaints);
   CheckTogether(config, reader, root, complaints);
   if (!complaints.empty()) return complaints.ToStatus();
   Warn(config, config.warnings);

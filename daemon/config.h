@@ -80,6 +80,8 @@ struct Config {
   Rules rules;
   // Zones in postscreen's notation, as written; also in `rules`.
   std::vector<std::string> sites;
+  // Lists of networks and names, read with the configuration into `rules`.
+  std::vector<std::string> spare_files;
   MilterConfig milter;
   PolicyConfig policy;
   DnsblOptions dnsbl;

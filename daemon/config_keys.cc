@@ -90,6 +90,8 @@ void AddBan(Config& c, std::vector<ConfigKey>& keys) {
   keys.push_back(
       {"ban.duration", kReload,
        LengthField(c.rules.ban_duration, kShortestBan, kLongestBan)});
+  keys.push_back({"ban.recheck", kReload,
+                  LengthField(c.rules.recheck_from, 0s, kLongestBan)});
   keys.push_back({"ban.ports", kReload, BanPortsField(c.ban_ports)});
   keys.push_back({"ban.extend", kRestart, FlagField(c.firewall.extend)});
   keys.push_back(
@@ -173,14 +175,48 @@ void AddPrograms(Config& c, std::vector<ConfigKey>& keys) {
            [&level] { return static_cast<size_t>(level); })});
 }
 
+void AddConduct(Config& c, std::vector<ConfigKey>& keys) {
+  using enum Effect;
+  keys.push_back({"offences.clients", kReload,
+                  NumberField(c.rules.conduct.clients, 0, 10 * kMillion)});
+  SpareRules& spare = c.rules.spare;
+  keys.push_back({"spare.networks", kReload, NetworksField(spare.networks)});
+  keys.push_back(
+      {"spare.names", kReload, TextsField(spare.names, CheckSparedName)});
+  keys.push_back(
+      {"spare.files", kReload, TextsField(c.spare_files, CheckFilePath)});
+  keys.push_back({"spare.judged", kReload, FlagField(spare.judged)});
+  GrowthRules& growth = c.rules.growth;
+  keys.push_back(
+      {"growth.factor", kReload, NumberField(growth.factor, 1, 100)});
+  keys.push_back({"growth.ceiling", kReload,
+                  LengthField(growth.ceiling, kShortestBan, kLongestBan)});
+  keys.push_back(
+      {"growth.forget", kReload, LengthField(growth.forget, 1min, 8760h)});
+  keys.push_back({"growth.jitter_percent", kReload,
+                  NumberField(growth.jitter_percent, 0, 100)});
+  keys.push_back({"growth.clients", kReload,
+                  NumberField(growth.clients, 0, 10 * kMillion)});
+}
+
+std::vector<std::string> OffenceNames() {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < kOffenceKinds; ++i) {
+    names.emplace_back(OffenceName(static_cast<OffenceKind>(i)));
+  }
+  return names;
+}
+
 std::vector<std::string_view> AllNames() {
   Config config;
   ZoneDraft zone;
   FilterDraft filter;
+  OffenceDraft offence;
   std::vector<std::string_view> names;
   for (const ConfigKey& key : KeysOf(config)) names.push_back(key.name);
   for (const ConfigKey& key : ZoneKeysOf(zone)) names.push_back(key.name);
   for (const ConfigKey& key : FilterKeysOf(filter)) names.push_back(key.name);
+  for (const ConfigKey& key : OffenceKeysOf(offence)) names.push_back(key.name);
   return names;
 }
 
@@ -200,6 +236,7 @@ std::vector<ConfigKey> KeysOf(Config& config) {
   AddDns(config, keys);
   AddBan(config, keys);
   AddRestraint(config, keys);
+  AddConduct(config, keys);
   AddKernel(config, keys);
   AddPrograms(config, keys);
   keys.push_back({"score.reject", Effect::kReload,
@@ -242,6 +279,41 @@ std::vector<ConfigKey> FilterKeysOf(FilterDraft& filter) {
        NumberField(filter.weight, -kMostWeight, kMostWeight)},
       {"zone.filter.label", kReload, TextField(filter.label, CheckLabel)},
       {"zone.filter.ban", kReload, FlagField(filter.ban)},
+  };
+}
+
+std::vector<ConfigKey> OffenceKeysOf(OffenceDraft& offence) {
+  using enum Effect;
+  std::optional<OffenceKind>& kind = offence.kind;
+  OffenceMode& mode = offence.mode;
+  return {
+      {"offence.kind", kReload,
+       ChoiceField(
+           OffenceNames(),
+           [&kind](size_t choice) { kind = static_cast<OffenceKind>(choice); },
+           [&kind] {
+             return static_cast<size_t>(kind.value_or(OffenceKind::kTrap));
+           })},
+      {"offence.mode", kReload,
+       ChoiceField(
+           {"off", "observe", "on"},
+           [&mode](size_t choice) { mode = static_cast<OffenceMode>(choice); },
+           [&mode] { return static_cast<size_t>(mode); })},
+      {"offence.after", kReload,
+       OptionalNumberField(offence.after, 1, kMillion)},
+      {"offence.window", kReload,
+       OptionalLengthField(offence.window, 1s, 8760h)},
+      {"offence.weight", kReload, NumberField(offence.weight, 0, kMostWeight)},
+      {"offence.ban", kReload, FlagField(offence.ban)},
+      {"offence.ban_duration", kReload,
+       OptionalLengthField(offence.ban_duration, kShortestBan, kLongestBan)},
+      {"offence.recipients", kReload,
+       TextsField(offence.recipients, CheckTrap)},
+      {"offence.files", kReload, TextsField(offence.files, CheckFilePath)},
+      {"offence.headers", kReload, TextsField(offence.headers, CheckHeader)},
+      {"offence.names", kReload, TextsField(offence.names, CheckHeloName)},
+      {"offence.network_after", kReload,
+       NumberField(offence.network_after, 0, kMillion)},
   };
 }
 

@@ -46,11 +46,29 @@ struct FilterDraft {
   bool ban = true;
 };
 
+// An [[offence]] as written.
+struct OffenceDraft {
+  std::optional<OffenceKind> kind;
+  OffenceMode mode = OffenceMode::kOn;
+  std::optional<int> after;
+  std::optional<Duration> window;
+  int weight = 0;
+  bool ban = true;
+  std::optional<Duration> ban_duration;
+  // Of some kinds only.
+  std::vector<std::string> recipients;  // traps,
+  std::vector<std::string> files;       // and files of them
+  std::vector<std::string> headers;     // header_verdict.h has the notation
+  std::vector<std::string> names;       // with which only we say HELO
+  uint32_t network_after = 0;           // for all of a network together
+};
+
 // The tables, bound to what they fill: it must outlive them. In the order of
 // the sample file.
 std::vector<ConfigKey> KeysOf(Config& config);
 std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone);        // "zone.name" ...
 std::vector<ConfigKey> FilterKeysOf(FilterDraft& filter);  // "zone.filter..."
+std::vector<ConfigKey> OffenceKeysOf(OffenceDraft& offence);  // "offence...."
 
 // "dns.deadline" or "dns".
 bool IsKeyOrTable(std::string_view name);

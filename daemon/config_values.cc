@@ -13,7 +13,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "core/address.h"
+#include "core/domain_name.h"
+#include "core/header_verdict.h"
 #include "core/text.h"
+#include "core/trap_list.h"
 
 namespace breakwater {
 namespace {
@@ -296,6 +299,40 @@ absl::Status CheckSetPrefix(std::string_view text) {
                                     "write 1 to ",
                                     kLongestSetPrefix,
                                     " letters, digits, \"-\" or \"_\""));
+}
+
+absl::Status CheckFilePath(std::string_view text) {
+  if (!text.starts_with('/') || text.ends_with('/') ||
+      text.find('\0') != std::string_view::npos) {
+    return Refusal(text, "is not an absolute path; write /etc/breakwater/NAME");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSparedName(std::string_view text) {
+  const std::string_view name = text.substr(text.starts_with('.') ? 1 : 0);
+  if (!ListedName(name)) {
+    return Refusal(text,
+                   "is neither a host's name nor, with a dot before it, a "
+                   "domain; write mx.example.org or .example.org");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTrap(std::string_view text) {
+  return TrapList::Parse({std::string(text)}).status();
+}
+
+absl::Status CheckHeader(std::string_view text) {
+  return ParseHeaderRule({text.data(), text.size()}, OffenceKind::kSpam)
+      .status();
+}
+
+absl::Status CheckHeloName(std::string_view text) {
+  if (!ListedName(text)) {
+    return Refusal(text, "is not a host's name; write mail.example.org");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckLabel(std::string_view text) {

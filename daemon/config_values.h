@@ -54,6 +54,14 @@ absl::Status CheckUserName(std::string_view text);
 absl::Status CheckGroupName(std::string_view text);  // may be empty
 // The beginning of the kernel's set names, which may have 31 bytes in all.
 absl::Status CheckSetPrefix(std::string_view text);
+// The absolute path of a file to be read.
+absl::Status CheckFilePath(std::string_view text);
+// A host's name, or with a dot before it all names below it.
+absl::Status CheckSparedName(std::string_view text);
+// As trap_list.h and header_verdict.h have them.
+absl::Status CheckTrap(std::string_view text);
+absl::Status CheckHeader(std::string_view text);
+absl::Status CheckHeloName(std::string_view text);
 // What is shown for a zone: printable, and harmless in a reply and in a metric.
 absl::Status CheckLabel(std::string_view text);
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "core/duration.h"
 #include "core/log.h"
+#include "daemon/offence_report.h"
 #include "daemon/operator_report.h"
 #include "daemon/restraint_report.h"
 #include "daemon/zone_report.h"
@@ -212,6 +213,7 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
   if (const auto standing = restraint.history().Find(address, now)) {
     answer["history"] = DescribeStanding(*standing, now);
   }
+  answer["conduct"] = DescribeConduct(parts_.screener, rules, address, now);
   for (const Dnsbl::ZoneReport& report : reports) {
     if (report.zone >= rules.zones.size()) continue;
     answer["zones"].push_back(

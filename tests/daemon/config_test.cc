@@ -483,6 +483,7 @@ TEST(Config, TheSampleFilesZoneMayBeWrittenOut) {
   for (std::string line; std::getline(lines, line);) {
     in_zone = in_zone || line == "[[zone]]";
     if (!in_zone) continue;
+    if (line.starts_with("# ---- ")) break;
     const bool setting = line.size() > 1 && line[0] == '#' && line[1] != ' ';
     settings += line.substr(setting ? 1 : 0) + "\n";
   }

@@ -1,7 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-
 #include "daemon/enforcer_server.h"
 #include "firewall/ip_sets.h"
 #include "tests/daemon/test_daemon.h"

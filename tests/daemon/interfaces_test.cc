@@ -81,6 +81,10 @@ std::map<std::string, Effect> KeysInCode() {
   for (const ConfigKey& key : FilterKeysOf(filter)) {
     keys.emplace(key.name, key.effect);
   }
+  OffenceDraft offence;
+  for (const ConfigKey& key : OffenceKeysOf(offence)) {
+    keys.emplace(key.name, key.effect);
+  }
   return keys;
 }
 
@@ -117,6 +121,7 @@ std::map<std::string, Effect> KeysInSample() {
     std::smatch match;
     if (line == "[[zone]]") table = "zone.";
     if (line == "#[[zone.filter]]") table = "zone.filter.";
+    if (line == "#[[offence]]") table = "offence.";
     if (line.empty()) effect = Effect::kReload;
     if (line.starts_with("# ") && line.find("(restart)") != line.npos) {
       effect = Effect::kRestart;
@@ -267,6 +272,7 @@ std::string EveryMetric() {
   metrics.Bans("list").Increment();
   metrics.BansWithheld("no-socket").Increment();
   metrics.BadInput("policy").Increment();
+  metrics.Offences("trap", "strikes").Increment();
   metrics.SetEnforcerCount("added", 1);
   metrics.verdict_seconds.Observe(0.01);
   metrics.ban_applied_seconds.Observe(0.001);

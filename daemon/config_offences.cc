@@ -1,0 +1,198 @@
+#include "daemon/config_offences.h"
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "core/text.h"
+#include "daemon/config_keys.h"
+#include "daemon/config_values.h"
+
+namespace breakwater {
+namespace {
+
+// Keys that mean something to some kinds only.
+struct OwnKey {
+  std::string_view name;
+  std::vector<OffenceKind> kinds;
+  const char* which;
+};
+
+const std::vector<OwnKey>& OwnKeys() {
+  using enum OffenceKind;
+  static const std::vector<OwnKey> keys = {
+      {"offence.recipients", {kTrap}, "trap"},
+      {"offence.files", {kTrap}, "trap"},
+      {"offence.headers", {kSpam, kVirus}, "spam and virus"},
+      {"offence.names", {kHelo, kSender}, "helo and sender"},
+      {"offence.network_after",
+       {kConnections, kSessions},
+       "connections and sessions"},
+  };
+  return keys;
+}
+
+void CheckOwnKeys(const TableReader& reader, OffenceKind kind,
+                  const toml::table& table, Complaints& complaints) {
+  for (const OwnKey& key : OwnKeys()) {
+    if (reader.Node(key.name) == nullptr) continue;
+    if (std::ranges::find(key.kinds, kind) == key.kinds.end()) {
+      complaints.Add(reader.Place(key.name, table), std::string(key.name),
+                     absl::StrCat("is for offences of kind ", key.which,
+                                  "; this one is ", OffenceName(kind)));
+    }
+  }
+  if (kind == OffenceKind::kTrap &&
+      reader.Node("offence.recipients") == nullptr &&
+      reader.Node("offence.files") == nullptr) {
+    complaints.Add(table.source(), "offence.recipients",
+                   "is missing; write which recipients are traps, as in "
+                   "recipients = [\"trap@example.org\"], or files");
+  }
+}
+
+void TakeTraps(const OffenceDraft& draft, const TableReader& reader,
+               const toml::table& table, Config& config,
+               Complaints& complaints) {
+  const auto complain = [&](std::string_view key, const absl::Status& status) {
+    complaints.Add(reader.Place(key, table), std::string(key),
+                   std::string(status.message()));
+  };
+  absl::StatusOr<TrapList> traps = TrapList::Parse(draft.recipients);
+  if (!traps.ok()) return complain("offence.recipients", traps.status());
+  for (const std::string& path : draft.files) {
+    const absl::StatusOr<TrapList> more = LoadTrapFile(path);
+    const absl::Status status = more.ok() ? traps->Merge(*more) : more.status();
+    if (!status.ok()) return complain("offence.files", status);
+  }
+  config.rules.conduct.traps =
+      std::make_shared<const TrapList>(*std::move(traps));
+}
+
+void TakeOwnKeys(const OffenceDraft& draft, const TableReader& reader,
+                 const toml::table& table, Config& config,
+                 Complaints& complaints) {
+  ConductRules& conduct = config.rules.conduct;
+  const OffenceKind kind = *draft.kind;
+  if (kind == OffenceKind::kTrap) {
+    TakeTraps(draft, reader, table, config, complaints);
+  }
+  for (const std::string& header : draft.headers) {
+    if (const auto rule = ParseHeaderRule(header, kind); rule.ok()) {
+      conduct.headers.push_back(*rule);
+    }
+  }
+  for (const std::string& name : draft.names) {
+    (kind == OffenceKind::kHelo ? conduct.own_names : conduct.unasked_domains)
+        .push_back(absl::AsciiStrToLower(name));
+  }
+  if (kind == OffenceKind::kConnections) {
+    conduct.network_connections = draft.network_after;
+  } else if (kind == OffenceKind::kSessions) {
+    conduct.network_sessions = draft.network_after;
+  }
+}
+
+void ReadOffence(const toml::table& table, std::vector<OffenceKind>& seen,
+                 Config& config, Complaints& complaints) {
+  OffenceDraft draft;
+  const std::vector<ConfigKey> keys = OffenceKeysOf(draft);
+  TableReader reader(keys, complaints);
+  reader.Read(table, "offence.");
+  if (!draft.kind) {
+    if (reader.Node("offence.kind") == nullptr) {
+      complaints.Add(table.source(), "offence.kind",
+                     "is missing; write what the table is about, as in kind = "
+                     "\"unknown-recipient\"");
+    }
+    return;
+  }
+  if (std::ranges::find(seen, *draft.kind) != seen.end()) {
+    complaints.Add(reader.Place("offence.kind", table), "offence.kind",
+                   "is that of an earlier [[offence]] too; put both into one");
+    return;
+  }
+  seen.push_back(*draft.kind);
+  CheckOwnKeys(reader, *draft.kind, table, complaints);
+  const OffenceRule usual = DefaultRule(*draft.kind);
+  config.rules.offences[static_cast<size_t>(*draft.kind)] = {
+      .mode = draft.mode,
+      .after = draft.after ? static_cast<uint32_t>(*draft.after) : usual.after,
+      .window = draft.window.value_or(usual.window),
+      .weight = draft.weight,
+      .ban = draft.ban,
+      .ban_duration = draft.ban_duration};
+  TakeOwnKeys(draft, reader, table, config, complaints);
+}
+
+// One line of a file of spare.files.
+absl::Status TakeSpared(absl::string_view text, SpareRules& spare) {
+  const std::string line(text);
+  if (absl::StatusOr<Network> network = Network::Parse(line); network.ok()) {
+    spare.networks.Add(*network);
+    return absl::OkStatus();
+  }
+  absl::Status status = CheckSparedName(line);
+  if (status.ok()) spare.names.push_back(absl::AsciiStrToLower(line));
+  return status;
+}
+
+absl::Status ReadSpareFile(const std::string& path, SpareRules& spare) {
+  std::ifstream file(path);
+  if (!file.is_open()) {
+    return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
+  }
+  size_t number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    absl::string_view text = line;
+    text = absl::StripAsciiWhitespace(text.substr(0, text.find('#')));
+    if (text.empty()) continue;
+    if (const absl::Status status = TakeSpared(text, spare); !status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ":", number, ": ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void ReadOffences(const toml::node& node, Config& config,
+                  Complaints& complaints) {
+  const toml::array* array = node.as_array();
+  if (array == nullptr) {
+    complaints.Add(node.source(), "offence",
+                   "must be a list of tables; write [[offence]] with double "
+                   "brackets");
+    return;
+  }
+  std::vector<OffenceKind> seen;
+  for (const toml::node& element : *array) {
+    if (const toml::table* table = element.as_table()) {
+      ReadOffence(*table, seen, config, complaints);
+    } else {
+      complaints.Add(element.source(), "offence",
+                     "must be a table; write [[offence]] before its keys");
+    }
+  }
+}
+
+void ReadSpareFiles(const TableReader& reader, Config& config,
+                    Complaints& complaints) {
+  SpareRules& spare = config.rules.spare;
+  for (std::string& name : spare.names) absl::AsciiStrToLower(&name);
+  for (const std::string& path : config.spare_files) {
+    const absl::Status status = ReadSpareFile(path, spare);
+    if (!status.ok()) {
+      complaints.Add(reader.Node("spare.files")->source(), "spare.files",
+                     std::string(status.message()));
+    }
+  }
+}
+
+}  // namespace breakwater

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <toml++/toml.h>
+
+#include "daemon/complaints.h"
+#include "daemon/config.h"
+#include "daemon/table_reader.h"
+
+namespace breakwater {
+
+// The [[offence]] tables, with the files that they name.
+void ReadOffences(const toml::node& node, Config& config,
+                  Complaints& complaints);
+
+// The files of spare.files: one network or verified name in each line, "#"
+// begins a comment.
+void ReadSpareFiles(const TableReader& reader, Config& config,
+                    Complaints& complaints);
+
+}  // namespace breakwater

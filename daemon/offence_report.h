@@ -1,0 +1,21 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "core/address.h"
+#include "core/clock.h"
+#include "core/screener.h"
+
+namespace breakwater {
+
+// What the operator is told of a client's offences: those on record, the rule
+// that would strike next, how often it was banned and for how long it would be
+// next. Null for "next" if no rule is waiting for more.
+//
+//   {"on_record": [{"kind": "relay", "count": 2, "after": 3, "last": ...}],
+//    "next": {"kind": "relay", "missing": 1},
+//    "banned": 1, "next_ban_seconds": 1200}
+nlohmann::json DescribeConduct(const Screener& screener, const Rules& rules,
+                               const IpAddress& client, Instant now);
+
+}  // namespace breakwater

@@ -1,0 +1,77 @@
+#include "daemon/table_reader.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "core/text.h"
+
+namespace breakwater {
+namespace {
+
+// The usual slip in TOML: what stands below a heading belongs to it.
+std::string Unknown(std::string_view name) {
+  const size_t dot = name.find('.');
+  if (dot != std::string_view::npos && IsKeyOrTable(name.substr(dot + 1))) {
+    return absl::StrCat("unknown key; ", std::string(name.substr(dot + 1)),
+                        " must stand above the first heading, or below its "
+                        "own");
+  }
+  const std::optional<std::string> meant = ClosestKey(name);
+  return meant ? absl::StrCat("unknown key; did you mean ", *meant, "?")
+               : "unknown key; breakwater.toml(5) lists the known ones";
+}
+
+}  // namespace
+
+void TableReader::Read(const toml::table& table, const std::string& prefix,
+                       absl::Span<const std::string_view> except) {
+  Find(table, prefix, except);
+  for (const ConfigKey& key : keys_) {
+    if (const toml::node* node = Node(key.name)) {
+      key.field.read(*node, key.name, complaints_);
+    }
+  }
+}
+
+const toml::node* TableReader::Node(std::string_view name) const {
+  const auto found = nodes_.find(name);
+  return found == nodes_.end() ? nullptr : found->second;
+}
+
+const toml::source_region& TableReader::Place(std::string_view key,
+                                              const toml::table& table) const {
+  const toml::node* node = Node(key);
+  return node != nullptr ? node->source() : table.source();
+}
+
+void TableReader::Find(const toml::table& table, const std::string& prefix,
+                       absl::Span<const std::string_view> except) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (std::ranges::find(except, name) != except.end()) continue;
+    if (IsKey(name)) {
+      nodes_.emplace(name, &node);
+    } else if (!IsTable(name)) {
+      complaints_.Add(key.source(), Escaped(name, 80), Unknown(name));
+    } else if (const toml::table* inner = node.as_table()) {
+      Find(*inner, name + ".", except);
+    } else {
+      complaints_.Add(node.source(), name,
+                      absl::StrCat("must be a table; write [", name, "]"));
+    }
+  }
+}
+
+bool TableReader::IsKey(std::string_view name) const {
+  return std::ranges::find(keys_, name, &ConfigKey::name) != keys_.end();
+}
+
+bool TableReader::IsTable(std::string_view name) const {
+  const std::string prefix = std::string(name) + ".";
+  return std::ranges::any_of(keys_, [&prefix](const ConfigKey& key) {
+    return key.name.starts_with(prefix);
+  });
+}
+
+}  // namespace breakwater
