@@ -56,7 +56,8 @@ std::string BreakwaterTest::ConfigText(const Service& service) const {
 
 void BreakwaterTest::StartService(const Service& service) {
   BREAKWATER_ASSERT_OK_AND_ASSIGN(
-      list_, DnsList::Start(mta(), {.entries = service.listed}));
+      list_, DnsList::Start(mta(), {.entries = service.listed,
+                                    .names = service.listed_names}));
   BREAKWATER_ASSERT_OK_AND_ASSIGN(breakwater_, Breakwater::Make(mta()));
   BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(service)));
   sets_ = std::make_unique<IpSets>(mta());

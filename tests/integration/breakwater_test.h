@@ -36,6 +36,7 @@ class BreakwaterTest : public IntegrationTest {
     std::string dns_deadline = "1500ms";
     std::vector<DnsListEntry> listed = {
         {kListed}, {kListedToo}, {"2001:db8:bad1::/48"}};
+    std::vector<std::string> listed_names = {};  // in the zone dbl.test
   };
 
   // Fails the test if something does not start; the caller then returns.

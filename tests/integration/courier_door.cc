@@ -34,6 +34,7 @@ void CourierDoor::StartParts(const Parts& parts) {
   StartService({.policy = {absl::StrCat("unix:", sockets, "/policy.sock")},
                 .rules = parts.rules,
                 .mode = parts.mode,
+                .config = parts.config,
                 .listed = parts.listed});
 }
 

@@ -90,6 +90,37 @@ TEST_F(CourierFilterTest, AListedClientIsRefusedByTheFilterAlone) {
   ExpectNothingElseArrives();
 }
 
+TEST_F(CourierFilterTest, MailForATrapIsRefusedAndBansItsSender) {
+  StartParts({.filter = true,
+              .config = "[[offence]]\nkind = \"trap\"\n"
+                        "recipients = [\"honest@mail.test\"]\n"});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  SayUpToData(session.client);
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(SmtpReply reply, session.client.Command("."));
+  EXPECT_EQ(reply.code, 550);
+  EXPECT_THAT(reply.text, HasSubstr("5.1.1 User unknown"));
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned(kClean); }));
+  EXPECT_TRUE(WaitForNoSession());
+}
+
+TEST_F(CourierFilterTest, AVerdictInTheHeaderRefusesTheMessage) {
+  StartParts({.filter = true,
+              .config = "[[offence]]\nkind = \"virus\"\n"
+                        "headers = [\"X-Virus-Status ^= Infected\"]\n"});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  Say(session.client, {"EHLO client.example", "MAIL FROM:<a@example.org>",
+                       "RCPT TO:<honest@mail.test>", "DATA"});
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(
+      SmtpReply reply,
+      session.client.Command("X-Virus-Status: Infected (Eicar)\r\n\r\nx\r\n."));
+  EXPECT_EQ(reply.code, 550);
+  EXPECT_THAT(reply.text, HasSubstr("virus"));
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned(kClean); }));
+}
+
 TEST_F(CourierFilterTest, AListedClientIsRefusedByTheFilterInTlsToo) {
   StartParts({.filter = true});
   ASSERT_FALSE(HasFatalFailure());

@@ -13,6 +13,7 @@ namespace breakwater::testing {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -149,6 +150,51 @@ TEST_F(SendmailMailTest, SendmailDoesNotStartWithASocketWhereAGroupMayWrite) {
                      "`S=local:/var/local/milter.sock, F=')dnl"}});
   EXPECT_THAT(sendmail.status().ToString(),
               HasSubstr("unsafe: Group writable directory"));
+}
+
+// ---- What clients do -------------------------------------------------------
+
+TEST_F(SendmailMailTest, MailForATrapIsAnsweredAsForAnUnknownUserAndBans) {
+  StartParts({}, {.config = "[[offence]]\nkind = \"trap\"\n"
+                            "recipients = [\"honest@mail.test\"]\n"});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  BREAKWATER_ASSERT_OK(SayMail(session));
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(
+      SmtpReply reply, session.client.Command("RCPT TO:<honest@mail.test>"));
+  EXPECT_EQ(reply.code, 550);
+  EXPECT_THAT(reply.text,
+              AllOf(HasSubstr("5.1.1"), HasSubstr("User unknown [id ")));
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned(kClean); }));
+  EXPECT_TRUE(SlotIsFree());
+}
+
+TEST_F(SendmailMailTest, TooManyUnknownRecipientsBan) {
+  StartParts({}, {.config = "[[offence]]\nkind = \"unknown-recipient\"\n"
+                            "after = 2\n"});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  BREAKWATER_ASSERT_OK(SayMail(session));
+  for (const char* line :
+       {"RCPT TO:<one@mail.test>", "RCPT TO:<two@mail.test>"}) {
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(SmtpReply reply,
+                                    session.client.Command(line));
+    EXPECT_EQ(reply.code, 550) << reply.text;
+  }
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned(kClean); }));
+  EXPECT_TRUE(SlotIsFree());
+}
+
+TEST_F(SendmailMailTest, ASenderWhoseDomainIsOnAListIsRefused) {
+  StartParts({}, {.config = "[[zone]]\nname = \"dbl.test\"\n"
+                            "type = \"domain\"\n",
+                  .listed_names = {"example.org"}});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(SmtpReply reply, SayMail(session));
+  EXPECT_EQ(reply.code, 550);
+  EXPECT_THAT(reply.text, HasSubstr("The name example.org is listed"));
+  EXPECT_FALSE(IsBanned(kClean));
 }
 
 }  // namespace

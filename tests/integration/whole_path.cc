@@ -23,7 +23,8 @@ BreakwaterTest::Service WholePathTest::ServiceOf(const Parts& parts) const {
                   .mode = parts.mode,
                   .config = parts.config,
                   .dns_server = parts.dns_server,
-                  .listed = parts.listed};
+                  .listed = parts.listed,
+                  .listed_names = parts.listed_names};
   if (parts.milter) service.milter = sockets + "milter.sock";
   if (parts.policy) service.policy.push_back(sockets + "policy.sock");
   return service;

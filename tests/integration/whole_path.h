@@ -23,6 +23,7 @@ class WholePathTest : public BreakwaterTest {
     std::string dns_server = "127.0.0.1";
     std::vector<DnsListEntry> listed = {
         {kListed}, {kListedToo}, {"2001:db8:bad1::/48"}};
+    std::vector<std::string> listed_names = {};  // in the zone dbl.test
   };
 
   // Fails the test if something does not start; the caller then returns.

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "tests/integration/harness/wait.h"
 
@@ -56,7 +57,8 @@ absl::StatusOr<std::unique_ptr<DnsList>> DnsList::Start(const Namespace& where,
       "-c", "60",
       // Each question as it comes, for Queries().
       "-l", "+queries", absl::StrCat(made.zone, ":ip4set:v4"),
-      absl::StrCat(made.zone, ":ip6trie:v6")};
+      absl::StrCat(made.zone, ":ip6trie:v6"),
+      absl::StrCat(made.names_zone, ":dnset:names")};
   InNamespace here(where);
   absl::StatusOr<std::unique_ptr<Process>> server = Process::Start(
       list->root_->Chroot(std::move(argv)), list->root_->Path(kServerLog));
@@ -89,7 +91,14 @@ absl::Status DnsList::WriteZone() {
   for (const DnsListEntry& entry : options_.entries) {
     (IsIpv6(entry) ? v6 : v4) += Line(entry);
   }
-  for (const auto& [name, text] : {std::pair{"/v4", v4}, {"/v6", v6}}) {
+  std::string names = absl::StrCat(
+      absl::StrReplaceAll(head, {{options_.zone, options_.names_zone}}),
+      "test :127.0.0.2:Test entry\n");
+  for (const std::string& name : options_.names) {
+    absl::StrAppend(&names, ".", name, " :127.0.0.2:Listed\n");
+  }
+  for (const auto& [name, text] :
+       {std::pair{"/v4", v4}, {"/v6", v6}, {"/names", names}}) {
     std::string path = root_->Path(absl::StrCat(kDirectory, name));
     absl::Status status = WriteFile(path, text);
     if (!status.ok()) return status;

@@ -33,6 +33,9 @@ class DnsList {
     // How long it may be remembered that an address is not listed.
     std::chrono::seconds negative_ttl = std::chrono::seconds(60);
     std::vector<DnsListEntry> entries = {};
+    // A second zone, of domains, and what it holds: each name and all below.
+    std::string names_zone = "dbl.test";
+    std::vector<std::string> names = {};
   };
 
   static absl::StatusOr<std::unique_ptr<DnsList>> Start(const Namespace& where,
