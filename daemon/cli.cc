@@ -16,6 +16,7 @@
 #include "daemon/config.h"
 #include "daemon/control_client.h"
 #include "daemon/control_request.h"
+#include "daemon/doctor.h"
 
 namespace breakwater {
 namespace {
@@ -42,6 +43,7 @@ struct Options {
   bool test = false;  // of zones
   size_t limit = kUsualBansShown;
   FirewallCommand firewall;
+  std::optional<uint16_t> doctor_port;
 };
 
 int Fail(int code, std::string_view message) {
@@ -84,6 +86,11 @@ void AddCommands(CLI::App& app, Options& options) {
   command("metrics", "Print the metrics in Prometheus' text format");
   command("reload", "Load the configuration, or say why it cannot be");
   AddFirewallCommand(app, options.firewall);
+  command("doctor", "Try whether the firewall keeps banned clients out")
+      ->add_option("--port", options.doctor_port,
+                   "The mail server's port; else the first of ban.ports")
+      ->check(CLI::Range(1, 65535))
+      ->type_name("PORT");
 }
 
 // The verb's words as a request; the error is one of usage.
@@ -131,6 +138,38 @@ int Show(const Options& options, const ControlRequest& request,
   return well ? kOk : kNotWell;
 }
 
+int RunDoctor(const Options& options, const Config& config) {
+  const absl::StatusOr<DoctorReport> report = Doctor(
+      config, {.control_socket = options.socket.empty() ? config.control.socket
+                                                        : options.socket,
+               .port = options.doctor_port});
+  if (!report.ok()) {
+    const bool usage = absl::IsInvalidArgument(report.status());
+    return Fail(usage ? kUsage : kRefused,
+                std::string(report.status().message()));
+  }
+  if (options.json) {
+    std::cout << nlohmann::json{{"ok", true},
+                                {"all_ok", report->faults.empty()},
+                                {"seen", report->seen},
+                                {"faults", report->faults}}
+                     .dump(-1, ' ', false,
+                           nlohmann::json::error_handler_t::replace)
+              << "\n";
+  } else {
+    for (const std::string& line : report->seen) {
+      std::cout << Printable(line) << "\n";
+    }
+    for (const std::string& fault : report->faults) {
+      std::cout << "FAULT: " << Printable(fault) << "\n";
+    }
+    if (report->faults.empty()) std::cout << "all is well\n";
+  }
+  std::cout.flush();
+  if (!std::cout.good()) return Fail(kRefused, "the output cannot be written");
+  return report->faults.empty() ? kOk : kNotWell;
+}
+
 int RunFirewall(const FirewallCommand& command, const Config& config) {
   const absl::Status status = RunFirewallCommand(command, config);
   if (status.ok()) return kOk;
@@ -145,13 +184,14 @@ int Run(const std::string& verb, const Options& options) {
   const bool config_given = !options.config.empty();
   const absl::StatusOr<Config> loaded =
       LoadConfig(config_given ? options.config : kUsualConfig);
-  if (verb == "firewall") {
+  if (verb == "firewall" || verb == "doctor") {
     // All of it counts here: rules for another one would look right.
     if (!loaded.ok() && (config_given || !absl::IsNotFound(loaded.status()))) {
       return Fail(kUsage, std::string(loaded.status().message()));
     }
-    return RunFirewall(options.firewall,
-                       loaded.ok() ? *loaded : DefaultConfig());
+    const Config all = loaded.ok() ? *loaded : DefaultConfig();
+    return verb == "doctor" ? RunDoctor(options, all)
+                            : RunFirewall(options.firewall, all);
   }
   if (!loaded.ok() && config_given && options.socket.empty()) {
     return Fail(kUsage, std::string(loaded.status().message()));
@@ -179,8 +219,8 @@ int main(int argc, char** argv) {
   breakwater::Options options;
   CLI::App app("Shows and changes what breakwaterd does", "breakwater");
   app.footer(
-      "Exit code: 0 done, 1 refused, 2 wrong usage, 3 no daemon, 4 a zone is "
-      "not well.\n"
+      "Exit code: 0 done, 1 refused, 2 wrong usage, 3 no daemon, 4 a zone "
+      "or the firewall is not well.\n"
       "See breakwater(8).");
   app.set_version_flag("--version", "breakwater " BREAKWATER_VERSION);
   app.set_help_all_flag("--help-all", "Help of all commands");

@@ -1,0 +1,195 @@
+#include "daemon/doctor_probe.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "core/clock.h"
+#include "daemon/run_program.h"
+
+namespace breakwater {
+namespace {
+
+// One that is dropped is dropped each time; one alone may be lost.
+constexpr int kTries = 3;
+constexpr Duration kPatience = std::chrono::milliseconds(400);
+
+absl::Status Run(const std::vector<std::string>& words) {
+  const absl::StatusOr<ProgramResult> result = RunProgram(words);
+  if (!result.ok()) return result.status();
+  return result->ToStatus("laying a cable for the test packets");
+}
+
+// The Internet checksum (RFC 1071) of a segment, with what precedes it.
+uint16_t Checksum(uint32_t client, uint32_t server, const tcphdr& header) {
+  struct {
+    uint32_t client, server;
+    uint8_t zero = 0, protocol = IPPROTO_TCP;
+    uint16_t length = htons(sizeof(tcphdr));
+    tcphdr header;
+  } segment{.client = htonl(client), .server = htonl(server), .header = header};
+  uint16_t words[sizeof segment / 2];
+  std::memcpy(words, &segment, sizeof segment);
+  uint32_t sum = 0;
+  for (const uint16_t word : words) sum += word;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(~sum);
+}
+
+sockaddr_in SocketAddress(const IpAddress& address) {
+  sockaddr_in result{.sin_family = AF_INET};
+  result.sin_addr.s_addr = htonl(address.V4());
+  return result;
+}
+
+// What a received IPv4 packet says to our SYN, if it is an answer to it.
+DoctorProbe::Answer Read(const uint8_t* packet, size_t size, uint16_t port,
+                         uint16_t our_port) {
+  iphdr ip;
+  tcphdr tcp;
+  if (size < sizeof ip) return DoctorProbe::Answer::kNone;
+  std::memcpy(&ip, packet, sizeof ip);
+  const size_t offset = ip.ihl * size_t{4};
+  if (size < offset + sizeof tcp) return DoctorProbe::Answer::kNone;
+  std::memcpy(&tcp, packet + offset, sizeof tcp);
+  if (tcp.source != htons(port) || tcp.dest != htons(our_port)) {
+    return DoctorProbe::Answer::kNone;
+  }
+  if (tcp.rst) return DoctorProbe::Answer::kReset;
+  return tcp.syn && tcp.ack ? DoctorProbe::Answer::kAccepted
+                            : DoctorProbe::Answer::kNone;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DoctorProbe>> DoctorProbe::Make(
+    const IpAddress& server) {
+  FileDescriptor home(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!home.is_open()) return absl::ErrnoToStatus(errno, "/proc/self/ns/net");
+  if (unshare(CLONE_NEWNET) != 0) {
+    return absl::ErrnoToStatus(errno, "making a network namespace");
+  }
+  FileDescriptor there(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (setns(home.get(), CLONE_NEWNET) != 0) std::abort();
+  if (!there.is_open()) return absl::ErrnoToStatus(errno, "/proc/self/ns/net");
+  std::unique_ptr<DoctorProbe> probe(
+      new DoctorProbe(server, std::move(home), std::move(there)));
+  if (absl::Status status = probe->Connect(); !status.ok()) return status;
+  return probe;
+}
+
+DoctorProbe::~DoctorProbe() {
+  // With it go its routes, and its other end.
+  static_cast<void>(RunProgram({"ip", "link", "del", kInterface}));
+}
+
+absl::Status DoctorProbe::RunThere(const std::vector<std::string>& words) {
+  if (setns(there_.get(), CLONE_NEWNET) != 0) {
+    return absl::ErrnoToStatus(errno, "entering the test's namespace");
+  }
+  const absl::Status status = Run(words);
+  // To stay would be to do the rest to another network than the host's.
+  if (setns(home_.get(), CLONE_NEWNET) != 0) std::abort();
+  return status;
+}
+
+absl::Status DoctorProbe::Connect() {
+  const std::string there =
+      absl::StrCat("/proc/", getpid(), "/fd/", there_.get());
+  const std::string route = absl::StrCat(kBanned, "/31");
+  const std::string server = server_.ToString();
+  // What a run left that was killed.
+  static_cast<void>(RunProgram({"ip", "link", "del", kInterface}));
+  // The addresses of both ends are known beforehand: nobody need ask for them.
+  constexpr char kHere[] = "02:62:77:00:00:01";
+  constexpr char kThere[] = "02:62:77:00:00:02";
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{
+           {"ip", "link", "add", kInterface, "address", kHere, "type", "veth",
+            "peer", "name", kInterface, "address", kThere, "netns", there},
+           {"ip", "link", "set", kInterface, "up"},
+           {"ip", "route", "add", route, "dev", kInterface},
+           {"ip", "neigh", "add", kBanned, "lladdr", kThere, "dev", kInterface,
+            "nud", "permanent"},
+           {"ip", "neigh", "add", kAllowed, "lladdr", kThere, "dev", kInterface,
+            "nud", "permanent"}}) {
+    if (absl::Status status = Run(words); !status.ok()) return status;
+  }
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{
+           {"ip", "link", "set", kInterface, "up"},
+           {"ip", "addr", "add", kBanned, "dev", kInterface},
+           {"ip", "addr", "add", kAllowed, "dev", kInterface},
+           {"ip", "route", "add", server, "dev", kInterface},
+           {"ip", "neigh", "add", server, "lladdr", kHere, "dev", kInterface,
+            "nud", "permanent"}}) {
+    if (absl::Status status = RunThere(words); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DoctorProbe::Answer> DoctorProbe::Send(const std::string& from,
+                                                      uint16_t port) {
+  if (setns(there_.get(), CLONE_NEWNET) != 0) {
+    return absl::ErrnoToStatus(errno, "entering the test's namespace");
+  }
+  // It stays there, whoever uses it.
+  const FileDescriptor raw(
+      socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP));
+  if (setns(home_.get(), CLONE_NEWNET) != 0) std::abort();
+  const IpAddress client = *IpAddress::Parse(from);
+  const sockaddr_in mine = SocketAddress(client);
+  const sockaddr_in theirs = SocketAddress(server_);
+  if (!raw.is_open() ||
+      bind(raw.get(), reinterpret_cast<const sockaddr*>(&mine), sizeof mine) !=
+          0) {
+    return absl::ErrnoToStatus(errno, "making a raw socket");
+  }
+  std::random_device random;
+  for (int i = 0; i < kTries; ++i) {
+    const auto our_port = static_cast<uint16_t>(40'000 + random() % 20'000);
+    tcphdr syn{};
+    syn.source = htons(our_port);
+    syn.dest = htons(port);
+    syn.seq = random();
+    syn.doff = sizeof syn / 4;
+    syn.syn = 1;
+    syn.window = htons(1024);
+    syn.check = Checksum(client.V4(), server_.V4(), syn);
+    if (sendto(raw.get(), &syn, sizeof syn, 0,
+               reinterpret_cast<const sockaddr*>(&theirs), sizeof theirs) < 0) {
+      return absl::ErrnoToStatus(errno, "sending a test packet");
+    }
+    const Instant end = Clock::now() + kPatience;
+    while (true) {
+      const auto left = std::chrono::ceil<Duration>(end - Clock::now()).count();
+      pollfd waiting{.fd = raw.get(), .events = POLLIN, .revents = 0};
+      if (left <= 0 || poll(&waiting, 1, static_cast<int>(left)) <= 0) break;
+      uint8_t packet[2048];
+      const ssize_t size = recv(raw.get(), packet, sizeof packet, 0);
+      if (size <= 0) continue;
+      const Answer answer =
+          Read(packet, static_cast<size_t>(size), port, our_port);
+      // Our kernel resets what it never asked for, by itself.
+      if (answer != Answer::kNone) return answer;
+    }
+  }
+  return Answer::kNone;
+}
+
+}  // namespace breakwater
