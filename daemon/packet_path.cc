@@ -20,7 +20,7 @@ class Walker {
   bool Through(const PathChain& chain, int depth) {
     for (const PathRule& rule : chain.rules) {
       if (depth > kDeepest) return false;
-      if (rule.fit == Fit::kNo) continue;
+      if (rule.fit == Fit::kNever) continue;
       const bool sure = rule.fit == Fit::kYes;
       if (rule.ours) walk_.met_ours = true;
       switch (rule.verdict) {
@@ -128,14 +128,14 @@ std::optional<std::string> WhyNotMet(const PathTable& table,
 }  // namespace
 
 void PathRule::Require(Fit condition) {
-  if (condition == Fit::kNo) missed_other_ = true;
+  if (condition == Fit::kNever) missed_other_ = true;
   fit = std::min(fit, condition);
   misses_port = missed_port_ && !missed_other_;
 }
 
 void PathRule::RequirePort(bool fits) {
   if (!fits) missed_port_ = true;
-  if (!fits) fit = Fit::kNo;
+  if (!fits) fit = Fit::kNever;
   misses_port = missed_port_ && !missed_other_;
 }
 

@@ -26,7 +26,7 @@ struct ProbePacket {
 };
 
 // Whether a rule takes the packet; kMaybe: it asks what we cannot know.
-enum class Fit : uint8_t { kNo, kMaybe, kYes };
+enum class Fit : uint8_t { kNever, kMaybe, kYes };
 
 struct PathRule {
   enum class Verdict : uint8_t {

@@ -119,7 +119,7 @@ class RuleReader {
     }
   }
   void Require(bool fits) {
-    rule_.Require(fits != negated_ ? Fit::kYes : Fit::kNo);
+    rule_.Require(fits != negated_ ? Fit::kYes : Fit::kNever);
   }
 
   void Condition(const std::string& option) {

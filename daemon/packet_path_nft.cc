@@ -100,7 +100,7 @@ class RuleReader {
     const bool v4 = packet_.client.IsV4();
     if (absl::StartsWith(subject, v4 ? "ip6 " : "ip ") ||
         absl::StartsWith(subject, "udp ")) {
-      rule_.Require(Fit::kNo);
+      rule_.Require(Fit::kNever);
     } else if (right.is_string() && absl::StartsWith(Text(right), "@")) {
       Set(Text(right).substr(1), negated);
     } else if (subject == "tcp dport" || subject == "th dport") {
@@ -126,7 +126,7 @@ class RuleReader {
       rule_.Require(Fit::kMaybe);
     }
   }
-  void Require(bool fits) { rule_.Require(fits ? Fit::kYes : Fit::kNo); }
+  void Require(bool fits) { rule_.Require(fits ? Fit::kYes : Fit::kNever); }
 
   // Whether one of what stands on the right passes.
   template <typename Passes>
