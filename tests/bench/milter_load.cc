@@ -31,6 +31,11 @@ class Conversation {
         return reply == 'O';
       case 2:
         mail_began_ = Clock::now();
+        if (!session_.helo.empty()) {
+          // With the NUL behind it.
+          client_.SendPacket('H',
+                             {session_.helo.c_str(), session_.helo.size() + 1});
+        }
         client_.SendMail();
         return reply == 'c';
       case 3:

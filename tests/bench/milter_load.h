@@ -13,6 +13,8 @@ namespace breakwater {
 
 struct MilterSession {
   std::string address;
+  // Said before MAIL, with no answer awaited: to a filter that wants it so.
+  std::string helo = {};
   // Set by RunSessions.
   std::chrono::microseconds mail{};   // from MAIL to its answer
   std::chrono::microseconds whole{};  // from the connection to QUIT
