@@ -22,7 +22,7 @@ struct GrowthRules {
 };
 
 // How often clients were banned lately, and so for how long they are next. By
-// what a ban covers. Bounded, some 120 bytes each: whose last ban was imposed
+// what a ban covers. Bounded, some 130 bytes each: whose last ban was imposed
 // first makes room. Loop thread only.
 class BanGrowth {
  public:

@@ -19,7 +19,7 @@ namespace breakwater {
 // How many of a kind fall into a window that ends now is reckoned from two
 // numbers, that of the window which the first of them began and that of the one
 // before, of which a part still counts. So it decays, and a client costs some
-// 130 bytes however often it offends (see bytes). Beyond `capacity` the one who
+// 170 bytes however often it offends (see bytes). Beyond `capacity` the one who
 // has not offended for longest makes room.
 //
 // Loop thread only.
