@@ -404,6 +404,44 @@ TEST_F(FirewallRulesTest, TheTarpitOfXtablesIsUnderstood) {
   }
 }
 
+TEST_F(FirewallRulesTest, TheKernelsOwnLimitsDropWhoConnectsTooOften) {
+  const auto file = [](const std::string& name) {
+    return absl::StrCat(BREAKWATER_SOURCE_DIR "/etc/", name);
+  };
+  // Forty at once: however busy this machine is, they take no minute.
+  const auto expect_limited = [this](const std::string& from) {
+    const bool ipv6 = from.find(':') != std::string::npos;
+    const std::string burst = absl::StrCat(
+        "import socket, select, time\nall = []\nfor i in range(40):\n"
+        "  s = socket.socket(socket.AF_INET",
+        ipv6 ? "6" : "", ")\n  s.setblocking(False)\n  s.bind(('", from,
+        "', 0))\n  s.connect_ex(('",
+        ipv6 ? Network::kMtaAddress6 : Network::kMtaAddress,
+        "', 25)); all.append(s)\ntime.sleep(0.7)\n"
+        "print(len(select.select([], all, [], 0)[1]))\n");
+    const CommandResult result = RunIn(world(), {"python3", "-c", burst});
+    const int answered = std::atoi(result.out.c_str());
+    EXPECT_GE(answered, 20) << from << result.err;
+    EXPECT_LT(answered, 40) << from;
+  };
+  const auto expect_limits = [&] {
+    expect_limited(kBanned);
+    expect_limited(kBanned6);
+    EXPECT_EQ(FateOf(kClean), Fate::kAnswered);
+    EXPECT_EQ(FateOf(kClean6), Fate::kAnswered);
+  };
+  Pipe(ReadFile(file("iptables/breakwater-limits.v4")),
+       {"iptables-restore", "--noflush"});
+  Pipe(ReadFile(file("iptables/breakwater-limits.v6")),
+       {"ip6tables-restore", "--noflush"});
+  expect_limits();
+  RunThere({"iptables", "-t", "raw", "-F"});
+  RunThere({"ip6tables", "-t", "raw", "-F"});
+  ASSERT_EQ(FateOf(kBanned), Fate::kAnswered);
+  RunThere({"nft", "-f", file("nftables/breakwater-limits.nft")});
+  expect_limits();
+}
+
 TEST_F(FirewallRulesTest, UfwDropsTheBannedAndReloads) {
   MakeRoot();
   if (IsSkipped() || HasFatalFailure()) return;
