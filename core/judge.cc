@@ -102,7 +102,9 @@ struct Bounds {
 
   // It may be on record, or come before the session ends.
   void Add(const OffenceRule& rule) {
-    if (rule.mode != OffenceMode::kOn || rule.weight == 0) return;
+    if (rule.mode != OffenceMode::kOn) return;
+    offences = true;
+    if (rule.weight == 0) return;
     most += rule.weight;
     reject = true;
     if (!rule.ban) return;
@@ -114,6 +116,7 @@ struct Bounds {
   int most = 0;
   int least = 0;  // for a ban too
   int most_for_ban = 0;
+  bool offences = false;  // some rule is on
   bool allow = false;
   bool retreat = false;  // one that speaks against the client may cease to
   bool reject = false;
@@ -254,7 +257,10 @@ bool IsSettled(const Rules& rules, absl::Span<const Listing> listings,
     const bool rejects = ActionOf(rules, zone) == Action::kReject;
     (rejects ? bounds.reject_and_ban : bounds.defer_and_ban) = true;
   }
-  if (now.score + bounds.most < rules.reject_score) return true;
+  if (now.score + bounds.most < rules.reject_score) {
+    // Whoever is on a list that allows is not banned for an offence either.
+    return !bounds.allow || !bounds.offences;
+  }
 
   const Judgement judgement = Judge(rules, listings);
   if (judgement.action == Action::kPass || bounds.allow || bounds.retreat ||

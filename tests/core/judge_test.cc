@@ -219,6 +219,16 @@ TEST(OffenceTest, AnAnswerMayMatterTogetherWithOneThatIsYetToCome) {
   EXPECT_FALSE(IsSettled(rules, {}, {kBans}));
 }
 
+TEST(OffenceTest, AListThatAllowsIsHeardBeforeAnybodyCanOffend) {
+  Rules rules = MakeRules();
+  rules.zones.push_back({.name = "good.test", .kind = ZoneKind::kAllow});
+  const size_t good = rules.zones.size() - 1;
+  EXPECT_TRUE(IsSettled(rules, {}, {good}));
+  RuleOf(rules, OffenceKind::kTrap) = {.mode = OffenceMode::kOn};
+  EXPECT_FALSE(IsSettled(rules, {}, {good}));
+  EXPECT_TRUE(IsSettled(rules, {{.zone = good}}, {kBans}));
+}
+
 TEST(OffenceTest, EachHasANameThatCanBeRead) {
   for (size_t i = 0; i < kOffenceKinds; ++i) {
     const auto kind = static_cast<OffenceKind>(i);
