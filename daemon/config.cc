@@ -26,10 +26,13 @@ namespace {
 constexpr size_t kLargestFile = 1 << 20;
 
 // Fills in what the draft leaves out. Its own answers are the first filter.
-Zone MakeZone(const ZoneDraft& draft, const ReplyForm& reply,
+Zone MakeZone(const ZoneDraft& draft, const Rules& rules,
               const std::vector<ZoneFilter>& more) {
+  const bool is_domain = draft.type == ZoneType::kDomain;
+  const ReplyForm& reply = is_domain ? rules.name_reply : rules.reply;
   Zone zone{.name = draft.name,
             .label = draft.label.empty() ? draft.name : draft.label,
+            .type = draft.type,
             .kind = draft.kind,
             .filters = more,
             .ban_duration = draft.ban_duration,
@@ -37,18 +40,21 @@ Zone MakeZone(const ZoneDraft& draft, const ReplyForm& reply,
             .after = draft.after,
             .daily_budget = draft.daily_budget};
   if (more.empty() || draft.answers || draft.weight) {
-    ZoneFilter own{.weight = draft.weight.value_or(1)};
-    if (draft.answers) own.answers = *draft.answers;
+    ZoneFilter own{
+        .answers = draft.answers.value_or(DefaultAnswersOf(draft.type)),
+        .weight = draft.weight.value_or(1)};
     zone.filters.insert(zone.filters.begin(), std::move(own));
   }
+  if (draft.names) zone.names = *draft.names;
   if (draft.reply_code || draft.reply_template) {
     zone.reply = ReplyForm{
         .code = draft.reply_code.value_or(reply.code),
         .text_template = draft.reply_template.value_or(reply.text_template)};
   }
-  // Who is told to come again must be able to.
+  // Who is told to come again must be able to. And a name says less of an
+  // address: anybody can say it.
   const int code = draft.reply_code.value_or(reply.code);
-  zone.ban = draft.ban.value_or(code >= 500);
+  zone.ban = draft.ban.value_or(code >= 500 && !is_domain);
   return zone;
 }
 
@@ -72,6 +78,16 @@ void CheckZone(const ZoneDraft& draft, const TableReader& reader,
   } else if (!key.empty() && draft.label.find(key) != std::string::npos) {
     complaints.Add(reader.Place("zone.label", table), "zone.label",
                    "shows the key that is in the name; leave that part out");
+  }
+  const std::optional<ZoneType> known = KnownTypeOf(draft.name);
+  if (known && *known != draft.type) {
+    complaints.Add(reader.Place("zone.name", table), "zone.name",
+                   WrongZoneType(*known));
+  }
+  if (draft.names && draft.type != ZoneType::kDomain) {
+    complaints.Add(reader.Place("zone.names", table), "zone.names",
+                   "is for lists of domain names; write type = \"domain\" if "
+                   "this is one, or leave it out");
   }
   for (const Zone& zone : earlier) {
     const char* which = zone.name == draft.name ? "zone.name" : "zone.label";
@@ -170,7 +186,7 @@ void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
     reader.Read(*table, "zone.", {"zone.filter"});
     CheckZone(draft, reader, *table, config.rules.zones, complaints);
     config.rules.zones.push_back(
-        MakeZone(draft, config.rules.reply, ReadFilters(*table, complaints)));
+        MakeZone(draft, config.rules, ReadFilters(*table, complaints)));
     if (config.rules.zones.back().filters.size() > kMostFilters) {
       complaints.Add(table->source(), "zone.filter",
                      absl::StrCat("there are more than ", kMostFilters,
@@ -230,7 +246,8 @@ void WarnOfScores(const Rules& rules, std::vector<std::string>& warnings) {
     for (const ZoneFilter& filter : zone.filters) {
       allows = allows || filter.weight < 0;
       if (filter.weight < 0 || zone.kind == ZoneKind::kAllow) {
-        by_default = by_default || filter.answers == ZoneFilter{}.answers;
+        by_default =
+            by_default || filter.answers == DefaultAnswersOf(zone.type);
       }
       if (filter.weight <= 0 || zone.kind == ZoneKind::kAllow) continue;
       most += filter.weight;
@@ -316,9 +333,12 @@ void Warn(const Config& config, std::vector<std::string>& warnings) {
     WarnOfRecent(config, warnings);
   }
   WarnOfForm("reply.template", config.rules.reply.text_template, warnings);
+  WarnOfForm("reply.name_template", config.rules.name_reply.text_template,
+             warnings);
   for (const Zone& zone : config.rules.zones) {
-    const ReplyForm& form = zone.reply ? *zone.reply : config.rules.reply;
-    if (zone.reply && form.text_template != config.rules.reply.text_template) {
+    const ReplyForm& form = ReplyFormOf(config.rules, zone);
+    if (form.text_template != config.rules.reply.text_template &&
+        form.text_template != config.rules.name_reply.text_template) {
       WarnOfForm(absl::StrCat("reply_template of zone ", zone.label),
                  form.text_template, warnings);
     }
@@ -383,6 +403,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view text,
   TableReader reader(keys, complaints);
   reader.Read(root, "", {"zone", "offence"});
   AddSites(reader, config, complaints);
+  config.rules.name_reply.code = config.rules.reply.code;
   if (const toml::node* zones = root.get("zone")) {
     ReadZones(*zones, config, complaints);
   }

@@ -360,6 +360,39 @@ Field ZoneKindField(ZoneKind& slot) {
       [&slot] { return static_cast<size_t>(slot); });
 }
 
+Field ZoneTypeField(ZoneType& slot) {
+  return ChoiceField(
+      {"address", "domain"},
+      [&slot](size_t choice) { slot = static_cast<ZoneType>(choice); },
+      [&slot] { return static_cast<size_t>(slot); });
+}
+
+Field NameKindsField(std::optional<std::vector<NameKind>>& slot) {
+  const auto parse = [](std::string_view text) -> absl::StatusOr<NameKind> {
+    for (const NameKind kind : kNameKinds) {
+      if (text == NameKindName(kind)) return kind;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", Escaped(text, 60),
+        "\" is none of a client's names; write \"helo\", \"reverse\" or "
+        "\"sender\""));
+  };
+  const auto read = [&slot, parse](const toml::node& node, std::string_view key,
+                                   Complaints& complaints) {
+    std::vector<NameKind> kinds;
+    ReadList<NameKind>(node, key, complaints, FromText<NameKind>(parse),
+                       "a list of names, as in [\"helo\", \"sender\"]", kinds);
+    if (node.as_array() != nullptr && node.as_array()->empty()) {
+      complaints.Add(
+          node.source(), key,
+          "names nothing, so the zone would never be asked; write "
+          "[\"helo\", \"reverse\", \"sender\"] or leave the key out");
+    }
+    slot = std::move(kinds);
+  };
+  return Field{.read = read, .show = [] { return std::string(); }};
+}
+
 Field OptionalNumberField(std::optional<int>& slot, int64_t least,
                           int64_t most) {
   return Scalar<std::optional<int>, int64_t>(slot, Number(least, most),

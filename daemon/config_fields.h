@@ -59,6 +59,8 @@ Field OptionalLengthField(std::optional<Duration>& slot, Duration least,
                           Duration most);
 Field ReplyCodeField(std::optional<int>& slot);
 Field ZoneKindField(ZoneKind& slot);
+Field ZoneTypeField(ZoneType& slot);
+Field NameKindsField(std::optional<std::vector<NameKind>>& slot);
 Field ReplyTemplateField(std::optional<std::string>& slot);
 Field ReplyCodeField(int& slot);
 

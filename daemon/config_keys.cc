@@ -102,6 +102,9 @@ void AddBan(Config& c, std::vector<ConfigKey>& keys) {
   keys.push_back({"reply.template", kReload,
                   TextField(c.rules.reply.text_template, CheckReplyTemplate)});
   keys.push_back(
+      {"reply.name_template", kReload,
+       TextField(c.rules.name_reply.text_template, CheckReplyTemplate)});
+  keys.push_back(
       {"protect.networks", kReload, NetworksField(c.rules.protected_networks)});
 }
 
@@ -253,6 +256,8 @@ std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone) {
   std::vector<ConfigKey> keys;
   keys.push_back({"zone.name", kReload, ZoneNameField(zone.name)});
   keys.push_back({"zone.label", kReload, TextField(zone.label, CheckLabel)});
+  keys.push_back({"zone.type", kReload, ZoneTypeField(zone.type)});
+  keys.push_back({"zone.names", kReload, NameKindsField(zone.names)});
   keys.push_back({"zone.kind", kReload, ZoneKindField(zone.kind)});
   keys.push_back({"zone.answers", kReload, AnswersField(zone.answers)});
   keys.push_back({"zone.weight", kReload,

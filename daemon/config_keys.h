@@ -26,6 +26,8 @@ struct ConfigKey {
 struct ZoneDraft {
   std::string name;
   std::string label;
+  ZoneType type = ZoneType::kAddress;
+  std::optional<std::vector<NameKind>> names;
   ZoneKind kind = ZoneKind::kBlock;
   std::optional<std::vector<AnswerRange>> answers;
   std::optional<int> weight;

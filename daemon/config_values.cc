@@ -3,6 +3,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -102,16 +103,33 @@ bool IsDigits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, absl::ascii_isdigit);
 }
 
-// Lists of domain names. Asked about an address they answer with an error that
+// Lists of domain names. Asked about an address, some answer with an error that
 // looks like a listing.
 bool IsDomainList(const std::vector<std::string_view>& labels) {
-  if (labels.front() == "dbl" || labels.front() == "zrd" ||
-      (labels.size() > 1 && (labels[1] == "dbl" || labels[1] == "zrd"))) {
-    return true;
+  // With a paid key in front, too.
+  for (size_t i = 0; i < 2 && i + 1 < labels.size(); ++i) {
+    if (labels[i] == "dbl" || labels[i] == "zrd") return true;
   }
+  // "rhsbl" is what all the world calls them: "nomail.rhsbl.sorbs.net".
+  if (std::ranges::find(labels, "rhsbl") != labels.end()) return true;
   const size_t n = labels.size();
   return n > 2 && labels[n - 1] == (labels[n - 2] == "surbl" ? "org" : "com") &&
          (labels[n - 2] == "surbl" || labels[n - 2] == "uribl");
+}
+
+// "zen.spamhaus.org", "KEY.zen.dq.spamhaus.net", "bl.spamcop.net" and such.
+bool IsAddressList(const std::vector<std::string_view>& labels) {
+  const size_t n = labels.size();
+  if (n < 3) return false;
+  const std::string_view owner = labels[n - 2];
+  if (owner == "spamhaus") {
+    constexpr std::array kLists = {"zen", "sbl", "xbl", "pbl", "sbl-xbl"};
+    return std::ranges::any_of(kLists, [&](std::string_view list) {
+      return labels[0] == list || labels[1] == list;
+    });
+  }
+  return (owner == "spamcop" && labels[0] == "bl") ||
+         (owner == "barracudacentral" && labels[0] == "b");
 }
 
 }  // namespace
@@ -173,12 +191,23 @@ absl::StatusOr<std::string> ParseZoneName(std::string_view text) {
         "the name has ", name.size(), " characters; at most ", kLongestZoneName,
         " leave room for a reversed IPv6 address in front"));
   }
-  if (IsDomainList(labels)) {
-    return absl::InvalidArgumentError(
-        "this is a list of domain names, which cannot be asked about a "
-        "client's address; name a list of addresses");
-  }
   return name;
+}
+
+std::optional<ZoneType> KnownTypeOf(std::string_view zone_name) {
+  const std::vector<std::string_view> labels = Labels(zone_name);
+  if (IsDomainList(labels)) return ZoneType::kDomain;
+  if (IsAddressList(labels)) return ZoneType::kAddress;
+  return std::nullopt;
+}
+
+const char* WrongZoneType(ZoneType known) {
+  return known == ZoneType::kDomain
+             ? "this is a list of domain names, which cannot be asked about a "
+               "client's address; write type = \"domain\" in a [[zone]] of its "
+               "own, so that it is asked about the client's names"
+             : "this is a list of addresses, which cannot be asked about a "
+               "client's names; leave out type = \"domain\"";
 }
 
 absl::StatusOr<std::vector<ZoneSite>> ParseZoneSites(std::string_view text) {
@@ -190,6 +219,9 @@ absl::StatusOr<std::vector<ZoneSite>> ParseZoneSites(std::string_view text) {
     if (!site.ok()) return site.status();
     absl::StatusOr<std::string> name = ParseZoneName(site->domain);
     if (!name.ok()) return name.status();
+    if (KnownTypeOf(*name) == ZoneType::kDomain) {
+      return absl::InvalidArgumentError(WrongZoneType(ZoneType::kDomain));
+    }
     if (!KeyInZoneName(*name).empty()) {
       return absl::InvalidArgumentError(
           "the name seems to hold a paid key that nobody should see; write it "

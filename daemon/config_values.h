@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,10 +26,14 @@ absl::StatusOr<uint32_t> ParsePermissions(std::string_view text);
 std::string FormatPermissions(uint32_t mode);
 
 // The name of a DNS list in lower case and without a trailing dot. Refuses what
-// cannot be asked about an address: what is no domain name, an address, a name
-// so long that an IPv6 client's nibbles do not fit before it, and the
-// well-known lists that hold domains instead of addresses.
+// cannot be asked: what is no domain name, an address, and a name so long that
+// an IPv6 client's nibbles do not fit before it.
 absl::StatusOr<std::string> ParseZoneName(std::string_view text);
+
+// What the list is known to hold; nothing of most.
+std::optional<ZoneType> KnownTypeOf(std::string_view zone_name);
+// What is wrong where a list is configured as one of the other type.
+const char* WrongZoneType(ZoneType known);
 
 // What stands in one text of `zones`: one or more of postscreen's sites, with
 // commas or blanks between them.

@@ -297,7 +297,27 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"[[zone]]\nname = \"dbl.spamhaus.org\"",
                  "a list of domain names"},
         BadValue{"[[zone]]\nname = \"multi.surbl.org\"",
+                 "write type = \"domain\""},
+        BadValue{"[[zone]]\nname = \"0123456789abcdefghijklmnop.dbl.dq."
+                 "spamhaus.net\"\nlabel = \"DBL\"",
                  "a list of domain names"},
+        BadValue{"[[zone]]\nname = \"rhsbl.sorbs.net\"",
+                 "a list of domain names"},
+        BadValue{"zones = [\"dbl.spamhaus.org*2\"]", "a list of domain names"},
+        BadValue{"[[zone]]\ntype = \"domain\"\nname = \"zen.spamhaus.org\"",
+                 "f.toml:3:8: zone.name: this is a list of addresses"},
+        BadValue{"[[zone]]\ntype = \"domain\"\nname = \"0123456789abcdefghij"
+                 "klmnop.zen.dq.spamhaus.net\"\nlabel = \"ZEN\"",
+                 "a list of addresses"},
+        BadValue{"[[zone]]\nname = \"a.b\"\ntype = \"name\"",
+                 "write \"address\" or \"domain\""},
+        BadValue{"[[zone]]\nname = \"a.b\"\nnames = [\"helo\"]",
+                 "f.toml:3:9: zone.names: is for lists of domain names"},
+        BadValue{"[[zone]]\nname = \"a.b\"\ntype = \"domain\"\nnames = []",
+                 "would never be asked"},
+        BadValue{"[[zone]]\nname = \"a.b\"\ntype = \"domain\"\n"
+                 "names = [\"ehlo\"]",
+                 "is none of a client's names"},
         BadValue{"[[zone]]\nname = \"a.b\"\nanswers = [\"127.0.0.1\"]",
                  "holds 127.0.0.1"},
         BadValue{"[[zone]]\nname = \"a.b\"\nanswers = []", "no answer at all"},
@@ -488,10 +508,42 @@ TEST(Config, TheSampleFilesZoneMayBeWrittenOut) {
     settings += line.substr(setting ? 1 : 0) + "\n";
   }
   const std::vector<Zone> zones = Parsed(settings).rules.zones;
-  ASSERT_THAT(zones, SizeIs(1));
+  ASSERT_THAT(zones, SizeIs(2));
   EXPECT_EQ(zones[0].label, zones[0].name);
+  EXPECT_EQ(zones[0].type, ZoneType::kAddress);
   EXPECT_TRUE(zones[0].ban);
   EXPECT_EQ(zones[0].reply, DefaultConfig().rules.reply);
+  EXPECT_EQ(zones[1].type, ZoneType::kDomain);
+  EXPECT_EQ(zones[1].names, Zone{}.names);
+}
+
+TEST(Config, AListOfDomainsHasDefaultsOfItsOwn) {
+  const Config config = Parsed(
+      "reply.code = 554\n"
+      "reply.name_template = \"{name} {id}\"\n"
+      "[[zone]]\nname = \"dbl.spamhaus.org\"\ntype = \"domain\"\n"
+      "[[zone]]\nname = \"names.test\"\ntype = \"domain\"\n"
+      "names = [\"sender\"]\nban = true\nreply_code = 550\n"
+      "answers = [\"127.0.1.2\"]\n"
+      "[[zone]]\nname = \"a.test\"\n");
+  ASSERT_THAT(config.rules.zones, SizeIs(3));
+  const Zone& dbl = config.rules.zones[0];
+  EXPECT_FALSE(dbl.ban);
+  EXPECT_EQ(dbl.names, Zone{}.names);
+  for (const char* listing : {"127.0.0.2", "127.0.1.2", "127.0.1.254"}) {
+    EXPECT_EQ(dbl.Matches(IpAddress::Parse(listing)->V4()), 1u) << listing;
+  }
+  EXPECT_EQ(dbl.Matches(IpAddress::Parse("127.0.1.255")->V4()), 0u);
+  EXPECT_EQ(ReplyFormOf(config.rules, dbl),
+            (ReplyForm{.code = 554, .text_template = "{name} {id}"}));
+  const Zone& names = config.rules.zones[1];
+  EXPECT_TRUE(names.ban);
+  EXPECT_EQ(names.names, std::vector{NameKind::kSender});
+  EXPECT_EQ(names.Matches(IpAddress::Parse("127.0.0.2")->V4()), 0u);
+  EXPECT_EQ(ReplyFormOf(config.rules, names),
+            (ReplyForm{.code = 550, .text_template = "{name} {id}"}));
+  EXPECT_EQ(ReplyFormOf(config.rules, config.rules.zones[2]),
+            config.rules.reply);
 }
 
 TEST(CheckConfig, SaysOkOrEverythingThatIsWrong) {

@@ -119,7 +119,7 @@ std::map<std::string, Effect> KeysInSample() {
   for (const std::string& line :
        LinesOf(ReadFile(kSource / "etc/breakwater.toml"))) {
     std::smatch match;
-    if (line == "[[zone]]") table = "zone.";
+    if (line == "[[zone]]" || line == "#[[zone]]") table = "zone.";
     if (line == "#[[zone.filter]]") table = "zone.filter.";
     if (line == "#[[offence]]") table = "offence.";
     if (line.empty()) effect = Effect::kReload;
