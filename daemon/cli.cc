@@ -74,8 +74,12 @@ void AddCommands(CLI::App& app, Options& options) {
   ban->add_option("--reason", options.reason,
                   "Why; the client is told if it still has a session");
   address(command("unban", "Let an address in again"));
-  address(command("explain",
-                  "Ask the lists about an address, and say what would happen"));
+  command("explain",
+          "Ask the lists about an address, or about a client's name, and say "
+          "what would happen")
+      ->add_option("ADDRESS|NAME", options.address,
+                   "An IPv4 or IPv6 address, or a domain name")
+      ->required();
   CLI::App* zones =
       command("zones", "Show what each list costs and gives, and how it is");
   CLI::App* test =

@@ -92,10 +92,9 @@ std::string ConductLines(const json& conduct) {
     rows.push_back({Text(offence, "kind"), Text(offence, "count"),
                     Text(offence, "after"), Text(offence, "last")});
   }
-  std::string out = rows.empty()
-                        ? "no offence is on record\n"
-                        : Table({"offence", "count>", "strikes at>", "last"},
-                                rows);
+  std::string out =
+      rows.empty() ? "no offence is on record\n"
+                   : Table({"offence", "count>", "strikes at>", "last"}, rows);
   if (const json& next = Member(conduct, "next"); next.is_object()) {
     absl::StrAppend(&out, "it takes ", Text(next, "missing"), " more of ",
                     Text(next, "kind"), " to strike\n");
@@ -186,6 +185,35 @@ std::string ShowUnban(const json& answer) {
                       "\n");
 }
 
+// What each list answered, asked about an address or a name.
+std::string ReportTable(const json& answer) {
+  std::vector<std::vector<std::string>> rows;
+  for (const json& zone : Member(answer, "zones")) {
+    std::vector<std::string> addresses;
+    for (const json& address : Member(zone, "addresses")) {
+      addresses.push_back(Text(address));
+    }
+    rows.push_back({Text(zone, "label"), Text(zone, "outcome"),
+                    absl::StrJoin(addresses, " "), Text(zone, "counted"),
+                    Text(zone, "ms"), Text(zone, "text")});
+  }
+  return rows.empty() ? ""
+                      : Table({"zone", "outcome", "answers", "counted", "ms>",
+                               "its words"},
+                              rows);
+}
+
+std::string ShowExplainName(const json& answer) {
+  std::string out =
+      absl::StrCat(Text(answer, "name"), " ", Text(answer, "summary"), "\n");
+  const json& verdict = Member(answer, "verdict");
+  if (const std::string reply = Text(verdict, "reply"); !reply.empty()) {
+    Section(out, "The reply", reply + "\n");
+  }
+  Section(out, "The lists of domains, asked just now", ReportTable(answer));
+  return out;
+}
+
 std::string ShowExplain(const json& answer) {
   std::string out =
       absl::StrCat(Text(answer, "address"), " ", Text(answer, "summary"), "\n");
@@ -198,19 +226,7 @@ std::string ShowExplain(const json& answer) {
   }
   Section(out, "Its history", StandingLine(Member(answer, "history")));
   Section(out, "What it did", ConductLines(Member(answer, "conduct")));
-  std::vector<std::vector<std::string>> rows;
-  for (const json& zone : Member(answer, "zones")) {
-    std::vector<std::string> addresses;
-    for (const json& address : Member(zone, "addresses")) {
-      addresses.push_back(Text(address));
-    }
-    rows.push_back({Text(zone, "label"), Text(zone, "outcome"),
-                    absl::StrJoin(addresses, " "), Text(zone, "counted"),
-                    Text(zone, "ms"), Text(zone, "text")});
-  }
-  Section(out, "The lists, asked just now",
-          Table({"zone", "outcome", "answers", "counted", "ms>", "its words"},
-                rows));
+  Section(out, "The lists, asked just now", ReportTable(answer));
   absl::StrAppend(&out, "\nA ban would cover ", Text(answer, "network"),
                   "; nobody is judged on ports ",
                   absl::StrJoin(Member(answer, "not_judged_on_ports"), ", ",
@@ -299,7 +315,8 @@ std::string ShowAnswer(const ControlRequest& request, const json& answer) {
     case Verb::kUnban:
       return ShowUnban(answer);
     case Verb::kExplain:
-      return ShowExplain(answer);
+      return request.name.empty() ? ShowExplain(answer)
+                                  : ShowExplainName(answer);
     case Verb::kZones:
       return ShowZones(answer);
     case Verb::kTestZones:

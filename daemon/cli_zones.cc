@@ -23,12 +23,14 @@ std::string Milliseconds(const json& value) {
   return value.is_number() ? absl::StrFormat("%.1f", value.get<double>()) : "-";
 }
 
-// The state for IPv4; for IPv6 only what is remarkable there.
+// The state, which is that for IPv4; for IPv6 only what is remarkable there.
 std::string State(const json& zone) {
   const json& state = Member(zone, "state");
-  std::string words = Text(state, "ipv4");
+  const bool is_domain = Member(state, "domain").is_string();
+  std::string words = Text(state, is_domain ? "domain" : "ipv4");
   const std::string ipv6 = Text(state, "ipv6");
-  if (ipv6 != words && ipv6 != "no-test-entry" && ipv6 != "unknown") {
+  if (!is_domain && ipv6 != words && ipv6 != "no-test-entry" &&
+      ipv6 != "unknown") {
     absl::StrAppend(&words, ", ipv6 ", ipv6);
   }
   if (IsTrue(zone, "in_doubt")) absl::StrAppend(&words, ", in doubt");
@@ -91,8 +93,9 @@ std::string ShowZoneTests(const json& answer) {
   for (const json& zone : Member(answer, "zones")) {
     absl::StrAppend(&out, Text(zone, "label"), ": ", Text(zone, "verdict"),
                     " (", Text(zone, "ms"), " ms)\n");
-    for (const char* family : {"ipv4", "ipv6"}) {
+    for (const char* family : {"ipv4", "ipv6", "domain"}) {
       const json& reading = Member(zone, family);
+      if (!reading.is_object()) continue;
       absl::StrAppend(&out, "  ", family, "  ", Text(reading, "state"), ": ",
                       Text(reading, "words"), "\n");
     }

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/domain_name.h"
 #include "core/record.h"
 #include "core/text.h"
 
@@ -137,11 +138,20 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
   if (TakesAddress(request.verb)) {
     const std::string_view word = NextWord(line);
     const std::optional<IpAddress> address = IpAddress::Parse(word);
-    if (!address) {
+    if (!address && request.verb == Verb::kExplain) {
+      const std::optional<std::string> name = ListedName(word);
+      if (!name) {
+        return Wrong("address", word,
+                     "is neither an IP address nor a domain name; write "
+                     "192.0.2.5, 2001:db8::5 or mail.example.org");
+      }
+      request.name = *name;
+    } else if (!address) {
       return Wrong("address", word,
                    "is not an IP address; write 192.0.2.5 or 2001:db8::5");
+    } else {
+      request.address = *address;
     }
-    request.address = *address;
   }
   absl::Status status = absl::OkStatus();
   if (request.verb == Verb::kBan) status = ReadBan(line, request);
@@ -159,7 +169,9 @@ std::string FormatControlRequest(const ControlRequest& request) {
   if (request.verb == Verb::kBans) absl::StrAppend(&line, " ", request.limit);
   if (!request.label.empty()) absl::StrAppend(&line, " ", request.label);
   if (TakesAddress(request.verb)) {
-    absl::StrAppend(&line, " ", request.address.ToString());
+    absl::StrAppend(
+        &line, " ",
+        request.name.empty() ? request.address.ToString() : request.name);
   }
   if (request.verb == Verb::kBan) {
     absl::StrAppend(&line, " ", request.length.count());

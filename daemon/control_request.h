@@ -18,7 +18,7 @@ namespace breakwater {
 //   bans [LIMIT]
 //   ban ADDRESS SECONDS [REASON ...]
 //   unban ADDRESS
-//   explain ADDRESS
+//   explain ADDRESS|NAME
 //   zones
 //   test-zones [LABEL]
 //   metrics
@@ -48,6 +48,7 @@ inline constexpr size_t kMostBansShown = 10'000;
 struct ControlRequest {
   Verb verb = Verb::kStatus;
   IpAddress address;               // of ban, unban, explain
+  std::string name;                // of explain, in the place of an address
   std::chrono::seconds length{};   // of ban
   std::string reason;              // of ban: safe ASCII, may be empty
   std::string label;               // of test-zones; empty: all

@@ -67,6 +67,27 @@ std::string Summary(const json& answer, bool observe) {
   return words;
 }
 
+// The same of a client that says the name and of which nothing else is known.
+std::string NameSummary(const json& answer, bool observe) {
+  if (answer["zones"].empty()) {
+    return "is asked nowhere: no zone has type = \"domain\"";
+  }
+  const json& verdict = answer["verdict"];
+  if (verdict["action"] == "pass") {
+    return absl::StrCat("would let a client pass", Unheard(answer["zones"]));
+  }
+  return absl::StrCat(
+      "would have a client ",
+      verdict["action"] == "defer" ? "deferred" : "rejected", " for ",
+      verdict["zone"].get<std::string>(),
+      verdict["ban_seconds"].is_number()
+          ? absl::StrCat(
+                " and banned for ",
+                FormatDuration(seconds(verdict["ban_seconds"].get<int64_t>())))
+          : " and not banned",
+      observe ? ", were the mode not \"observe\"" : "");
+}
+
 }  // namespace
 
 Operator::Operator(Parts parts) : parts_(std::move(parts)) {}
@@ -79,6 +100,7 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
     case Verb::kBans:
       co_return Bans(request.limit);
     case Verb::kExplain:
+      if (!request.name.empty()) co_return co_await ExplainName(request.name);
       co_return co_await Explain(request.address);
     case Verb::kZones:
       co_return Zones();
@@ -228,6 +250,30 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
   }
   answer["summary"] = Summary(answer, rules.observe);
   answer["not_judged_on_ports"] = rules.submission_ports;
+  co_return answer;
+}
+
+asio::awaitable<json> Operator::ExplainName(std::string name) {
+  const std::vector<Dnsbl::ZoneReport> reports =
+      co_await parts_.dnsbl.Ask(name);
+  const std::shared_ptr<const Config> config = parts_.config();
+  const Rules& rules = config->rules;
+  json answer = {{"ok", true},
+                 {"name", name},
+                 {"mode", rules.observe ? "observe" : "enforce"},
+                 {"zones", json::array()}};
+  for (const Dnsbl::ZoneReport& report : reports) {
+    if (report.zone >= rules.zones.size()) continue;
+    const Zone& zone = rules.zones[report.zone];
+    json described = DescribeZoneReport(zone, report);
+    described["names"] = json::array();
+    for (const NameKind kind : zone.names) {
+      described["names"].push_back(NameKindName(kind));
+    }
+    answer["zones"].push_back(std::move(described));
+  }
+  answer["verdict"] = DescribeJudgement(rules, name, reports);
+  answer["summary"] = NameSummary(answer, rules.observe);
   co_return answer;
 }
 

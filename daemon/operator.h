@@ -63,6 +63,7 @@ class Operator {
   nlohmann::json BanAddress(const ControlRequest& request);
   nlohmann::json Unban(const IpAddress& address);
   asio::awaitable<nlohmann::json> Explain(IpAddress address);
+  asio::awaitable<nlohmann::json> ExplainName(std::string name);
   nlohmann::json Zones() const;
   asio::awaitable<nlohmann::json> TestZones(std::string label);
   nlohmann::json MetricsText() const;

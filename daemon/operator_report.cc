@@ -10,6 +10,7 @@
 #include "core/duration.h"
 #include "core/reply.h"
 #include "core/text.h"
+#include "daemon/zone_report.h"
 
 namespace breakwater {
 namespace {
@@ -34,13 +35,9 @@ std::string AddressText(uint32_t address) {
   return IpAddress::FromV4(address).ToString();
 }
 
-const ReplyForm& FormOf(const Rules& rules, const Zone& zone) {
-  return zone.reply ? *zone.reply : rules.reply;
-}
-
 // Why a zone's listings do not count, if they do not.
 std::optional<std::string> Disbelief(const ZoneHealth& zone, Instant now) {
-  const ZoneProof& proof = zone.ipv4;
+  const ZoneProof& proof = zone.proof();
   if (!proof.since || proof.standing == ZoneStanding::kOk) return std::nullopt;
   if (proof.believed && proof.standing == ZoneStanding::kNoTestEntry) {
     return std::nullopt;
@@ -77,7 +74,9 @@ json DescribeBan(const Ban& ban, Instant now) {
 }
 
 json DescribeZone(const Zone& zone, const ZoneHealth& health, Instant now) {
+  const ZoneProof& proof = health.proof();
   json result = {{"label", zone.label},
+                 {"type", ZoneTypeName(zone.type)},
                  {"bans", zone.ban},
                  {"queries", health.queries()},
                  {"listed", health.count(ZoneOutcome::kListed)},
@@ -85,14 +84,17 @@ json DescribeZone(const Zone& zone, const ZoneHealth& health, Instant now) {
                  {"last", health.queries() == 0 ? "not asked yet"
                                                 : ZoneOutcomeName(health.last)},
                  {"failing_seconds", nullptr},
-                 {"state", ZoneStandingName(health.ipv4.standing)},
-                 {"state_ipv6", ZoneStandingName(health.ipv6.standing)},
+                 {"state", ZoneStandingName(proof.standing)},
+                 {"state_ipv6", nullptr},
                  {"state_seconds", nullptr},
-                 {"hint", health.ipv4.hint},
+                 {"hint", proof.hint},
                  {"in_doubt", health.in_doubt},
                  {"listed_share", std::round(health.listed_share * 100) / 100}};
-  if (health.ipv4.since) {
-    result["state_seconds"] = SecondsBetween(*health.ipv4.since, now);
+  if (zone.type == ZoneType::kAddress) {
+    result["state_ipv6"] = ZoneStandingName(health.ipv6.standing);
+  }
+  if (proof.since) {
+    result["state_seconds"] = SecondsBetween(*proof.since, now);
   }
   if (health.failing_since) {
     result["failing_seconds"] = SecondsBetween(*health.failing_since, now);
@@ -212,7 +214,7 @@ json DescribeZoneReport(const Zone& zone, const Dnsbl::ZoneReport& report) {
           {"ms", report.took.count()}};
 }
 
-json DescribeJudgement(const Rules& rules, const IpAddress& address,
+json DescribeJudgement(const Rules& rules, const Subject& subject,
                        const std::vector<Dnsbl::ZoneReport>& reports) {
   std::vector<Listing> listings;
   for (const Dnsbl::ZoneReport& report : reports) {
@@ -230,17 +232,20 @@ json DescribeJudgement(const Rules& rules, const IpAddress& address,
   if (!judgement.zone) return result;
 
   const Zone& zone = rules.zones[*judgement.zone];
-  const ReplyForm& form = FormOf(rules, zone);
+  const ReplyForm& form = ReplyFormOf(rules, zone);
   std::string reason;
   for (const Dnsbl::ZoneReport& report : reports) {
     if (report.zone == *judgement.zone) reason = report.text;
   }
+  const auto* address = std::get_if<IpAddress>(&subject);
+  const auto* name = std::get_if<std::string>(&subject);
   // The id is made when a client is really answered.
   const std::string text = RenderReply(
-      form.text_template, {.client = address,
+      form.text_template, {.client = address ? *address : IpAddress(),
                            .list = LabelOf(rules, listings, *judgement.zone),
                            .reason = reason,
-                           .id = "...."});
+                           .id = "....",
+                           .name = name ? *name : ""});
   const Verdict verdict{.code = form.code};
   result["zone"] = zone.label;
   result["reply"] =

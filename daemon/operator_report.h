@@ -46,8 +46,9 @@ std::vector<std::string> Problems(const Config& config,
                                   const std::vector<ZoneHealth>& zones,
                                   size_t bans, Metrics& metrics, Instant now);
 
-// What the answers of the zones lead to for a client that nothing exempts.
-nlohmann::json DescribeJudgement(const Rules& rules, const IpAddress& address,
+// What the answers of the zones lead to for a client that nothing exempts, by
+// its address or by one of its names.
+nlohmann::json DescribeJudgement(const Rules& rules, const Subject& subject,
                                  const std::vector<Dnsbl::ZoneReport>& reports);
 nlohmann::json DescribeZoneReport(const Zone& zone,
                                   const Dnsbl::ZoneReport& report);

@@ -70,15 +70,20 @@ void AddTrouble(const char* family, const ZoneProof& proof, json& trouble) {
 
 json TroubleOf(const ZoneHealth& health, Allowance allowance) {
   json trouble = json::array();
-  AddTrouble("IPv4", health.ipv4, trouble);
-  AddTrouble("IPv6", health.ipv6, trouble);
-  if (trouble.empty() && !health.ipv4.believed && !health.ipv6.believed) {
+  if (health.type == ZoneType::kDomain) {
+    AddTrouble("names", health.domain, trouble);
+  } else {
+    AddTrouble("IPv4", health.ipv4, trouble);
+    AddTrouble("IPv6", health.ipv6, trouble);
+  }
+  // A list may have IPv6 alone.
+  const ZoneProof& proof = health.proof();
+  if (trouble.empty() && !proof.believed && !health.ipv6.believed) {
     trouble.push_back(
-        health.ipv4.standing == ZoneStanding::kNoTestEntry
+        proof.standing == ZoneStanding::kNoTestEntry
             ? absl::StrCat("it has no test entry, so nothing that it says "
                            "counts",
-                           health.ipv4.hint.empty() ? "" : ": ",
-                           health.ipv4.hint)
+                           proof.hint.empty() ? "" : ": ", proof.hint)
             : "nothing is proven of it yet, so nothing that it says counts");
   }
   if (health.in_doubt) {
@@ -118,7 +123,31 @@ json DescribeReading(const char* test_entry, const ProbeReading& reading) {
   return {{"state", ZoneStandingName(reading.standing)}, {"words", words}};
 }
 
+// Of a list of domains.
+json DescribeNamesTest(const Zone& zone, const Dnsbl::ZoneTest& test) {
+  const ProbeReading& reading = test.probe.domain;
+  const bool is_empty = reading.standing == ZoneStanding::kNoTestEntry;
+  const bool ok =
+      reading.standing == ZoneStanding::kOk || (is_empty && !zone.strict);
+  const char* verdict =
+      ok ? is_empty ? "it has no test entry, and strict is false: believed"
+                    : "good"
+      : is_empty ? "it has no test entry: is the name right? If the list has "
+                   "none, say strict = false"
+                 : "not to be believed";
+  return {{"label", zone.label},
+          {"type", ZoneTypeName(zone.type)},
+          {"ok", ok},
+          {"verdict", verdict},
+          {"domain", DescribeReading("TEST", reading)},
+          {"ms", test.took.count()}};
+}
+
 }  // namespace
+
+const char* ZoneTypeName(ZoneType type) {
+  return type == ZoneType::kDomain ? "domain" : "address";
+}
 
 json DescribeLedger(const Zone& zone, const ZoneHealth& health,
                     const ZoneLedger& ledger, UtcDay today) {
@@ -128,12 +157,16 @@ json DescribeLedger(const Zone& zone, const ZoneHealth& health,
   }
   const Allowance allowance = ledger.allowance(today);
   const json trouble = TroubleOf(health, allowance);
+  json state = {{"ipv4", ZoneStandingName(health.ipv4.standing)},
+                {"ipv6", ZoneStandingName(health.ipv6.standing)}};
+  if (zone.type == ZoneType::kDomain) {
+    state = {{"domain", ZoneStandingName(health.domain.standing)}};
+  }
   return {{"label", zone.label},
+          {"type", ZoneTypeName(zone.type)},
           {"ok", trouble.empty()},
           {"trouble", trouble},
-          {"state",
-           {{"ipv4", ZoneStandingName(health.ipv4.standing)},
-            {"ipv6", ZoneStandingName(health.ipv6.standing)}}},
+          {"state", state},
           {"in_doubt", health.in_doubt},
           {"kind", zone.kind == ZoneKind::kAllow ? "allow" : "block"},
           {"weights", weights},
@@ -159,6 +192,7 @@ json DescribeLedgers(json zones, UtcDay today) {
 }
 
 json DescribeZoneTest(const Zone& zone, const Dnsbl::ZoneTest& test) {
+  if (zone.type == ZoneType::kDomain) return DescribeNamesTest(zone, test);
   const ProbeReading& ipv4 = test.probe.ipv4;
   const ProbeReading& ipv6 = test.probe.ipv6;
   const auto is_empty = [](const ProbeReading& reading) {
@@ -187,6 +221,7 @@ json DescribeZoneTest(const Zone& zone, const Dnsbl::ZoneTest& test) {
     verdict = "good";
   }
   return {{"label", zone.label},
+          {"type", ZoneTypeName(zone.type)},
           {"ok", ok},
           {"verdict", verdict},
           {"ipv4", DescribeReading("127.0.0.2", ipv4)},

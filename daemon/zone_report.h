@@ -15,6 +15,8 @@ namespace breakwater {
 // How `breakwater zones` and `breakwater zones test` are answered: pure
 // functions. Zones are named by their labels only; a name may hold a paid key.
 
+const char* ZoneTypeName(ZoneType type);  // "address", "domain"
+
 // What one zone costs and gives, what it is believed, and in "trouble" what is
 // wrong with that, in sentences.
 nlohmann::json DescribeLedger(const Zone& zone, const ZoneHealth& health,

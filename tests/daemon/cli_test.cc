@@ -110,6 +110,30 @@ TEST(ShowAnswer, ExplainShowsTheReplyAndEachList) {
 }
 
 // A daemon of another version may leave out anything, or say it otherwise.
+TEST(ShowAnswer, ExplainShowsWhatListsOfDomainsSay) {
+  const json zone = {{"label", "DBL"}, {"outcome", "not-listed"}, {"ms", 7}};
+  const json answer = {{"name", "mail.example"},
+                       {"summary", "would let a client pass"},
+                       {"zones", json::array({zone})}};
+  const std::string shown =
+      ShowAnswer({.verb = Verb::kExplain, .name = "mail.example"}, answer);
+  EXPECT_THAT(shown, HasSubstr("mail.example would let a client pass\n"));
+  EXPECT_THAT(shown, HasSubstr("DBL   not-listed"));
+  EXPECT_THAT(shown, Not(HasSubstr("ports")));
+}
+
+TEST(ShowAnswer, AListOfDomainsHasItsOwnStateAndTest) {
+  const json state = {{"domain", "refused"}};
+  const json zone = {{"label", "DBL"}, {"state", state}};
+  EXPECT_THAT(Shown(Verb::kZones, {{"zones", json::array({zone})}}),
+              HasSubstr("DBL   refused"));
+  const json reading = {{"state", "ok"}, {"words", "TEST is listed"}};
+  const json test = {
+      {"label", "DBL"}, {"verdict", "good"}, {"ms", 3}, {"domain", reading}};
+  EXPECT_EQ(Shown(Verb::kTestZones, {{"zones", json::array({test})}}),
+            "DBL: good (3 ms)\n  domain  ok: TEST is listed\n");
+}
+
 TEST(ShowAnswer, ZonesShowWhatEachCosts) {
   const json zone = {
       {"label", "a.test"},

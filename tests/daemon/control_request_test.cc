@@ -39,6 +39,15 @@ TEST(ControlRequest, ReadsEachVerb) {
   EXPECT_EQ(Parsed("reload").verb, Verb::kReload);
 }
 
+TEST(ControlRequest, ExplainTakesANameToo) {
+  const ControlRequest request = Parsed("explain Mail.Example.ORG.");
+  EXPECT_EQ(request.name, "mail.example.org");
+  EXPECT_EQ(FormatControlRequest(request), "explain mail.example.org");
+  EXPECT_EQ(Parsed("explain 192.0.2.5").name, "");
+  EXPECT_THAT(ErrorOf("explain localhost"),
+              HasSubstr("neither an IP address nor a domain name"));
+}
+
 TEST(ControlRequest, ABanHasALengthAndAReasonOfManyWords) {
   const ControlRequest request = Parsed("ban 192.0.2.5 3600 sends us viruses");
   EXPECT_EQ(request.verb, Verb::kBan);

@@ -207,6 +207,41 @@ TEST_F(OperatorTest, ExplainTellsADeferralAndAClientThatPasses) {
               HasSubstr("451 4.7.1 Client"));
 }
 
+TEST_F(OperatorTest, ExplainAsksListsOfDomainsAboutAName) {
+  Configure(std::string(kConfig) +
+            "[[zone]]\nname = \"names.test\"\ntype = \"domain\"\n"
+            "names = [\"helo\"]\n");
+  resolver_.On("mail.example.names.test", Records({0x7f000102}));
+  resolver_.OnText("mail.example.names.test", "why");
+  const json answer = Ask("explain mail.example");
+  ASSERT_THAT(answer["zones"], SizeIs(1));
+  EXPECT_EQ(answer["zones"][0]["label"], "names.test");
+  EXPECT_EQ(answer["zones"][0]["counted"], "127.0.1.2");
+  EXPECT_EQ(answer["zones"][0]["names"].dump(), R"(["helo"])");
+  EXPECT_EQ(answer["verdict"]["reply"],
+            "521 5.7.1 The name mail.example is listed by names.test (why) "
+            "[id ....]");
+  EXPECT_EQ(answer["summary"],
+            "would have a client rejected for names.test and not banned");
+  EXPECT_EQ(Ask("explain other.example")["summary"], "would let a client pass");
+  EXPECT_THAT(Ask("explain 192.0.2.5")["zones"], SizeIs(2));
+}
+
+TEST_F(OperatorTest, ExplainSaysWhereNoListHoldsNames) {
+  EXPECT_EQ(Ask("explain mail.example")["summary"],
+            "is asked nowhere: no zone has type = \"domain\"");
+}
+
+TEST_F(OperatorTest, StatusShowsAListOfDomains) {
+  Configure("[[zone]]\nname = \"names.test\"\ntype = \"domain\"\n");
+  const json zone = Ask("status")["zones"][0];
+  EXPECT_EQ(zone["type"], "domain");
+  EXPECT_EQ(zone["state"], "ok");
+  EXPECT_EQ(zone["state_ipv6"], nullptr);
+  EXPECT_EQ(zone["bans"], false);
+  EXPECT_EQ(Ask("zones")["zones"][0]["state"].dump(), R"({"domain":"ok"})");
+}
+
 TEST_F(OperatorTest, ExplainTellsWhatExemptsAClient) {
   EXPECT_EQ(Ask("explain 198.51.100.7")["summary"],
             "is never judged: 198.51.100.0/24 is protected (protect.networks)");

@@ -146,5 +146,45 @@ TEST(DescribeZoneTest, IsAVerdictInWords) {
   }
 }
 
+TEST(DescribeZoneTest, AListOfDomainsHasOneVerdict) {
+  using enum ZoneStanding;
+  const struct {
+    ZoneStanding standing;
+    bool strict;
+    bool ok;
+    const char* verdict;
+  } kTable[] = {
+      {kOk, true, true, "good"},
+      {kNoTestEntry, true, false, "say strict = false"},
+      {kNoTestEntry, false, true, "strict is false: believed"},
+      {kListsEverything, false, false, "not to be believed"},
+      {kUnreachable, true, false, "not to be believed"},
+  };
+  for (const auto& row : kTable) {
+    Zone zone = kZone;
+    zone.type = ZoneType::kDomain;
+    zone.strict = row.strict;
+    const json told = DescribeZoneTest(
+        zone, {.probe = {.domain = {.standing = row.standing, .hint = "so"}}});
+    EXPECT_EQ(told["ok"], row.ok) << told;
+    EXPECT_THAT(told["verdict"].get<std::string>(), HasSubstr(row.verdict));
+    EXPECT_THAT(told["domain"]["words"].get<std::string>(), HasSubstr("; so"));
+    EXPECT_FALSE(told.contains("ipv4"));
+  }
+}
+
+TEST(DescribeLedger, AListOfDomainsThatRefusesIsTrouble) {
+  Zone zone = kZone;
+  zone.type = ZoneType::kDomain;
+  ZoneHealth health{.type = ZoneType::kDomain};
+  health.domain = {.standing = ZoneStanding::kRefused, .hint = "127.0.1.255"};
+  const json told = DescribeLedger(zone, health, ZoneLedger("L"), Today());
+  EXPECT_EQ(told["ok"], false);
+  EXPECT_EQ(told["trouble"].dump(), R"(["names: refused: 127.0.1.255"])");
+  EXPECT_EQ(told["state"].dump(), R"({"domain":"refused"})");
+  health.domain = {.standing = ZoneStanding::kOk, .believed = true};
+  EXPECT_EQ(DescribeLedger(zone, health, ZoneLedger("L"), Today())["ok"], true);
+}
+
 }  // namespace
 }  // namespace breakwater
