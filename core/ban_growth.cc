@@ -12,6 +12,7 @@ void BanGrowth::SetRules(GrowthRules rules) {
 
 Duration BanGrowth::Next(const Network& who, Duration base, double chance,
                          Instant now) const {
+  if (rules_.exact_first && Times(who, now) == 0) return base;
   const auto milliseconds = static_cast<double>(base.count());
   const double grown = milliseconds * std::pow(rules_.factor, Times(who, now));
   const double ceiling =

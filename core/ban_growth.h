@@ -18,6 +18,9 @@ struct GrowthRules {
   // A ban may be up to so much longer, by chance, so that those of one wave do
   // not all end together.
   int jitter_percent = 0;
+  // But the first of a client is exactly as long as asked for: only such bans
+  // can be extended by a hit (ip_sets.h).
+  bool exact_first = false;
   size_t clients = 200'000;  // remembered at most
 };
 

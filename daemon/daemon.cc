@@ -251,6 +251,7 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
 std::shared_ptr<const Rules> Daemon::CurrentRules() const {
   auto rules = std::make_shared<Rules>(config_->rules);
   rules->deadline = config_->dnsbl.deadline;
+  rules->growth.exact_first = config_->firewall.extend;
   rules->conduct.own_names.push_back(HostName());
   for (const EnforcerLink::Protection& protection : enforcer_->protections()) {
     rules->protected_networks.Add(protection.network);

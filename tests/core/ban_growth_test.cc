@@ -59,6 +59,14 @@ TEST(BanGrowthTest, ChanceMakesItLongerAndNeverShorter) {
   EXPECT_EQ(growth.Next(kClient, minutes(10), 1, now), minutes(11));
 }
 
+TEST(BanGrowthTest, WhereHitsExtendABanTheFirstIsExact) {
+  BanGrowth growth({.factor = 2, .jitter_percent = 10, .exact_first = true});
+  const Instant now = Clock::now();
+  EXPECT_EQ(growth.Next(kClient, minutes(10), 1, now), minutes(10));
+  growth.Note(kClient, now, now);
+  EXPECT_EQ(growth.Next(kClient, minutes(10), 1, now), minutes(22));
+}
+
 TEST(BanGrowthTest, AMistakeIsForgiven) {
   BanGrowth growth({.factor = 2});
   const Instant now = Clock::now();
