@@ -39,6 +39,8 @@ struct Options {
   std::string address;
   std::string length;
   std::string reason;
+  std::string offence;
+  std::string detail;
   std::string zone;
   bool test = false;  // of zones
   size_t limit = kUsualBansShown;
@@ -74,6 +76,19 @@ void AddCommands(CLI::App& app, Options& options) {
   ban->add_option("--reason", options.reason,
                   "Why; the client is told if it still has a session");
   address(command("unban", "Let an address in again"));
+  CLI::App* report = command("report", "Tell of something that a client did");
+  address(report);
+  report
+      ->add_option("--offence", options.offence,
+                   "What: virus, spam, trap, or another word for \"reported\"")
+      ->type_name("KIND")
+      ->required();
+  report
+      ->add_option("--for", options.length,
+                   "How long to ban, if it comes to that; else as the offence "
+                   "says")
+      ->type_name("TIME");
+  report->add_option("--detail", options.detail, "More about it, for the log");
   command("explain",
           "Ask the lists about an address, or about a client's name, and say "
           "what would happen")
@@ -105,6 +120,17 @@ absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
   if (options.test) line = "test-zones";
   if (!options.zone.empty()) absl::StrAppend(&line, " ", options.zone);
   if (!options.address.empty()) absl::StrAppend(&line, " ", options.address);
+  if (verb == "report") {
+    // A blank in one must not make two of it.
+    if (options.offence.find(' ') != std::string::npos ||
+        options.length.find(' ') != std::string::npos) {
+      return absl::InvalidArgumentError("--offence and --for are one word");
+    }
+    absl::StrAppend(&line, " ", options.offence, " ",
+                    options.length.empty() ? "-" : options.length, " ",
+                    options.detail);
+    return ParseControlRequest(line);
+  }
   if (verb == "bans") absl::StrAppend(&line, " ", options.limit);
   if (verb == "ban") {
     Duration length = usual_ban;

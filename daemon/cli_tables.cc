@@ -178,6 +178,21 @@ std::string ShowBan(const json& answer) {
   return out;
 }
 
+std::string ShowReport(const json& answer) {
+  const json& ban = Member(answer, "ban");
+  const std::string effect = Text(answer, "effect");
+  std::string out = absl::StrCat(
+      Text(answer, "address"), ": ", effect, ", ", Text(answer, "offence"), " ",
+      Text(answer, "count"), " of ", Text(answer, "after"));
+  const std::string withheld = Text(answer, "withheld");
+  if (!withheld.empty()) absl::StrAppend(&out, "; not banned: ", withheld);
+  if (ban.is_object()) {
+    absl::StrAppend(&out, "; ", Text(ban, "network"), " is kept out until ",
+                    Text(ban, "until"), " [id ", Text(ban, "id"), "]");
+  }
+  return out + "\n";
+}
+
 std::string ShowUnban(const json& answer) {
   const json& was = Member(answer, "was");
   return absl::StrCat(Text(was, "network"), " may come in again; it was banned",
@@ -317,6 +332,8 @@ std::string ShowAnswer(const ControlRequest& request, const json& answer) {
     case Verb::kExplain:
       return request.name.empty() ? ShowExplain(answer)
                                   : ShowExplainName(answer);
+    case Verb::kReport:
+      return ShowReport(answer);
     case Verb::kZones:
       return ShowZones(answer);
     case Verb::kTestZones:

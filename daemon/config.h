@@ -68,6 +68,13 @@ struct ControlConfig {
   std::vector<std::string> users;
 };
 
+struct ReportConfig {
+  std::string socket;  // "unix:/path"; empty: off
+  SocketAccess access;
+  // Users besides root and our own who may report.
+  std::vector<std::string> users;
+};
+
 struct LogConfig {
   LogTarget target = LogTarget::kStderr;
   Severity level = Severity::kInfo;
@@ -91,6 +98,7 @@ struct Config {
   FirewallConfig firewall;
   EnforcerConfig enforcer;
   ControlConfig control;
+  ReportConfig report;
   LogConfig log;
   // What is allowed but unwise, e.g. a resolver that is not on loopback.
   std::vector<std::string> warnings;

@@ -161,6 +161,14 @@ void AddPrograms(Config& c, std::vector<ConfigKey>& keys) {
                   TextField(c.control.socket, CheckSocketPath)});
   keys.push_back(
       {"control.users", kReload, TextsField(c.control.users, CheckUserName)});
+  keys.push_back({"report.socket", kRestart,
+                  TextField(c.report.socket, CheckReportSocket)});
+  keys.push_back({"report.group", kRestart,
+                  TextField(c.report.access.group, CheckGroupName)});
+  keys.push_back(
+      {"report.mode", kRestart, PermissionsField(c.report.access.mode)});
+  keys.push_back(
+      {"report.users", kReload, TextsField(c.report.users, CheckUserName)});
   LogTarget& target = c.log.target;
   keys.push_back({"log.target", kRestart,
                   ChoiceField(

@@ -280,6 +280,14 @@ absl::Status CheckMilterSocket(std::string_view text) {
                  "\"inet:8890@127.0.0.1\" or \"inet6:8890@::1\"");
 }
 
+absl::Status CheckReportSocket(std::string_view text) {
+  if (text.empty()) return absl::OkStatus();
+  if (const auto path = After("unix:", text)) return CheckSocketPath(*path);
+  return Refusal(text,
+                 "is not a report socket; write "
+                 "\"unix:/run/breakwater/report.sock\"");
+}
+
 absl::Status CheckPolicySocket(std::string_view text) {
   if (const auto path = After("unix:", text)) return CheckSocketPath(*path);
   if (const auto inet = After("inet:", text); inet && ParseEndpoint(*inet)) {

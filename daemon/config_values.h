@@ -48,6 +48,8 @@ std::string_view KeyInZoneName(std::string_view name);
 absl::Status CheckSocketPath(std::string_view text);
 // "unix:/path" or "inet:PORT@ADDRESS", as libmilter has it; or empty.
 absl::Status CheckMilterSocket(std::string_view text);
+// "unix:/path"; or empty.
+absl::Status CheckReportSocket(std::string_view text);
 // "unix:/path" or "inet:ADDRESS:PORT".
 absl::Status CheckPolicySocket(std::string_view text);
 // Whether a socket that passed one of the two checks can be reached from other

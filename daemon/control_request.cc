@@ -17,9 +17,10 @@ constexpr size_t kLongestReason = 200;
 
 constexpr size_t kLongestLabel = 100;
 
-constexpr std::array kVerbs = {Verb::kStatus,    Verb::kBans,    Verb::kBan,
-                               Verb::kUnban,     Verb::kExplain, Verb::kZones,
-                               Verb::kTestZones, Verb::kMetrics, Verb::kReload};
+constexpr std::array kVerbs = {Verb::kStatus, Verb::kBans,      Verb::kBan,
+                               Verb::kUnban,  Verb::kExplain,   Verb::kReport,
+                               Verb::kZones,  Verb::kTestZones, Verb::kMetrics,
+                               Verb::kReload};
 
 std::string Shown(std::string_view word) {
   return absl::StrCat("\"", Escaped(word, 60), "\"");
@@ -104,6 +105,8 @@ const char* VerbName(Verb verb) {
       return "unban";
     case Verb::kExplain:
       return "explain";
+    case Verb::kReport:
+      return "report";
     case Verb::kZones:
       return "zones";
     case Verb::kTestZones:
@@ -123,6 +126,7 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
                      kLongestControlLine, " are read"));
   }
   ControlRequest request;
+  const std::string_view whole = line;
   const std::string_view verb = NextWord(line);
   bool known = false;
   for (const Verb candidate : kVerbs) {
@@ -132,8 +136,14 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
   }
   if (!known) {
     return Wrong("verb", verb,
-                 "is unknown; write status, bans, ban, unban, explain, zones, "
-                 "test-zones, metrics or reload");
+                 "is unknown; write status, bans, ban, unban, explain, report, "
+                 "zones, test-zones, metrics or reload");
+  }
+  if (request.verb == Verb::kReport) {
+    absl::StatusOr<ReportRequest> report = ParseReport(whole);
+    if (!report.ok()) return report.status();
+    request.report = *std::move(report);
+    return request;
   }
   if (TakesAddress(request.verb)) {
     const std::string_view word = NextWord(line);
@@ -165,6 +175,7 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
 }
 
 std::string FormatControlRequest(const ControlRequest& request) {
+  if (request.verb == Verb::kReport) return FormatReport(request.report);
   std::string line = VerbName(request.verb);
   if (request.verb == Verb::kBans) absl::StrAppend(&line, " ", request.limit);
   if (!request.label.empty()) absl::StrAppend(&line, " ", request.label);

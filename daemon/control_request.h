@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/address.h"
+#include "daemon/report_request.h"
 
 namespace breakwater {
 
@@ -19,6 +20,7 @@ namespace breakwater {
 //   ban ADDRESS SECONDS [REASON ...]
 //   unban ADDRESS
 //   explain ADDRESS|NAME
+//   report ADDRESS KIND [LENGTH [DETAIL ...]]     (report_request.h)
 //   zones
 //   test-zones [LABEL]
 //   metrics
@@ -32,6 +34,7 @@ enum class Verb : uint8_t {
   kBan,
   kUnban,
   kExplain,
+  kReport,
   kZones,
   kTestZones,
   kMetrics,
@@ -53,6 +56,7 @@ struct ControlRequest {
   std::string reason;              // of ban: safe ASCII, may be empty
   std::string label;               // of test-zones; empty: all
   size_t limit = kUsualBansShown;  // of bans
+  ReportRequest report = {};       // of report
 
   bool operator==(const ControlRequest&) const = default;
 };

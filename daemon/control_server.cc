@@ -198,13 +198,13 @@ void ControlServer::SetUsers(std::vector<uid_t> users) {
 }
 
 absl::StatusOr<std::vector<uid_t>> FindUsers(
-    const std::vector<std::string>& names) {
+    const std::vector<std::string>& names, std::string_view key) {
   std::vector<uid_t> users;
   for (const std::string& name : names) {
     const absl::StatusOr<UserIds> ids = FindUser(name);
     if (!ids.ok()) {
       return absl::NotFoundError(
-          absl::StrCat("control.users: ", ids.status().message()));
+          absl::StrCat(std::string(key), ": ", ids.status().message()));
     }
     users.push_back(ids->user);
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -54,8 +55,9 @@ class ControlServer {
 };
 
 // The uids of users given as names or numbers. May block: at start and at a
-// reload only. The error names the user that does not exist.
+// reload only. The error names the user that does not exist, and the key.
 absl::StatusOr<std::vector<uid_t>> FindUsers(
-    const std::vector<std::string>& names);
+    const std::vector<std::string>& names,
+    std::string_view key = "control.users");
 
 }  // namespace breakwater

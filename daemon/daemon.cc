@@ -18,6 +18,7 @@
 #include "core/listen_socket.h"
 #include "core/log.h"
 #include "daemon/privileges.h"
+#include "daemon/report_outcome.h"
 
 namespace breakwater {
 namespace {
@@ -120,6 +121,13 @@ absl::Status Daemon::Open() {
       ControlServer::Listen(config.control.socket);
   if (!control.ok()) return control.status();
   control_socket_ = *control;
+  if (!config.report.socket.empty()) {
+    const absl::StatusOr<int> listening =
+        Listen(config.report.socket, config.report.access.group,
+               config.report.access.mode);
+    if (!listening.ok()) return listening.status();
+    report_socket_ = *listening;
+  }
   return absl::OkStatus();
 }
 
@@ -178,6 +186,7 @@ void Daemon::StartParts() {
         return operator_->Handle(std::move(request), user);
       },
       ControlServer::Options{.users = users.value_or(std::vector<uid_t>())});
+  if (report_socket_ >= 0) StartReports();
   if (milter_) {
     milter_->Start([this] {
       Log(Severity::kError, "milter-ended");
@@ -185,6 +194,24 @@ void Daemon::StartParts() {
     });
   }
   asio::co_spawn(loop_, Housekeeping(), asio::detached);
+}
+
+void Daemon::StartReports() {
+  const absl::StatusOr<std::vector<uid_t>> users =
+      FindUsers(config_->report.users, "report.users");
+  if (!users.ok()) {
+    Log(Severity::kWarning, "config-warning")
+        .Add("why", std::string(users.status().message()));
+  }
+  reports_.emplace(
+      loop_, std::exchange(report_socket_, -1),
+      [this](ReportRequest request) -> asio::awaitable<std::string> {
+        const absl::StatusOr<ReportOutcome> outcome =
+            co_await TakeReport(*screener_, bans_, std::move(request));
+        co_return ReportAnswer(outcome, Clock::now());
+      },
+      metrics_,
+      ReportServerOptions{.users = users.value_or(std::vector<uid_t>())});
 }
 
 void Daemon::WatchSignals() {
@@ -230,6 +257,9 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
   const absl::StatusOr<std::vector<uid_t>> users =
       FindUsers(next->control.users);
   if (!users.ok()) return users.status();
+  const absl::StatusOr<std::vector<uid_t>> reporters =
+      FindUsers(next->report.users, "report.users");
+  if (!reporters.ok()) return reporters.status();
 
   std::vector<std::string> notes = next->warnings;
   for (const std::string& key : NeedRestart(*config_, *next)) {
@@ -243,6 +273,7 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
   if (milter_) milter_->SetVerdictDeadline(VerdictDeadline(config_->dnsbl));
   screener_->SetRules(CurrentRules());
   control_->SetUsers(*users);
+  if (reports_) reports_->SetUsers(*reporters);
   enforcer_->Reload();
   Log(Severity::kInfo, "reloaded").Add("notes", notes.size());
   return notes;

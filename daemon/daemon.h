@@ -20,6 +20,7 @@
 #include "daemon/enforcer_link.h"
 #include "daemon/host_sockets.h"
 #include "daemon/operator.h"
+#include "daemon/report_server.h"
 #include "milter/milter_front.h"
 #include "policy/server.h"
 
@@ -40,6 +41,7 @@ class Daemon {
   absl::Status Open();
 
   void StartParts();
+  void StartReports();
   void WatchSignals();
   asio::awaitable<void> Housekeeping();
 
@@ -64,8 +66,10 @@ class Daemon {
   std::unique_ptr<MilterFront> milter_;
   std::optional<Operator> operator_;
   std::optional<ControlServer> control_;
+  std::optional<ReportServer> reports_;
   std::vector<int> policy_sockets_;  // until policy_ takes them
   int control_socket_ = -1;          // until control_ takes it
+  int report_socket_ = -1;           // until reports_ takes it
 };
 
 }  // namespace breakwater

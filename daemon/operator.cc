@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "daemon/offence_report.h"
 #include "daemon/operator_report.h"
+#include "daemon/report_outcome.h"
 #include "daemon/restraint_report.h"
 #include "daemon/zone_report.h"
 
@@ -114,6 +115,9 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
     case Verb::kUnban:
       answer = Unban(request.address);
       break;
+    case Verb::kReport:
+      answer = co_await Report(request.report);
+      break;
     case Verb::kReload:
       answer = Reload();
       break;
@@ -206,6 +210,13 @@ json Operator::Unban(const IpAddress& address) {
         " was not banned; the kernel was told to let it in all the same")));
   }
   return {{"ok", true}, {"was", DescribeBan(*ban, Clock::now())}};
+}
+
+asio::awaitable<json> Operator::Report(ReportRequest request) {
+  const IpAddress client = request.address;
+  const absl::StatusOr<ReportOutcome> outcome =
+      co_await TakeReport(parts_.screener, parts_.bans, std::move(request));
+  co_return DescribeReport(outcome, client, Clock::now());
 }
 
 asio::awaitable<json> Operator::Explain(IpAddress address) {

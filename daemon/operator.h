@@ -62,6 +62,7 @@ class Operator {
   nlohmann::json Bans(size_t limit) const;
   nlohmann::json BanAddress(const ControlRequest& request);
   nlohmann::json Unban(const IpAddress& address);
+  asio::awaitable<nlohmann::json> Report(ReportRequest request);
   asio::awaitable<nlohmann::json> Explain(IpAddress address);
   asio::awaitable<nlohmann::json> ExplainName(std::string name);
   nlohmann::json Zones() const;

@@ -72,6 +72,23 @@ TEST(ShowAnswer, Bans) {
             "1 of 9 bans, those that end soonest; --limit shows more\n");
 }
 
+TEST(ShowAnswer, AReportSaysWhatCameOfIt) {
+  json answer = {{"address", "192.0.2.5"},
+                 {"offence", "spam"},
+                 {"effect", "counted"},
+                 {"count", 1},
+                 {"after", 3},
+                 {"withheld", nullptr}};
+  EXPECT_EQ(Shown(Verb::kReport, answer), "192.0.2.5: counted, spam 1 of 3\n");
+  answer["effect"] = "withheld";
+  answer["withheld"] = "good-history";
+  EXPECT_THAT(Shown(Verb::kReport, answer),
+              HasSubstr("; not banned: good-history\n"));
+  answer["ban"] = {{"network", "192.0.2.5"}, {"until", "X"}, {"id", "7f3a"}};
+  EXPECT_THAT(Shown(Verb::kReport, answer),
+              HasSubstr("192.0.2.5 is kept out until X [id 7f3a]\n"));
+}
+
 TEST(ShowAnswer, StatusPutsWhatIsWrongFirst) {
   const json answer = {
       {"version", "0.1.0"},

@@ -245,6 +245,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"milter.mode = 660", "write a text in double quotes"},
         BadValue{"milter.mode = \"0999\"", "permission in octal"},
         BadValue{"policy.sockets = [\"inet:10025\"]", "inet:127.0.0.1:10025"},
+        BadValue{"report.socket = \"inet:127.0.0.1:10025\"",
+                 "write \"unix:/run/breakwater/report.sock\""},
         BadValue{"policy.sockets = \"unix:/a\"", "is a text; write a list"},
         BadValue{"policy.sockets = [\"unix:/a\", \"unix:/a\"]", "here twice"},
         BadValue{"policy.max_connections = 0", "write 1 to 100000"},

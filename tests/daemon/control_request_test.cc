@@ -57,6 +57,15 @@ TEST(ControlRequest, ABanHasALengthAndAReasonOfManyWords) {
   EXPECT_EQ(Parsed("ban 192.0.2.5 1").reason, "");
 }
 
+TEST(ControlRequest, AReportIsReadAsTheReportSocketReadsIt) {
+  const std::string line = "report 192.0.2.5 virus 12h Eicar-Test";
+  const ControlRequest request = Parsed(line);
+  EXPECT_EQ(request.verb, Verb::kReport);
+  EXPECT_EQ(request.report, ParseReport(line).value());
+  EXPECT_EQ(FormatControlRequest(request), line);
+  EXPECT_THAT(ErrorOf("report 192.0.2.5"), HasSubstr("kind: the word"));
+}
+
 TEST(ControlRequest, AReasonBecomesSafeAsciiOfBoundedLength) {
   EXPECT_EQ(Parsed("ban 192.0.2.5 1 a\r\nevent=x \x1b[31m\xc3\xa4").reason,
             "a event=x ?[31m??");

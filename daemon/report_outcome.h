@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "asio/awaitable.hpp"
+#include "core/ban.h"
+#include "core/ban_table.h"
+#include "core/clock.h"
+#include "core/offence.h"
+#include "core/screener.h"
+#include "daemon/report_request.h"
+
+namespace breakwater {
+
+// What came of a report.
+struct ReportOutcome {
+  enum class Effect : uint8_t {
+    kCounted,   // on record, and not yet enough
+    kObserved,  // enough, were the offence or the mode not "observe"
+    kStruck,    // enough; banned, if a ban is in force now
+    kWithheld,  // enough, and yet not banned: `withheld` says why
+    kBanned,    // a ban was in force already; not counted
+  };
+  Effect effect = Effect::kCounted;
+  OffenceKind kind = OffenceKind::kReported;
+  // How many of the kind count, that one among them, and from how many on they
+  // strike.
+  uint32_t count = 0;
+  uint32_t after = 0;
+  const char* withheld = "";  // as WithheldName has it
+  std::string id;             // empty if nothing was decided
+  std::optional<Ban> ban;     // in force now
+};
+
+const char* EffectName(ReportOutcome::Effect effect);  // "counted", ...
+
+// Tells the screener. An error if the kind is off or the client is not judged.
+// Loop thread; what it refers to must outlive it.
+asio::awaitable<absl::StatusOr<ReportOutcome>> TakeReport(
+    Screener& screener, const BanTable& bans, ReportRequest request);
+
+// As the report socket answers, without a newline: "ok ..." or "error ...".
+std::string ReportAnswer(const absl::StatusOr<ReportOutcome>& outcome,
+                         Instant now);
+// As the control socket does.
+nlohmann::json DescribeReport(const absl::StatusOr<ReportOutcome>& outcome,
+                              const IpAddress& client, Instant now);
+
+}  // namespace breakwater
