@@ -9,8 +9,8 @@
 #   install_tcpserver6          tcpserver of ucspi-tcp-ipv6, as tcpserver6
 #   make_root NAME PACKAGE...   a Debian in $BREAKWATER_CACHE/roots/NAME
 #   make_mta_root MTA           one with postfix (and rbldnsd, dnsdist, unbound),
-#                               sendmail, courier or exim: roots/mta-MTA; firewall
-#                               has firewalls instead
+#                               sendmail, courier or exim: roots/mta-MTA; rspamd
+#                               and mimedefang have these, firewall firewalls
 #   make_mta_roots              all of them
 #   root_path NAME              where it is
 #
@@ -37,7 +37,10 @@ declare -A MTA_PACKAGES=(
   [sendmail]="sendmail-bin sendmail-cf m4"
   [courier]="courier-mta"
   [exim]="exim4-daemon-light"
-  # No MTA: the firewalls that Breakwater prints rules for.
+  # No MTAs: filters that tell Breakwater what they find, behind that Postfix.
+  [rspamd]="rspamd"
+  [mimedefang]="mimedefang libnet-dns-perl"
+  # Nor these: the firewalls that Breakwater prints rules for.
   [firewall]="iptables ipset nftables ufw shorewall shorewall6 firewalld xtables-addons-common"
 )
 
