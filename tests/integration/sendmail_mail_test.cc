@@ -192,7 +192,7 @@ TEST_F(SendmailMailTest, ASenderWhoseDomainIsOnAListIsRefused) {
   ASSERT_FALSE(HasFatalFailure());
   BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
   BREAKWATER_ASSERT_OK_AND_ASSIGN(SmtpReply reply, SayMail(session));
-  EXPECT_EQ(reply.code, 550);
+  EXPECT_EQ(reply.code, 521);
   EXPECT_THAT(reply.text, HasSubstr("The name example.org is listed"));
   EXPECT_FALSE(IsBanned(kClean));
 }
