@@ -74,7 +74,9 @@ class ReportFilterTest : public WholePathTest {
     const absl::StatusOr<SmtpReply> reply = session.client.SendMessage(
         "zombie@example.org", "good@mail.test", kEicar);
     // The session ends with the ban, mostly before the reply is there.
-    if (reply.ok()) EXPECT_EQ(reply->code, 554) << reply->text;
+    if (reply.ok()) {
+      EXPECT_EQ(reply->code, 554) << reply->text;
+    }
     EXPECT_TRUE(WaitUntil([&] { return IsBanned(kClean); })) << Logs();
     EXPECT_TRUE(IsDropped(kClean));
     EXPECT_TRUE(postfix_->Mailbox("good").empty());
