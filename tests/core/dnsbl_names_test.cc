@@ -125,6 +125,7 @@ TEST_F(DnsblNamesTest, ANameInTwoPlacesIsAskedOnce) {
   EXPECT_THAT(answers.listings,
               ElementsAre(Listing{.zone = 0, .name = NameKind::kHelo}));
   EXPECT_EQ(server_.queries("same.example.d.test"), 1u);
+  EXPECT_EQ(Saved("D", Saving::kJoined), 0) << "nobody else asked";
 }
 
 TEST_F(DnsblNamesTest, AZoneCountsOnceHoweverManyNamesItLists) {

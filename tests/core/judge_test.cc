@@ -458,6 +458,24 @@ TEST_F(AgainstSlowTest, SettledMeansThatEveryCompletionComesToTheSame) {
   EXPECT_GT(early_in_part, 100);
 }
 
+// A zone of domains lists one name, and what it says of another may take that
+// back: then the other zone decides, which defers only.
+TEST(IsSettledTest, AZoneThatMayTakeItBackHasNotSettledIt) {
+  Rules rules;
+  rules.zones = {{.name = "names.test",
+                  .type = ZoneType::kDomain,
+                  .filters = {{.weight = 2}, {.weight = -2}},
+                  .ban = false},
+                 {.name = "b.test",
+                  .ban = false,
+                  .reply = ReplyForm{.code = 451, .text_template = ""}}};
+  const Listing one_name{.zone = 0, .filters = 1};
+  EXPECT_EQ(Judge(rules, {one_name, {.zone = 1}}).action, Action::kReject);
+  EXPECT_FALSE(IsSettled(rules, {one_name, {.zone = 1}}, {0}));
+  const Listing both{.zone = 0, .filters = 3};
+  EXPECT_EQ(Judge(rules, {both, {.zone = 1}}).action, Action::kDefer);
+}
+
 Client ClientFrom(const char* address, uint16_t server_port = 25) {
   return {.connection = {.client = *IpAddress::Parse(address),
                          .client_port = 4711,
