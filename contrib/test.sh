@@ -62,7 +62,7 @@ step_tsan() {
 
 # The corpora are replayed by the steps above; this looks for new inputs.
 step_fuzz() {
-  build fuzz
+  build fuzz --target fuzzers
   headline "fuzzers, $FUZZ_SECONDS s each"
   local fuzzer name work
   work=$(mktemp -d)
