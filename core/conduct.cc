@@ -12,14 +12,6 @@
 namespace breakwater {
 namespace {
 
-const OffenceRule& RuleOf(const Rules& rules, OffenceKind kind) {
-  return rules.offences[static_cast<size_t>(kind)];
-}
-
-bool IsOn(const Rules& rules, OffenceKind kind) {
-  return RuleOf(rules, kind).mode != OffenceMode::kOff;
-}
-
 bool AsksDomains(const Rules& rules, NameKind kind) {
   return std::ranges::any_of(rules.zones, [kind](const Zone& zone) {
     return zone.type == ZoneType::kDomain && zone.AsksAbout(kind);
@@ -52,22 +44,18 @@ bool IsImpossible(MailDomain domain) {
          domain == MailDomain::kUnroutable;
 }
 
-void AddOnce(OffenceBook::Kinds& kinds, OffenceKind kind) {
-  if (std::ranges::find(kinds, kind) == kinds.end()) kinds.push_back(kind);
-}
-
 }  // namespace
 
 bool IsOfInterest(const Rules& rules, const Told& told) {
   for (const Offence& offence : told.offences) {
-    if (IsOn(rules, offence.kind)) return true;
+    if (rules.offences.IsOn(offence.kind)) return true;
   }
-  if (told.names &&
-      (IsOn(rules, OffenceKind::kHelo) || AsksDomains(rules, NameKind::kHelo) ||
-       AsksDomains(rules, NameKind::kReverse))) {
+  if (told.names && (rules.offences.IsOn(OffenceKind::kHelo) ||
+                     AsksDomains(rules, NameKind::kHelo) ||
+                     AsksDomains(rules, NameKind::kReverse))) {
     return true;
   }
-  return told.sender && (IsOn(rules, OffenceKind::kSender) ||
+  return told.sender && (rules.offences.IsOn(OffenceKind::kSender) ||
                          AsksDomains(rules, NameKind::kSender));
 }
 
@@ -102,8 +90,9 @@ Conduct::Conduct(Lists& lists, MailDomains* domains, Metrics& metrics)
 void Conduct::SetRules(std::shared_ptr<const Rules> rules) {
   rules_ = std::move(rules);
   book_.SetCapacity(rules_->conduct.clients);
-  connections_.SetCapacity(
-      IsOn(*rules_, OffenceKind::kConnections) ? rules_->conduct.clients : 0);
+  connections_.SetCapacity(rules_->offences.IsOn(OffenceKind::kConnections)
+                               ? rules_->conduct.clients
+                               : 0);
 }
 
 asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
@@ -112,13 +101,13 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
   // A reload changes these meanwhile.
   const std::shared_ptr<const Rules> rules = rules_;
   std::vector<Offence> offences = std::move(told.offences);
-  if (told.names && IsOn(*rules, OffenceKind::kHelo) &&
+  if (told.names && rules->offences.IsOn(OffenceKind::kHelo) &&
       IsForgedHelo(*rules, client)) {
     offences.push_back({.kind = OffenceKind::kHelo, .detail = client.helo});
   }
   std::optional<std::string> domain;
   if (told.sender && domains_ != nullptr &&
-      IsOn(*rules, OffenceKind::kSender)) {
+      rules->offences.IsOn(OffenceKind::kSender)) {
     domain = DomainOfSender(client.sender);
     if (domain && IsUnasked(*rules, *domain)) domain.reset();
   }
@@ -146,7 +135,8 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
     }
     const bool strikes = Note(client, offence);
     if (offence.kind == OffenceKind::kTrap) {
-      findings.hit_trap = RuleOf(*rules, offence.kind).mode == OffenceMode::kOn;
+      findings.hit_trap =
+          rules->offences[offence.kind].mode == OffenceMode::kOn;
     }
     if (!strikes) continue;
     AddOnce(findings.strikes, offence.kind);
@@ -155,13 +145,12 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
   co_return findings;
 }
 
-OffenceBook::Kinds Conduct::NoteConnection(const Client& client,
-                                           size_t sessions,
-                                           size_t network_sessions) {
-  OffenceBook::Kinds strikes;
+OffenceKinds Conduct::NoteConnection(const Client& client, size_t sessions,
+                                     size_t network_sessions) {
+  OffenceKinds strikes;
   const auto limit = [&](OffenceKind kind, size_t own, size_t most_of_network,
                          size_t all) {
-    const uint32_t most = RuleOf(*rules_, kind).after;
+    const uint32_t most = rules_->offences[kind].after;
     const Offence offence{.kind = kind};
     // Who keeps to the limits has not offended.
     if (own >= most) {
@@ -175,11 +164,11 @@ OffenceBook::Kinds Conduct::NoteConnection(const Client& client,
     }
   };
   const ConductRules& limits = rules_->conduct;
-  if (IsOn(*rules_, OffenceKind::kConnections)) {
+  if (rules_->offences.IsOn(OffenceKind::kConnections)) {
     const auto count = [&](const Network& who) {
       return connections_.Note(
           who, OffenceKind::kConnections,
-          RuleOf(*rules_, OffenceKind::kConnections).window, Clock::now());
+          rules_->offences[OffenceKind::kConnections].window, Clock::now());
     };
     const uint32_t own = count(Network::OfClient(client.address()));
     const uint32_t all = limits.network_connections > 0
@@ -187,27 +176,27 @@ OffenceBook::Kinds Conduct::NoteConnection(const Client& client,
                              : 0;
     limit(OffenceKind::kConnections, own, limits.network_connections, all);
   }
-  if (IsOn(*rules_, OffenceKind::kSessions)) {
+  if (rules_->offences.IsOn(OffenceKind::kSessions)) {
     limit(OffenceKind::kSessions, sessions, limits.network_sessions,
           network_sessions);
   }
   return strikes;
 }
 
-OffenceBook::Kinds Conduct::Standing(const IpAddress& client) const {
-  OffenceBook::Kinds kinds =
+OffenceKinds Conduct::Standing(const IpAddress& client) const {
+  OffenceKinds kinds =
       book_.Standing(Network::OfClient(client), rules_->offences, Clock::now());
   // One without a weight has had its effect when it struck.
   kinds.erase(std::remove_if(kinds.begin(), kinds.end(),
                              [this](OffenceKind kind) {
-                               return RuleOf(*rules_, kind).weight == 0;
+                               return rules_->offences[kind].weight == 0;
                              }),
               kinds.end());
   return kinds;
 }
 
 bool Conduct::Note(const Client& client, const Offence& offence) {
-  const OffenceRule& rule = RuleOf(*rules_, offence.kind);
+  const OffenceRule& rule = rules_->offences[offence.kind];
   if (rule.mode == OffenceMode::kOff) return false;
   const uint32_t count = book_.Note(Network::OfClient(client.address()),
                                     offence.kind, rule.window, Clock::now());
@@ -217,7 +206,7 @@ bool Conduct::Note(const Client& client, const Offence& offence) {
 
 bool Conduct::Strikes(const Client& client, const Offence& offence,
                       uint32_t count, uint32_t after) {
-  const bool is_on = RuleOf(*rules_, offence.kind).mode == OffenceMode::kOn;
+  const bool is_on = rules_->offences[offence.kind].mode == OffenceMode::kOn;
   const bool strikes = count >= after;
   const char* effect = !strikes ? "counted" : is_on ? "strikes" : "observed";
   metrics_.Offences(OffenceName(offence.kind), effect).Increment();

@@ -47,7 +47,7 @@ class Conduct {
     Answers answers;  // those known before, and the lists' about names
     // Which strike now: what was found is as much as their rules need, or they
     // stand against the client with their weight.
-    OffenceBook::Kinds strikes;
+    OffenceKinds strikes;
     // Mail for a trap is refused though it may not strike yet: there is no such
     // recipient.
     bool hit_trap = false;
@@ -62,10 +62,10 @@ class Conduct {
 
   // The client has connected, and has so many sessions with this one, its
   // network so many. What strikes by that.
-  OffenceBook::Kinds NoteConnection(const Client& client, size_t sessions,
-                                    size_t network_sessions);
+  OffenceKinds NoteConnection(const Client& client, size_t sessions,
+                              size_t network_sessions);
   // What stands against it with its weight, without that it does anything.
-  OffenceBook::Kinds Standing(const IpAddress& client) const;
+  OffenceKinds Standing(const IpAddress& client) const;
 
   const OffenceBook& book() const { return book_; }
   size_t bytes() const { return book_.bytes() + connections_.bytes(); }

@@ -24,7 +24,8 @@ struct ConductRules {
   // Names with which only we may say HELO, in lower case.
   std::vector<std::string> own_names;
   // Domains of senders that are not looked at, with all below them, in lower
-  // case: where DNS is split, the site's own look as if nobody could reach them.
+  // case: where DNS is split, the site's own look as if nobody could reach
+  // them.
   std::vector<std::string> unasked_domains;
   std::shared_ptr<const TrapList> traps;  // null: none
   std::vector<HeaderRule> headers;

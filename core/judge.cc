@@ -57,10 +57,6 @@ bool IsStronger(const Accuser& a, const Accuser& b) {
   return a.zone < b.zone;
 }
 
-const OffenceRule& RuleOf(const Rules& rules, OffenceKind offence) {
-  return rules.offences[static_cast<size_t>(offence)];
-}
-
 Sum SumOf(const OffenceRule& rule) {
   return {.score = rule.weight,
           .ban = rule.ban ? rule.weight : 0,
@@ -161,7 +157,7 @@ Judgement Judge(const Rules& rules, absl::Span<const Listing> listings,
           SumOf(rules.zones[listing.zone], listing.filters, listing.may_ban));
     }
     for (const OffenceKind offence : offences) {
-      total.Add(SumOf(RuleOf(rules, offence)));
+      total.Add(SumOf(rules.offences[offence]));
     }
   }
   Judgement result{.score = total.score};
@@ -170,7 +166,7 @@ Judgement Judge(const Rules& rules, absl::Span<const Listing> listings,
     if (!decides || IsStronger(accuser, *decides)) decides = accuser;
   };
   for (const OffenceKind offence : offences) {
-    const OffenceRule& rule = RuleOf(rules, offence);
+    const OffenceRule& rule = rules.offences[offence];
     if (rule.weight != 0) continue;
     accuse({.offence = offence,
             .action = Action::kReject,
@@ -192,7 +188,7 @@ Judgement Judge(const Rules& rules, absl::Span<const Listing> listings,
     }
     for (const OffenceKind offence : offences) {
       accuse_with({.offence = offence, .action = Action::kReject},
-                  SumOf(RuleOf(rules, offence)));
+                  SumOf(rules.offences[offence]));
     }
   }
   if (!decides) return result;
@@ -202,7 +198,7 @@ Judgement Judge(const Rules& rules, absl::Span<const Listing> listings,
   if (decides->bans) {
     const std::optional<Duration>& own =
         decides->zone ? rules.zones[*decides->zone].ban_duration
-                      : RuleOf(rules, *decides->offence).ban_duration;
+                      : rules.offences[*decides->offence].ban_duration;
     result.ban = own.value_or(rules.ban_duration);
   }
   return result;

@@ -5,7 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "core/clock.h"
 
 namespace breakwater {
@@ -33,6 +35,7 @@ inline constexpr size_t kOffenceKinds =
 // As in configuration, log and metrics: "trap", "unknown-recipient", ...
 const char* OffenceName(OffenceKind kind);
 std::optional<OffenceKind> ParseOffence(std::string_view name);
+std::vector<std::string> OffenceNames();  // of all, in their order
 
 enum class OffenceMode : uint8_t {
   kOff,
@@ -59,7 +62,28 @@ struct OffenceRule {
 // A rule that is on, with what suits the kind.
 OffenceRule DefaultRule(OffenceKind kind);
 
-using OffenceRules = std::array<OffenceRule, kOffenceKinds>;  // by kind
+// By kind; without more all are off.
+class OffenceRules {
+ public:
+  OffenceRule& operator[](OffenceKind kind) {
+    return rules_[static_cast<size_t>(kind)];
+  }
+  const OffenceRule& operator[](OffenceKind kind) const {
+    return rules_[static_cast<size_t>(kind)];
+  }
+  bool IsOn(OffenceKind kind) const {  // or only observed
+    return (*this)[kind].mode != OffenceMode::kOff;
+  }
+  auto begin() const { return rules_.begin(); }
+  auto end() const { return rules_.end(); }
+
+ private:
+  std::array<OffenceRule, kOffenceKinds> rules_;
+};
+
+// Some of them, each once.
+using OffenceKinds = absl::InlinedVector<OffenceKind, 4>;
+void AddOnce(OffenceKinds& kinds, OffenceKind kind);
 
 // One, as it was seen.
 struct Offence {

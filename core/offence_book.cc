@@ -49,14 +49,14 @@ uint32_t OffenceBook::Count(const Network& who, OffenceKind kind,
   return 0;
 }
 
-OffenceBook::Kinds OffenceBook::Standing(const Network& who,
-                                         const OffenceRules& rules,
-                                         Instant now) const {
-  Kinds kinds;
+OffenceKinds OffenceBook::Standing(const Network& who,
+                                   const OffenceRules& rules,
+                                   Instant now) const {
+  OffenceKinds kinds;
   const Page* page = PageOf(who);
   if (page == nullptr) return kinds;
   for (const Tally& tally : page->tallies) {
-    const OffenceRule& rule = rules[static_cast<size_t>(tally.kind)];
+    const OffenceRule& rule = rules[tally.kind];
     if (rule.mode == OffenceMode::kOn &&
         CountOf(tally, rule.window, Elapsed(now)) >= rule.after) {
       kinds.push_back(tally.kind);
@@ -79,7 +79,7 @@ std::vector<OffenceBook::Record> OffenceBook::Find(const Network& who,
   const Page* page = PageOf(who);
   if (page == nullptr) return records;
   for (const Tally& tally : page->tallies) {
-    const OffenceRule& rule = rules[static_cast<size_t>(tally.kind)];
+    const OffenceRule& rule = rules[tally.kind];
     const uint32_t count = CountOf(tally, rule.window, Elapsed(now));
     if (count == 0) continue;
     records.push_back({.kind = tally.kind,

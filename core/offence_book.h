@@ -25,8 +25,6 @@ namespace breakwater {
 // Loop thread only.
 class OffenceBook {
  public:
-  using Kinds = absl::InlinedVector<OffenceKind, 4>;
-
   explicit OffenceBook(size_t capacity) : capacity_(capacity) {}
   // Of zero nothing is kept.
   void SetCapacity(size_t capacity);
@@ -38,8 +36,8 @@ class OffenceBook {
                  Instant now) const;
   // The kinds that stand against it: their rule is on, and was broken as often
   // as it says.
-  Kinds Standing(const Network& who, const OffenceRules& rules,
-                 Instant now) const;
+  OffenceKinds Standing(const Network& who, const OffenceRules& rules,
+                        Instant now) const;
   // All is forgiven.
   void Forget(const Network& who);
 

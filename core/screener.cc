@@ -113,7 +113,7 @@ void Screener::TellRules() {
 
 // ---- From a question to a verdict ------------------------------------------
 
-OffenceBook::Kinds Screener::Connected(const Client& client) {
+OffenceKinds Screener::Connected(const Client& client) {
   if (Exemption(*rules_, client) || Banned(client)) return {};
   // The policy server's sessions are not known to be open.
   return conduct_.NoteConnection(client, sessions_.CountOf(client.address()),
@@ -123,7 +123,7 @@ OffenceBook::Kinds Screener::Connected(const Client& client) {
 // The order of precedence: who is never judged, who is kept out already, what
 // the lists have said, what they say now.
 std::optional<Verdict> Screener::Known(const Client& client,
-                                       const OffenceBook::Kinds& strikes) {
+                                       const OffenceKinds& strikes) {
   if (const std::optional<Reason> exempt = Exemption(*rules_, client)) {
     return Pass(*exempt);
   }
@@ -144,8 +144,7 @@ std::optional<Verdict> Screener::Known(const Client& client,
   return clean;
 }
 
-asio::awaitable<Verdict> Screener::Screen(Client client,
-                                          OffenceBook::Kinds strikes) {
+asio::awaitable<Verdict> Screener::Screen(Client client, OffenceKinds strikes) {
   if (const auto known = Known(client, strikes)) co_return *known;
 
   const auto screening = std::make_shared<Screening>(std::move(client));
@@ -174,7 +173,7 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
     sessions_.Add(screening);
     metrics_.sessions.Set(static_cast<double>(sessions_.size()));
 
-    const OffenceBook::Kinds strikes = Connected(screening->client());
+    const OffenceKinds strikes = Connected(screening->client());
     if (const auto known = Known(screening->client(), strikes)) {
       screening->Complete(*known);
     } else {
@@ -183,7 +182,7 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
     screening->WhenComplete(
         [this, weak = std::weak_ptr(screening)](const Verdict& verdict) {
           const auto alive = weak.lock();
-          if (alive && verdict.action != Action::kPass) {
+          if (alive && verdict.IsRefusal()) {
             patience_.Watch(alive, rules_->patience);
           }
         });
@@ -192,7 +191,7 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
 }
 
 void Screener::Join(std::shared_ptr<Screening> screening,
-                    const OffenceBook::Kinds& strikes) {
+                    const OffenceKinds& strikes) {
   const IpAddress address = screening->client().address();
   if (waiting_.size() >= kMostWaiting && !waiting_.contains(address)) {
     screening->Complete(Pass(Reason::kOverloaded));
@@ -225,11 +224,9 @@ std::optional<Withheld> Screener::WithheldFrom(const Client& client) {
 
 asio::awaitable<void> Screener::Run(IpAddress address) {
   Answers answers = co_await lists_.Lookup(address);
-  OffenceBook::Kinds strikes = conduct_.Standing(address);
+  OffenceKinds strikes = conduct_.Standing(address);
   for (const OffenceKind strike : waiting_.at(address).strikes) {
-    if (std::ranges::find(strikes, strike) == strikes.end()) {
-      strikes.push_back(strike);
-    }
+    AddOnce(strikes, strike);
   }
   // With a name: g++ 12 frees the strings of one without in the wrong place.
   const Client client{.connection = {.client = address}};
@@ -238,7 +235,7 @@ asio::awaitable<void> Screener::Run(IpAddress address) {
 }
 
 asio::awaitable<Verdict> Screener::VerdictFrom(Client client, Answers answers,
-                                               OffenceBook::Kinds strikes) {
+                                               OffenceKinds strikes) {
   const Rules& rules = *answers.rules;
   const Judgement judgement = Judge(rules, answers.listings, strikes);
   Verdict verdict{.action = judgement.action, .ban = judgement.ban};
@@ -305,7 +302,7 @@ asio::awaitable<std::string> Screener::WordsOf(Client client, const Zone& zone,
 
 void Screener::Weigh(const IpAddress& client, Verdict& verdict) {
   restraint_.Consider(client, verdict);
-  if (!rules_->observe || verdict.action == Action::kPass) return;
+  if (!rules_->observe || !verdict.IsRefusal()) return;
   Log(Severity::kInfo, "would-reject")
       .Add("client", client.ToString())
       .Add("zone", verdict.label)
@@ -337,7 +334,7 @@ void Screener::Finish(const IpAddress& address, Verdict verdict) {
 
 void Screener::Answered(const Client& client, const Verdict& verdict) {
   Tell(client, verdict);
-  if (verdict.action == Action::kPass) return;
+  if (!verdict.IsRefusal()) return;
   // Said before the ban, so that closing the client's other sessions spares
   // the one that is being told why.
   const bool banned = verdict.ban || verdict.reason == Reason::kBanned;
@@ -590,7 +587,7 @@ void Screener::EndIfSilent(const Screening& screening) {
 
 void Screener::Tell(const Client& client, const Verdict& verdict) {
   metrics_.Verdicts(client.front, verdict).Increment();
-  if (verdict.action == Action::kPass) return;
+  if (!verdict.IsRefusal()) return;
   Log(Severity::kInfo, ActionName(verdict.action))
       .Add("client", client.address().ToString())
       .Add("port", client.connection.client_port)

@@ -63,12 +63,11 @@ class Screener {
   // --- The policy server's side ---
   // The client has connected: to be told once for each session. What strikes
   // by that, for Known and Screen.
-  OffenceBook::Kinds Connected(const Client& client);
+  OffenceKinds Connected(const Client& client);
   // The verdict, if it takes no asking; else nothing.
   std::optional<Verdict> Known(const Client& client,
-                               const OffenceBook::Kinds& strikes = {});
-  asio::awaitable<Verdict> Screen(Client client,
-                                  OffenceBook::Kinds strikes = {});
+                               const OffenceKinds& strikes = {});
+  asio::awaitable<Verdict> Screen(Client client, OffenceKinds strikes = {});
   // The client, who has `so_far` as its verdict, has told or done something;
   // `client` as it is now.
   asio::awaitable<Verdict> ScreenFurther(Client client, Told told,
@@ -140,18 +139,17 @@ class Screener {
   // get the same one, with the same id.
   struct Waiting {
     std::vector<std::shared_ptr<Screening>> screenings;
-    OffenceBook::Kinds strikes;
+    OffenceKinds strikes;
     Instant since;
   };
 
-  void Join(std::shared_ptr<Screening> screening,
-            const OffenceBook::Kinds& strikes);
+  void Join(std::shared_ptr<Screening> screening, const OffenceKinds& strikes);
   // Why whatever comes of it bans nobody. Any thread.
   std::optional<Withheld> WithheldFrom(const Client& client);
   bool IsOnlyClaimed(const Client& client);  // any thread
   asio::awaitable<void> Run(IpAddress address);
   asio::awaitable<Verdict> VerdictFrom(Client client, Answers answers,
-                                       OffenceBook::Kinds strikes);
+                                       OffenceKinds strikes);
   Verdict OffenceVerdict(const Client& client, OffenceKind kind,
                          const Rules& rules);
   // What the list itself says of the client, or of its name.

@@ -10,14 +10,6 @@
 #include "core/screener.h"
 
 namespace breakwater {
-namespace {
-
-bool IsRefusal(const Verdict& verdict) {
-  return verdict.action != Action::kPass;
-}
-
-}  // namespace
-
 asio::awaitable<Verdict> Screener::ScreenFurther(Client client, Told told,
                                                  Verdict so_far) {
   Verdict verdict =
@@ -66,7 +58,7 @@ std::shared_ptr<Screening> Screener::StartFurther(
     // Who is condemned already need not be looked at.
     session->WhenComplete(
         [this, further, told = std::move(told)](const Verdict& so_far) mutable {
-          if (IsRefusal(so_far) && told.offences.empty()) {
+          if (so_far.IsRefusal() && told.offences.empty()) {
             further->Complete(so_far);
             return;
           }
@@ -89,7 +81,7 @@ void Screener::NoteFurther(std::shared_ptr<Screening> session, Client client,
       StartFurther(session, std::move(client), std::move(told));
   asio::post(loop_, [this, session, further] {
     further->WhenComplete([this, session, further](const Verdict& verdict) {
-      if (!IsRefusal(verdict)) return;
+      if (!verdict.IsRefusal()) return;
       MarkAnswered(*session);
       Answered(further->client(), verdict);
     });
@@ -113,7 +105,7 @@ asio::awaitable<absl::StatusOr<Verdict>> Screener::ReportOffence(
     IpAddress address, Offence offence) {
   const Client client{.connection = {.client = address},
                       .front = Front::kReport};
-  const OffenceRule& rule = rules_->offences[static_cast<size_t>(offence.kind)];
+  const OffenceRule& rule = rules_->offences[offence.kind];
   if (rule.mode == OffenceMode::kOff) {
     co_return absl::FailedPreconditionError(
         absl::StrCat("offence ", OffenceName(offence.kind), " is off"));

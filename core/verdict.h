@@ -59,6 +59,7 @@ struct Verdict {
   std::optional<Withheld> withheld;
   std::chrono::microseconds took{};  // from asked to known
 
+  bool IsRefusal() const { return action != Action::kPass; }
   std::string enhanced_code() const {
     if (enhanced != nullptr) return enhanced;
     return code < 500 ? "4.7.1" : "5.7.1";

@@ -210,14 +210,6 @@ void AddConduct(Config& c, std::vector<ConfigKey>& keys) {
                   NumberField(growth.clients, 0, 10 * kMillion)});
 }
 
-std::vector<std::string> OffenceNames() {
-  std::vector<std::string> names;
-  for (size_t i = 0; i < kOffenceKinds; ++i) {
-    names.emplace_back(OffenceName(static_cast<OffenceKind>(i)));
-  }
-  return names;
-}
-
 std::vector<std::string_view> AllNames() {
   Config config;
   ZoneDraft zone;

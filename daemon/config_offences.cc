@@ -119,7 +119,7 @@ void ReadOffence(const toml::table& table, std::vector<OffenceKind>& seen,
   seen.push_back(*draft.kind);
   CheckOwnKeys(reader, *draft.kind, table, complaints);
   const OffenceRule usual = DefaultRule(*draft.kind);
-  config.rules.offences[static_cast<size_t>(*draft.kind)] = {
+  config.rules.offences[*draft.kind] = {
       .mode = draft.mode,
       .after = draft.after ? static_cast<uint32_t>(*draft.after) : usual.after,
       .window = draft.window.value_or(usual.window),

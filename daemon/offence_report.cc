@@ -17,7 +17,7 @@ json DescribeConduct(const Screener& screener, const Rules& rules,
   uint32_t least = UINT32_MAX;
   for (const OffenceBook::Record& record :
        screener.conduct().book().Find(who, rules.offences, now)) {
-    const OffenceRule& rule = rules.offences[static_cast<size_t>(record.kind)];
+    const OffenceRule& rule = rules.offences[record.kind];
     on_record.push_back({{"kind", OffenceName(record.kind)},
                          {"count", record.count},
                          {"after", rule.after},

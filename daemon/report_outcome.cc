@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "daemon/operator_report.h"
 
 namespace breakwater {
@@ -24,7 +25,7 @@ Effect EffectOf(const Verdict& verdict, const OffenceRule& rule,
                 const ReportOutcome& outcome, bool observe) {
   if (verdict.reason == Reason::kBanned) return Effect::kBanned;
   const bool enough = outcome.count >= outcome.after;
-  if (verdict.reason == Reason::kOffence && verdict.action != Action::kPass) {
+  if (verdict.reason == Reason::kOffence && verdict.IsRefusal()) {
     // The first mails for a trap are refused, whatever its rule says.
     if (verdict.withheld) return Effect::kWithheld;
     if (!verdict.ban) return enough ? Effect::kStruck : Effect::kCounted;
@@ -60,10 +61,11 @@ const char* EffectName(Effect effect) {
 asio::awaitable<absl::StatusOr<ReportOutcome>> TakeReport(
     Screener& screener, const BanTable& bans, ReportRequest request) {
   const std::shared_ptr<const Rules> rules = screener.rules();
-  const OffenceRule& rule = rules->offences[static_cast<size_t>(request.kind)];
+  const OffenceRule& rule = rules->offences[request.kind];
   if (!request.word.empty() && rule.mode == OffenceMode::kOff) {
     co_return absl::InvalidArgumentError(
-        absl::StrCat("kind: \"", request.word, "\" is none of ", OffenceNames(),
+        absl::StrCat("kind: \"", request.word, "\" is none of ",
+                     absl::StrJoin(OffenceNames(), ", "),
                      "; other words are counted where offence reported is on"));
   }
   const absl::StatusOr<Verdict> verdict =

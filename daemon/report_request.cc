@@ -120,13 +120,4 @@ std::string FormatReport(const ReportRequest& request) {
   return line;
 }
 
-std::string OffenceNames() {
-  std::string names;
-  for (size_t i = 0; i < kOffenceKinds; ++i) {
-    absl::StrAppend(&names, i == 0 ? "" : ", ",
-                    OffenceName(static_cast<OffenceKind>(i)));
-  }
-  return names;
-}
-
 }  // namespace breakwater

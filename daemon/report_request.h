@@ -42,7 +42,4 @@ absl::StatusOr<ReportRequest> ParseReport(std::string_view line);
 // The line that ParseReport reads back, without a newline.
 std::string FormatReport(const ReportRequest& request);
 
-// "trap, unknown-recipient, ..."
-std::string OffenceNames();
-
 }  // namespace breakwater

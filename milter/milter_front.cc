@@ -92,16 +92,16 @@ Session* NewSession(Engine& engine) {
 // What we listen to, as far as it is offered: each round trip that is not
 // needed is spared, and so are the answers to what is answered later.
 unsigned long ProtocolFor(const Rules& rules) {
-  const auto is_on = [&rules](OffenceKind kind) {
-    return rules.offences[static_cast<size_t>(kind)].mode != OffenceMode::kOff;
-  };
+  const OffenceRules& offences = rules.offences;
   unsigned long protocol = SMFIP_NOEOH | SMFIP_NOBODY;
   protocol |=
       IsOfInterest(rules, {.names = true}) ? SMFIP_NR_HELO : SMFIP_NOHELO;
   protocol |= rules.conduct.headers.empty() ? SMFIP_NOHDRS : SMFIP_NR_HDR;
-  if (!is_on(OffenceKind::kRejectedCommands)) protocol |= SMFIP_NOUNKNOWN;
-  if (is_on(OffenceKind::kUnknownRecipient) || is_on(OffenceKind::kRelay) ||
-      is_on(OffenceKind::kRejectedCommands)) {
+  if (!offences.IsOn(OffenceKind::kRejectedCommands))
+    protocol |= SMFIP_NOUNKNOWN;
+  if (offences.IsOn(OffenceKind::kUnknownRecipient) ||
+      offences.IsOn(OffenceKind::kRelay) ||
+      offences.IsOn(OffenceKind::kRejectedCommands)) {
     protocol |= SMFIP_RCPT_REJ;
   }
   return protocol;

@@ -22,10 +22,6 @@ uint16_t PortOf(const char* macro) {
   return valid && port <= 65535 ? static_cast<uint16_t>(port) : 0;
 }
 
-bool IsRefusal(const std::optional<Verdict>& verdict) {
-  return verdict && verdict->action != Action::kPass;
-}
-
 }  // namespace
 
 Client ClientOf(const sockaddr* address, const ConnectMacros& macros) {
@@ -176,7 +172,7 @@ std::optional<Verdict> Session::Refusal() {
     if (!charge->screening) continue;
     // One that was late before is in time now.
     std::optional<Verdict> verdict = charge->screening->verdict();
-    if (!IsRefusal(verdict)) continue;
+    if (!verdict || !verdict->IsRefusal()) continue;
     if (std::exchange(charge->answered, true)) {
       if (auto banned = screener_.Banned(client_)) verdict = std::move(banned);
       screener_.AnsweredLater(connect_.screening, client_, *verdict, true);
@@ -201,7 +197,7 @@ std::optional<Verdict> Session::Answer(Offence offence) {
   const auto further =
       screener_.StartFurther(connect_.screening, client_, std::move(told));
   const std::optional<Verdict> verdict = Await(*further);
-  if (!IsRefusal(verdict)) return std::nullopt;
+  if (!verdict || !verdict->IsRefusal()) return std::nullopt;
   screener_.AnsweredLater(connect_.screening, client_, *verdict, false);
   return verdict;
 }

@@ -43,7 +43,7 @@ bool IsOf(const Session& session, const PolicyRequest& request, Instant now) {
   if (request.protocol_state == "CONNECT") {
     return session.protocol_state == "CONNECT" && since < kSameConnect;
   }
-  if (session.verdict.action != Action::kPass && since > kSameRefusal) {
+  if (session.verdict.IsRefusal() && since > kSameRefusal) {
     return false;
   }
   return request.instance.empty() || session.instance.empty() ||
@@ -55,10 +55,6 @@ bool IsExemption(const Verdict& verdict) {
   return verdict.reason == Reason::kAuthenticated ||
          verdict.reason == Reason::kProtected ||
          verdict.reason == Reason::kSubmission;
-}
-
-bool IsRefusal(const Verdict& verdict) {
-  return verdict.action != Action::kPass;
 }
 
 size_t HashOf(std::string_view a, std::string_view b) {
@@ -105,7 +101,7 @@ asio::awaitable<PolicySessions::Answer> PolicySessions::Judge(
     const PolicyRequest& request) {
   const Client& client = request.client;
   Answer answer{.session = {.key = SessionKey::Of(request)}};
-  OffenceBook::Kinds strikes;
+  OffenceKinds strikes;
   const Session* before = Remembered(request);
   if (before != nullptr) {
     answer.session = *before;
@@ -118,20 +114,20 @@ asio::awaitable<PolicySessions::Answer> PolicySessions::Judge(
     answer.verdict = co_await screener_.Screen(client, std::move(strikes));
   }
   answer.session.verdict = answer.verdict;
-  if (!IsRefusal(answer.verdict) && !IsExemption(answer.verdict)) {
+  if (!answer.verdict.IsRefusal() && !IsExemption(answer.verdict)) {
     co_await Further(request, answer);
   }
   co_return answer;
 }
 
-std::optional<Verdict> PolicySessions::Known(
-    const PolicyRequest& request, const Session* before,
-    const OffenceBook::Kinds& strikes) {
+std::optional<Verdict> PolicySessions::Known(const PolicyRequest& request,
+                                             const Session* before,
+                                             const OffenceKinds& strikes) {
   const std::optional<Verdict> now = screener_.Known(request.client, strikes);
   if (before == nullptr || (now && IsExemption(*now))) return now;
   const Verdict& then = before->verdict;
-  const bool is_banned = now && IsRefusal(*now);
-  if (IsRefusal(then)) {
+  const bool is_banned = now && now->IsRefusal();
+  if (then.IsRefusal()) {
     // The ban is over, or was lifted: this begins anew.
     const bool was_banned = then.ban || then.reason == Reason::kBanned;
     return was_banned && !is_banned ? now : then;
@@ -194,7 +190,7 @@ asio::awaitable<bool> PolicySessions::Refuses(const PolicyRequest& request,
   if (!IsOfInterest(*screener_.rules(), told)) co_return false;
   Verdict verdict = co_await screener_.ScreenFurther(
       request.client, std::move(told), answer.session.verdict);
-  if (!IsRefusal(verdict)) co_return false;
+  if (!verdict.IsRefusal()) co_return false;
   answer.verdict = std::move(verdict);
   co_return true;
 }

@@ -45,7 +45,7 @@ class PolicySessions {
   // Of who the client is, if it takes no asking.
   std::optional<Verdict> Known(const PolicyRequest& request,
                                const Session* before,
-                               const OffenceBook::Kinds& strikes);
+                               const OffenceKinds& strikes);
   // Of what it has told since.
   asio::awaitable<void> Further(const PolicyRequest& request, Answer& answer);
   asio::awaitable<bool> Refuses(const PolicyRequest& request, Told told,

@@ -56,8 +56,9 @@ std::string FastAddress(size_t i) {
 Rules AllOffences() {
   Rules rules = FakeWorld::DefaultRules();
   for (size_t i = 0; i < kOffenceKinds; ++i) {
-    rules.offences[i] = DefaultRule(static_cast<OffenceKind>(i));
-    rules.offences[i].after = 1'000'000;
+    const auto kind = static_cast<OffenceKind>(i);
+    rules.offences[kind] = DefaultRule(kind);
+    rules.offences[kind].after = 1'000'000;
   }
   rules.conduct.own_names = {"mail.example.org"};
   rules.conduct.traps = std::make_shared<const TrapList>(

@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using testing::ElementsAre;
 using testing::IsEmpty;
-using Kinds = OffenceBook::Kinds;
+using Kinds = OffenceKinds;
 
 Client ClientAt(std::string_view address) {
   return {.connection = {.client = *IpAddress::Parse(address),
@@ -37,9 +37,7 @@ class ConductTest : public testing::Test {
     Use();
   }
 
-  OffenceRule& Rule(OffenceKind kind) {
-    return rules_.offences[static_cast<size_t>(kind)];
-  }
+  OffenceRule& Rule(OffenceKind kind) { return rules_.offences[kind]; }
   void Use() {
     shared_ = std::make_shared<const Rules>(rules_);
     conduct_.SetRules(shared_);
@@ -295,11 +293,9 @@ TEST(InterestTest, WhatNoRuleIsAboutNeedsNoLook) {
                   .names = {NameKind::kSender}}};
   EXPECT_FALSE(IsOfInterest(rules, names));
   EXPECT_TRUE(IsOfInterest(rules, sender));
-  rules.offences[static_cast<size_t>(OffenceKind::kHelo)].mode =
-      OffenceMode::kObserve;
+  rules.offences[OffenceKind::kHelo].mode = OffenceMode::kObserve;
   EXPECT_TRUE(IsOfInterest(rules, names));
-  rules.offences[static_cast<size_t>(OffenceKind::kTrap)].mode =
-      OffenceMode::kOn;
+  rules.offences[OffenceKind::kTrap].mode = OffenceMode::kOn;
   EXPECT_TRUE(IsOfInterest(rules, trap));
 }
 

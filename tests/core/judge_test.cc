@@ -152,7 +152,7 @@ TEST(ScoreTest, AnAllowingZoneIsAVeto) {
 // ---- Offences --------------------------------------------------------------
 
 OffenceRule& RuleOf(Rules& rules, OffenceKind kind) {
-  return rules.offences[static_cast<size_t>(kind)];
+  return rules.offences[kind];
 }
 
 TEST(OffenceTest, OneWithoutAWeightIsEnoughAlone) {

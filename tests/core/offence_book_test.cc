@@ -72,7 +72,7 @@ TEST(OffenceBookTest, StandsWhenTheRuleIsOnAndWasBrokenOftenEnough) {
   OffenceBook book(10);
   OffenceRules rules;
   const auto rule = [&rules](OffenceKind kind) -> OffenceRule& {
-    return rules[static_cast<size_t>(kind)];
+    return rules[kind];
   };
   rule(OffenceKind::kTrap) = {.mode = OffenceMode::kOn, .after = 2};
   rule(OffenceKind::kRelay) = {.mode = OffenceMode::kObserve};
@@ -86,7 +86,7 @@ TEST(OffenceBookTest, StandsWhenTheRuleIsOnAndWasBrokenOftenEnough) {
   EXPECT_TRUE(book.Standing(kClient, rules, now).empty());
   note(OffenceKind::kTrap);
   EXPECT_EQ(book.Standing(kClient, rules, now),
-            OffenceBook::Kinds{OffenceKind::kTrap});
+            OffenceKinds{OffenceKind::kTrap});
   EXPECT_TRUE(
       book.Standing(kClient, rules, now + std::chrono::hours(2)).empty());
   EXPECT_TRUE(book.Standing(kOther, rules, now).empty());

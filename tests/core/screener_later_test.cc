@@ -49,9 +49,7 @@ class LaterTest : public testing::Test {
     rules_.history.probation = Duration();
     Use();
   }
-  OffenceRule& Rule(OffenceKind kind) {
-    return rules_.offences[static_cast<size_t>(kind)];
-  }
+  OffenceRule& Rule(OffenceKind kind) { return rules_.offences[kind]; }
   void Use() {
     const auto shared = std::make_shared<const Rules>(rules_);
     if (screener_) return screener_->SetRules(shared);

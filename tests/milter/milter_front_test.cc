@@ -124,7 +124,7 @@ TEST_F(MilterFrontTest, ListensToWhatTheRulesAreAboutAndAnswersNoMoreThanIt) {
   for (const OffenceKind kind :
        {OffenceKind::kHelo, OffenceKind::kUnknownRecipient,
         OffenceKind::kRejectedCommands}) {
-    rules.offences[static_cast<size_t>(kind)].mode = OffenceMode::kObserve;
+    rules.offences[kind].mode = OffenceMode::kObserve;
   }
   rules.conduct.headers = {{.name = "X-Spam-Flag", .value = "YES"}};
   const auto use = [&](Rules used) {

@@ -33,7 +33,7 @@ class SessionTest : public testing::Test {
   }
 
   OffenceRule& On(OffenceKind kind) {
-    OffenceRule& rule = rules_.offences[static_cast<size_t>(kind)];
+    OffenceRule& rule = rules_.offences[kind];
     rule.mode = OffenceMode::kOn;
     return rule;
   }

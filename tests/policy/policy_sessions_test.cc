@@ -248,8 +248,8 @@ class PolicyConductTest : public PolicySessionsTest {
  protected:
   PolicyConductTest() {
     Rules rules;
-    rules.offences[static_cast<size_t>(OffenceKind::kTrap)] = {
-        .mode = OffenceMode::kOn, .ban = false};
+    rules.offences[OffenceKind::kTrap] = {.mode = OffenceMode::kOn,
+                                          .ban = false};
     rules.conduct.traps =
         std::make_shared<const TrapList>(*TrapList::Parse({"trap@mail.test"}));
     rules.zones = {{.name = "list.test", .label = "list.test"},
