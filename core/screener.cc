@@ -20,14 +20,10 @@ namespace {
 
 using asio::experimental::as_tuple;
 using std::chrono::duration_cast;
-using std::chrono::seconds;
 
 // Clients about whom a verdict is awaited. An MTA has some hundred slots, so
 // beyond this something is wrong, and mail comes first.
 constexpr size_t kMostWaiting = 50'000;
-
-// A ban that would end this little later is not worth telling the kernel.
-constexpr Duration kSameEnd = seconds(2);
 
 std::chrono::microseconds Since(Instant start) {
   return duration_cast<std::chrono::microseconds>(Clock::now() - start);
@@ -78,8 +74,10 @@ Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
       patience_(loop,
                 [this](const auto& screening) { EndIfSilent(*screening); }),
       restraint_(metrics),
-      conduct_(lists, domains, metrics) {
-  lists_.SetLieListener([this](const ZoneLie& lie) { LiftBansOf(lie); });
+      conduct_(lists, domains, metrics),
+      keeper_(bans, enforcer, metrics) {
+  lists_.SetLieListener(
+      [this](const ZoneLie& lie) { keeper_.LiftThoseOf(lie); });
   TellRules();
 }
 
@@ -88,26 +86,15 @@ Screener::~Screener() { lists_.SetLieListener(nullptr); }
 void Screener::SetRules(std::shared_ptr<const Rules> rules) {
   {
     const std::lock_guard lock(rules_mutex_);
-    rules_ = rules;
+    rules_ = std::move(rules);
   }
   TellRules();
-  for (const Ban& ban : bans_.List(Clock::now(), bans_.size())) {
-    if (rules->protected_networks.FindOverlap(ban.network)) {
-      bans_.Remove(ban.network);
-      enforcer_.Unban(ban.network);
-      Log(Severity::kInfo, "unban")
-          .Add("client", ban.network.ToString())
-          .Add("why", "protected")
-          .Add("id", ban.id);
-    }
-  }
 }
 
 void Screener::TellRules() {
   restraint_.SetRules(*rules_);
   conduct_.SetRules(rules_);
-  growth_.SetRules(rules_->growth);
-  recheck_.SetLeast(rules_->recheck_from);
+  keeper_.SetRules(rules_);
   lists_.SetRules(rules_);
 }
 
@@ -371,101 +358,22 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
     restraint_.NoteWithheld(client.address(), verdict, Withheld::kZoneInDoubt);
     return;
   }
-  const Instant now = Clock::now();
-  const Network network = Network::OfClient(client.address());
-  Duration length = *verdict.ban;
-  if (!bans_.Find(network, now)) {
-    length =
-        growth_.Next(network, length, absl::Uniform(random_, 0.0, 1.0), now);
-  }
-  PutInForce({.network = network,
-              .client = client.address(),
-              .expires = now + length,
-              .origin = verdict.reason == Reason::kOffence ? Origin::kOffence
-                                                           : Origin::kList,
-              .code = verdict.code,
-              .id = verdict.id,
-              .label = verdict.label,
-              .text = verdict.text,
-              .imposed = now,
-              .evidence = std::move(evidence)});
-}
-
-void Screener::PutInForce(const Ban& ban) {
-  const Instant now = Clock::now();
-  if (AlwaysProtected().FindOverlap(ban.network) ||
-      rules_->protected_networks.FindOverlap(ban.network)) {
-    Log(Severity::kWarning, "ban-refused")
-        .Add("client", ban.network.ToString())
-        .Add("why", "protected")
-        .Add("id", ban.id);
-    return;
-  }
-  const std::optional<Ban> before = bans_.Find(ban.network, now);
-  const Ban after = bans_.Add(ban, now);
-  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
-  if (!before || before->expires + kSameEnd < after.expires) {
-    const auto length = duration_cast<Duration>(after.expires - now);
-    enforcer_.Ban(after.network, length);
-    if (ban.evidence.rules && !before) {
-      restraint_.Imposed();
-      growth_.Note(after.network, after.expires, now);
-      recheck_.Add(after, now);
-    }
-    metrics_.Bans(OriginName(ban.origin)).Increment();
-    Log(Severity::kInfo, "ban")
-        .Add("client", after.network.ToString())
-        .Add("for_s", std::chrono::round<seconds>(length).count())
-        .Add("origin", OriginName(ban.origin))
-        .Add("zone", after.label)
-        .Add("id", after.id);
-  }
-  TurnOut(after);
-}
-
-void Screener::LiftBansOf(const ZoneLie& lie) {
-  const std::vector<Ban> lifted = bans_.RemoveIf([&lie](Ban& ban) {
-    return ban.imposed >= lie.proven_at &&
-           (lie.family == Family::kDomain ||
-            FamilyOf(ban.network.address) == lie.family) &&
-           DropListings(ban.evidence, [&lie](const Zone& zone) {
-             return zone.label == lie.label;
-           });
-  });
-  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
-  Log(Severity::kError, "zone-lied")
-      .Add("zone", lie.label)
-      .Add("family", FamilyName(lie.family))
-      .Add("listings", lie.listings)
-      .Add("bans", lifted.size());
-  for (const Ban& ban : lifted) {
-    enforcer_.Unban(ban.network);
-    growth_.Forget(ban.network);
-    Log(Severity::kInfo, "unban")
-        .Add("client", ban.network.ToString())
-        .Add("why", "zone-lied")
-        .Add("id", ban.id);
-  }
+  const auto in_force = keeper_.Impose(client, verdict, std::move(evidence));
+  if (!in_force) return;
+  if (in_force->began) restraint_.Imposed();
+  TurnOut(in_force->ban);
 }
 
 asio::awaitable<void> Screener::LiftIfUnlisted(Recheck::Due due) {
-  const std::optional<Ban> ban = bans_.Find(due.network, Clock::now());
-  if (!ban || ban->id != due.id) co_return;
+  const std::optional<Ban> ban = keeper_.Find(due);
+  if (!ban) co_return;
   const Answers answers = co_await lists_.Lookup(ban->client);
   // Only what all of them have said just now counts.
   if (answers.overdue || answers.overloaded || answers.errors > 0 ||
       answers.stale > 0 || Judge(*answers.rules, answers.listings).zone) {
     co_return;
   }
-  const std::optional<Ban> still = bans_.Find(due.network, Clock::now());
-  if (!still || still->id != due.id) co_return;
-  bans_.Remove(due.network);
-  enforcer_.Unban(due.network);
-  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
-  Log(Severity::kInfo, "unban")
-      .Add("client", due.network.ToString())
-      .Add("why", "not-listed-any-more")
-      .Add("id", due.id);
+  if (keeper_.Find(due)) keeper_.Lift(due.network, "not-listed-any-more");
 }
 
 void Screener::Tick() {
@@ -473,7 +381,7 @@ void Screener::Tick() {
   // Not all at once, should many be due.
   constexpr int kMostAtATime = 100;
   for (int i = 0; i < kMostAtATime; ++i) {
-    std::optional<Recheck::Due> due = recheck_.Take(Clock::now());
+    std::optional<Recheck::Due> due = keeper_.TakeDue();
     if (!due) break;
     asio::co_spawn(loop_, LiftIfUnlisted(*std::move(due)), asio::detached);
   }

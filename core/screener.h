@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "asio/awaitable.hpp"
 #include "asio/io_context.hpp"
-#include "core/ban_growth.h"
+#include "core/ban_keeper.h"
 #include "core/ban_table.h"
 #include "core/client.h"
 #include "core/conduct.h"
@@ -21,7 +21,6 @@
 #include "core/lists.h"
 #include "core/metrics.h"
 #include "core/patience.h"
-#include "core/recheck.h"
 #include "core/restraint.h"
 #include "core/screening.h"
 #include "core/session_table.h"
@@ -130,7 +129,7 @@ class Screener {
   void Tick();
   const Restraint& restraint() const { return restraint_; }
   const Conduct& conduct() const { return conduct_; }
-  const BanGrowth& growth() const { return growth_; }
+  const BanGrowth& growth() const { return keeper_.growth(); }
   size_t waiting() const { return waiting_.size(); }
   size_t sessions() const { return sessions_.size(); }
 
@@ -161,9 +160,6 @@ class Screener {
   asio::awaitable<Verdict> Further(Client client, Told told, Verdict so_far);
 
   void Impose(const Client& client, const Verdict& verdict);
-  void PutInForce(const Ban& ban);
-  // Those that rest on that zone alone, since it was last proven true.
-  void LiftBansOf(const ZoneLie& lie);
   // If no list holds the client any more.
   asio::awaitable<void> LiftIfUnlisted(Recheck::Due due);
   // Everyone of that network who still waits or holds a session.
@@ -190,8 +186,7 @@ class Screener {
   Patience patience_;
   Restraint restraint_;
   Conduct conduct_;
-  BanGrowth growth_;
-  Recheck recheck_;
+  BanKeeper keeper_;
   absl::BitGen random_;
 };
 

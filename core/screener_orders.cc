@@ -2,7 +2,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "core/log.h"
 #include "core/record.h"
 #include "core/reply.h"
 #include "core/screener.h"
@@ -17,9 +16,7 @@ absl::StatusOr<Ban> Screener::BanByOperator(const IpAddress& address,
         "in observe mode nobody is banned; set mode = \"enforce\"");
   }
   const Network network = Network::OfClient(address);
-  auto holds = AlwaysProtected().FindOverlap(network);
-  if (!holds) holds = rules_->protected_networks.FindOverlap(network);
-  if (holds) {
+  if (const auto holds = keeper_.ProtectedIn(network)) {
     return absl::FailedPreconditionError(
         absl::StrCat(network.ToString(), " is not banned: ", holds->ToString(),
                      " is protected"));
@@ -31,45 +28,31 @@ absl::StatusOr<Ban> Screener::BanByOperator(const IpAddress& address,
   }
   const Instant now = Clock::now();
   const std::string id = NewId();
-  PutInForce(
+  const auto in_force = keeper_.Put(
       {.network = network,
        .expires = now + length,
        .origin = Origin::kOperator,
        .id = id,
        .text = RenderReply("Client {client} is refused{reason} [id {id}]",
                            {.client = address, .reason = why, .id = id})});
-  return *bans_.Find(network, now);
+  TurnOut(in_force->ban);
+  return in_force->ban;
 }
 
 std::optional<Ban> Screener::Unban(const IpAddress& address) {
-  const Network network = Network::OfClient(address);
-  enforcer_.Unban(network);
-  const std::optional<Ban> ban = bans_.Remove(network);
-  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
-  Log(Severity::kInfo, "unban")
-      .Add("client", network.ToString())
-      .Add("why", "operator")
-      .Add("id", ban ? ban->id : "");
-  return ban;
+  return keeper_.Lift(Network::OfClient(address), "operator");
 }
 
 void Screener::Adopt(const Network& network, Duration left) {
-  const Instant now = Clock::now();
-  if (bans_.Find(network, now)) return;
   const std::string id = NewId();
-  bans_.Add({.network = network,
-             .expires = now + left,
-             .origin = Origin::kBeforeRestart,
-             .id = id,
-             .text = RenderReply("Client {client} is refused [id {id}]",
-                                 {.client = network.address, .id = id})},
-            now);
-  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+  keeper_.Adopt({.network = network,
+                 .expires = Clock::now() + left,
+                 .origin = Origin::kBeforeRestart,
+                 .id = id,
+                 .text = RenderReply("Client {client} is refused [id {id}]",
+                                     {.client = network.address, .id = id})});
 }
 
-void Screener::Withdraw(const Network& network) {
-  bans_.Remove(network);
-  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
-}
+void Screener::Withdraw(const Network& network) { keeper_.Withdraw(network); }
 
 }  // namespace breakwater

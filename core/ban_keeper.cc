@@ -1,0 +1,151 @@
+#include "core/ban_keeper.h"
+
+#include <utility>
+
+#include "core/log.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::seconds;
+
+// A ban that would end this little later is not worth telling the kernel.
+constexpr Duration kSameEnd = seconds(2);
+
+}  // namespace
+
+BanKeeper::BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics)
+    : bans_(bans),
+      enforcer_(enforcer),
+      metrics_(metrics),
+      rules_(std::make_shared<const Rules>()) {}
+
+void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
+  rules_ = std::move(rules);
+  growth_.SetRules(rules_->growth);
+  recheck_.SetLeast(rules_->recheck_from);
+  const std::vector<Ban> lifted = bans_.RemoveIf(
+      [this](const Ban& ban) { return ProtectedIn(ban.network).has_value(); });
+  for (const Ban& ban : lifted) Lifted(ban.network, ban.id, "protected");
+  ShowSize();
+}
+
+std::optional<Network> BanKeeper::ProtectedIn(const Network& network) const {
+  const auto always = AlwaysProtected().FindOverlap(network);
+  return always ? always : rules_->protected_networks.FindOverlap(network);
+}
+
+std::optional<BanKeeper::InForce> BanKeeper::Impose(const Client& client,
+                                                    const Verdict& verdict,
+                                                    Evidence evidence) {
+  const Instant now = Clock::now();
+  const Network network = Network::OfClient(client.address());
+  Duration length = *verdict.ban;
+  if (!bans_.Find(network, now)) {
+    length =
+        growth_.Next(network, length, absl::Uniform(random_, 0.0, 1.0), now);
+  }
+  return Put({.network = network,
+              .client = client.address(),
+              .expires = now + length,
+              .origin = verdict.reason == Reason::kOffence ? Origin::kOffence
+                                                           : Origin::kList,
+              .code = verdict.code,
+              .id = verdict.id,
+              .label = verdict.label,
+              .text = verdict.text,
+              .imposed = now,
+              .evidence = std::move(evidence)});
+}
+
+std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
+  if (ProtectedIn(ban.network)) {
+    Log(Severity::kWarning, "ban-refused")
+        .Add("client", ban.network.ToString())
+        .Add("why", "protected")
+        .Add("id", ban.id);
+    return std::nullopt;
+  }
+  const Instant now = Clock::now();
+  const std::optional<Ban> before = bans_.Find(ban.network, now);
+  InForce result{.ban = bans_.Add(ban, now), .began = !before};
+  const Ban& after = result.ban;
+  ShowSize();
+  if (before && after.expires <= before->expires + kSameEnd) return result;
+  const auto length = std::chrono::duration_cast<Duration>(after.expires - now);
+  enforcer_.Ban(after.network, length);
+  if (result.began && ban.evidence.rules) {
+    growth_.Note(after.network, after.expires, now);
+    recheck_.Add(after, now);
+  }
+  metrics_.Bans(OriginName(ban.origin)).Increment();
+  Log(Severity::kInfo, "ban")
+      .Add("client", after.network.ToString())
+      .Add("for_s", std::chrono::round<seconds>(length).count())
+      .Add("origin", OriginName(ban.origin))
+      .Add("zone", after.label)
+      .Add("id", after.id);
+  return result;
+}
+
+std::optional<Ban> BanKeeper::Lift(const Network& network,
+                                   std::string_view why) {
+  std::optional<Ban> ban = bans_.Remove(network);
+  Lifted(network, ban ? ban->id : "", why);
+  ShowSize();
+  return ban;
+}
+
+void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
+  const std::vector<Ban> lifted = bans_.RemoveIf([&lie](Ban& ban) {
+    return ban.imposed >= lie.proven_at &&
+           (lie.family == Family::kDomain ||
+            FamilyOf(ban.network.address) == lie.family) &&
+           DropListings(ban.evidence, [&lie](const Zone& zone) {
+             return zone.label == lie.label;
+           });
+  });
+  Log(Severity::kError, "zone-lied")
+      .Add("zone", lie.label)
+      .Add("family", FamilyName(lie.family))
+      .Add("listings", lie.listings)
+      .Add("bans", lifted.size());
+  for (const Ban& ban : lifted) {
+    growth_.Forget(ban.network);
+    Lifted(ban.network, ban.id, "zone-lied");
+  }
+  ShowSize();
+}
+
+void BanKeeper::Adopt(const Ban& ban) {
+  const Instant now = Clock::now();
+  if (bans_.Find(ban.network, now)) return;
+  bans_.Add(ban, now);
+  ShowSize();
+}
+
+void BanKeeper::Withdraw(const Network& network) {
+  bans_.Remove(network);
+  ShowSize();
+}
+
+std::optional<Ban> BanKeeper::Find(const Recheck::Due& due) const {
+  std::optional<Ban> ban = bans_.Find(due.network, Clock::now());
+  if (ban && ban->id != due.id) return std::nullopt;
+  return ban;
+}
+
+void BanKeeper::Lifted(const Network& network, std::string_view id,
+                       std::string_view why) {
+  enforcer_.Unban(network);
+  Log(Severity::kInfo, "unban")
+      .Add("client", network.ToString())
+      .Add("why", why)
+      .Add("id", id);
+}
+
+void BanKeeper::ShowSize() {
+  metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
+}
+
+}  // namespace breakwater
