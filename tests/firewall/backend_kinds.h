@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct BackendKind {
   virtual std::string Flush() = 0;
   // Takes away all sets, with the rules that name them.
   virtual std::string Destroy() = 0;
-  // Puts something else in the place of the IPv4 set, and takes it away.
+  // Puts something else in the place of the IPv4 set, and takes it away; only
+  // of those whose sets have a type.
   virtual std::string Spoil() { return ""; }
   virtual std::string Unspoil() { return ""; }
   // Has what a rule's hit prolongs end within a minute.
@@ -148,5 +150,11 @@ struct RecentKind : BackendKind {
     return "iptables -t raw -F && ip6tables -t raw -F";
   }
 };
+
+// As the names of tests have it.
+inline void PrintTo(const std::shared_ptr<BackendKind>& kind,
+                    std::ostream* out) {
+  *out << kind->name();
+}
 
 }  // namespace breakwater
