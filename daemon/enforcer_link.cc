@@ -394,8 +394,10 @@ void EnforcerLink::SendAllBans() {
   backlog_.clear();
   lifted_from_backlog_.clear();
   for (const breakwater::Ban& ban : callbacks_.bans()) {
-    const uint32_t left =
-        ToSeconds(std::chrono::duration_cast<Duration>(ban.expires - now));
+    // Rounded up, a ban that is said again and again would grow.
+    const auto whole = std::chrono::floor<seconds>(ban.expires - now);
+    if (whole < seconds(1)) continue;
+    const uint32_t left = ToSeconds(whole);
     const auto entry = entries_.find(ban.network);
     if (entry != entries_.end() && entry->second + kSameSeconds >= left) {
       continue;

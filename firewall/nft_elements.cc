@@ -163,11 +163,15 @@ absl::Status NftSets::SendSingly(const Set& set, absl::Span<Draft*> drafts) {
 bool NftSets::TryAnotherManner(const Set& set, Draft& draft) {
   if (draft.manner == Manner::kNew && draft.error == EEXIST) {
     const auto left = Left(set, draft.element.network);
-    if (left.ok() && left->has_value()) {
-      draft.element.seconds = std::max(draft.element.seconds, **left);
-      draft.manner = readd_refreshes_ ? Manner::kRefresh : Manner::kReplace;
+    if (!left.ok() || !left->has_value()) return left.ok();
+    if (**left >= draft.element.seconds) {
+      // Left as it is: put in anew, it would lose a part of a second each time.
+      draft.element.seconds = **left;
+      draft.error = 0;
+      return false;
     }
-    return left.ok();
+    draft.manner = readd_refreshes_ ? Manner::kRefresh : Manner::kReplace;
+    return true;
   }
   if (draft.manner == Manner::kReplace && draft.error == ENOENT) {
     draft.manner = Manner::kNew;

@@ -73,7 +73,9 @@ std::vector<Network> SetEndings::Witnesses(size_t count, Duration margin,
 }
 
 std::vector<TimedNetwork> SetEndings::List(Instant now) const {
-  const uint32_t begin = SecondsOf(now);
+  // Endings are cut off to seconds: so that what is told is never more than
+  // what is left, now must not be.
+  const uint32_t begin = SecondsOf(now) + 1;
   std::vector<TimedNetwork> list;
   list.reserve(size());
   for (const Table& table : tables_) {

@@ -39,7 +39,8 @@ class SetEndings {
   // Up to `count` elements that must still be there so long from now, from
   // other places at each call.
   std::vector<Network> Witnesses(size_t count, Duration margin, Instant now);
-  // All that was put in, with what is left.
+  // All that was put in, with what is left at the least: who puts it in again
+  // by that makes nothing last longer. Not what ends within a second.
   std::vector<TimedNetwork> List(Instant now) const;
   // Elements that end first: `count` of them or somewhat more, fewer only if
   // there are no more. Of many elements it looks at a part, and takes from

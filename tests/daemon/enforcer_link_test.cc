@@ -140,6 +140,18 @@ class EnforcerLinkTest : public testing::Test {
   size_t protected_ = 0;
 };
 
+TEST_F(EnforcerLinkTest, ABanThatIsSaidAgainDoesNotGrow) {
+  bans_ = {{.network = Net("198.51.100.7"),
+            .expires = Clock::now() + milliseconds(9'900)},
+           {.network = Net("198.51.100.8"),
+            .expires = Clock::now() + milliseconds(900)}};
+  Open();
+  const Record again = Hear();
+  EXPECT_EQ(again.network, Net("198.51.100.7"));
+  EXPECT_EQ(again.seconds, 9u);
+  EXPECT_TRUE(heard_.empty()) << "not worth a second";
+}
+
 TEST_F(EnforcerLinkTest, SaysABanAndWaitsForItsAnswer) {
   Open();
   link_->Ban(Net("198.51.100.7"), minutes(10));

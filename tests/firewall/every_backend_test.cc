@@ -78,8 +78,22 @@ class EveryBackend
   std::unique_ptr<BanSets> sets_;
 };
 
-// A list of xt_recent has no type: there is none that could be another's.
+// A list of xt_recent has no type that could be another's, and no timeouts.
 class EveryBackendOfTypedSets : public EveryBackend {};
+
+TEST_P(EveryBackendOfTypedSets, ManyThatComeAnewTakeNoTimeAway) {
+  sets_ = kind().Open({});
+  Ban("192.0.2.5", 100);
+  // Each finds what the one before has left, and wants less.
+  for (int i = 0; i < 10; ++i) {
+    sets_ = kind().Open({});
+    Ban("192.0.2.5", 1);
+  }
+  const auto list = sets_->List();
+  ASSERT_TRUE(list.ok());
+  ASSERT_THAT(*list, SizeIs(1));
+  EXPECT_GT(list->front().seconds, 95U);
+}
 
 TEST_P(EveryBackend, ABannedClientCannotConnectAndItsNeighboursCan) {
   LayCable();

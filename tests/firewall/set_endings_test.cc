@@ -38,6 +38,18 @@ TEST(SetEndings, AShorterBanGetsWhatIsLeftOfTheLongerOne) {
             86'000U);
 }
 
+TEST(SetEndings, WhatIsLeftIsNeverSaidToBeMore) {
+  SetEndings endings;
+  const Instant now = Instant{hours(1)} + std::chrono::milliseconds(900);
+  endings.Note(Net("192.0.2.1"), 600, now);
+  for (const int later : {0, 50, 150, 5'099, 5'101}) {
+    const auto list = endings.List(now + std::chrono::milliseconds(later));
+    ASSERT_THAT(list, testing::SizeIs(1));
+    EXPECT_LE(list[0].seconds * 1000, 600'000U - later);
+    EXPECT_GT(list[0].seconds * 1000 + 2'000, 600'000U - later);
+  }
+}
+
 TEST(SetEndings, WhatWasNotPutInIsNotRemembered) {
   SetEndings endings;
   const Instant now{hours(1)};
