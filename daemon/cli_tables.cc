@@ -168,14 +168,17 @@ std::string ShowBans(const json& answer) {
   return out;
 }
 
+std::string NoteLine(const json& answer) {
+  const std::string note = Text(answer, "note");
+  return note.empty() ? "" : note + "\n";
+}
+
 std::string ShowBan(const json& answer) {
   const json& ban = Member(answer, "ban");
-  std::string out =
+  const std::string out =
       absl::StrCat(Text(ban, "network"), " is kept out until ",
                    Text(ban, "until"), " [id ", Text(ban, "id"), "]\n");
-  const std::string note = Text(answer, "note");
-  if (!note.empty()) absl::StrAppend(&out, note, "\n");
-  return out;
+  return out + NoteLine(answer);
 }
 
 std::string ShowReport(const json& answer) {
@@ -197,7 +200,7 @@ std::string ShowUnban(const json& answer) {
   const json& was = Member(answer, "was");
   return absl::StrCat(Text(was, "network"), " may come in again; it was banned",
                       " by ", Text(was, "origin"), ": ", Text(was, "reason"),
-                      "\n");
+                      "\n", NoteLine(answer));
 }
 
 // What each list answered, asked about an address or a name.

@@ -26,6 +26,8 @@ namespace {
 using asio::experimental::as_tuple;
 
 constexpr Duration kHousekeepingPeriod = std::chrono::seconds(1);
+// What the operator waits for the kernel to have it.
+constexpr Duration kUntilSettled = std::chrono::seconds(2);
 // What a client's milter callback may wait beyond the lists' deadline: the
 // reason's own, and a loop that is busy.
 constexpr Duration kSlack = std::chrono::milliseconds(500);
@@ -172,6 +174,7 @@ void Daemon::StartParts() {
       .metrics = metrics_,
       .config = [this] { return config_; },
       .enforcer = [this] { return DescribeEnforcer(); },
+      .settled = [this] { return enforcer_->Settled(kUntilSettled); },
       .reload = [this] { return Reload(); },
   });
   const absl::StatusOr<std::vector<uid_t>> users =

@@ -121,7 +121,28 @@ void EnforcerLink::Reload() { Queue({.kind = RecordKind::kReload}); }
 void EnforcerLink::Queue(const Record& record) {
   if (!ready_ || queue_.size() >= kMostQueued) return;
   queue_.push_back({.record = record, .queued = Clock::now()});
+  ++ordered_;
   wake_.cancel();
+}
+
+asio::awaitable<bool> EnforcerLink::Settled(Duration longest) {
+  const uint64_t conversation = conversation_;
+  const uint64_t wanted = ordered_;
+  const Instant end = Clock::now() + longest;
+  asio::steady_timer timer(loop_);
+  waiting_.push_back(&timer);
+  while (ready_ && conversation == conversation_ && carried_out_ < wanted &&
+         Clock::now() < end) {
+    timer.expires_at(end);
+    co_await timer.async_wait(as_tuple(asio::use_awaitable));
+  }
+  std::erase(waiting_, &timer);
+  const bool same = ready_ && conversation == conversation_;
+  co_return same&& carried_out_ >= wanted;
+}
+
+void EnforcerLink::WakeWaiting() {
+  for (asio::steady_timer* timer : waiting_) timer->cancel();
 }
 
 std::vector<EnforcerLink::Order> EnforcerLink::TakeOrders() {
@@ -347,12 +368,14 @@ void EnforcerLink::Applied(uint32_t serial) {
   if (on_its_way_.empty() || serial != serial_) return;
   const Instant now = Clock::now();
   for (const Order& order : on_its_way_) {
+    if (!order.again) ++carried_out_;
     if (order.record.kind != RecordKind::kBan || order.again) continue;
     metrics_.ban_applied_seconds.Observe(
         std::chrono::duration<double>(now - order.queued).count());
   }
   on_its_way_.clear();
   wake_.cancel();
+  WakeWaiting();
 }
 
 void EnforcerLink::Refused(const Record& record) {
@@ -409,6 +432,9 @@ void EnforcerLink::SendAllBans() {
 }
 
 void EnforcerLink::Lost(const std::string& why) {
+  ++conversation_;
+  ordered_ = carried_out_ = 0;
+  WakeWaiting();
   on_its_way_.clear();
   queue_.clear();
   backlog_.clear();

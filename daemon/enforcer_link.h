@@ -70,6 +70,10 @@ class EnforcerLink : public Enforcer {
   // Has the enforcer read its section of the configuration again.
   void Reload();
 
+  // Waits, for at most so long, until the enforcer has carried out all that was
+  // ordered before. Whether it has; false at once while it is away.
+  asio::awaitable<bool> Settled(Duration longest);
+
   bool connected() const { return ready_; }
   Instant since() const { return since_; }
   // Why it is not connected; empty when it is.
@@ -99,6 +103,7 @@ class EnforcerLink : public Enforcer {
   void CompareWithKernel();
   void SendAllBans();
   void Queue(const Record& record);
+  void WakeWaiting();
   // The orders of the next packet.
   std::vector<Order> TakeOrders();
   void Lost(const std::string& why);
@@ -122,7 +127,13 @@ class EnforcerLink : public Enforcer {
   absl::flat_hash_set<Network> lifted_from_backlog_;
   std::vector<Order> on_its_way_;
   uint32_t serial_ = 0;
-  Instant sent_;  // when what is on its way was
+  // Orders that are not of the backlog, ever queued and ever carried out; both
+  // begin anew when the enforcer does.
+  uint64_t ordered_ = 0;
+  uint64_t carried_out_ = 0;
+  uint64_t conversation_ = 0;
+  std::vector<asio::steady_timer*> waiting_;  // in Settled
+  Instant sent_;                              // when what is on its way was
 
   // What must be said again to an enforcer that was away.
   absl::flat_hash_set<Network> lifted_;

@@ -110,10 +110,10 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
     case Verb::kMetrics:
       co_return MetricsText();
     case Verb::kBan:
-      answer = BanAddress(request);
+      answer = co_await BanAddress(request);
       break;
     case Verb::kUnban:
-      answer = Unban(request.address);
+      answer = co_await Unban(request.address);
       break;
     case Verb::kReport:
       answer = co_await Report(request.report);
@@ -187,29 +187,38 @@ json Operator::Bans(size_t limit) const {
   return {{"ok", true}, {"total", parts_.bans.size()}, {"bans", list}};
 }
 
-json Operator::BanAddress(const ControlRequest& request) {
+// Who is told yes may rely on it: from then on the ban is the kernel's, and no
+// crash of ours loses it.
+asio::awaitable<json> Operator::BanAddress(ControlRequest request) {
   const std::string why =
       request.reason.empty() ? "banned by the operator" : request.reason;
   const absl::StatusOr<Ban> ban =
       parts_.screener.BanByOperator(request.address, request.length, why);
-  if (!ban.ok()) return Failure(ban.status());
+  if (!ban.ok()) co_return Failure(ban.status());
+  const bool settled = co_await parts_.settled();
   json answer = {{"ok", true}, {"ban", DescribeBan(*ban, Clock::now())}};
-  if (!parts_.enforcer().connected) {
-    answer["note"] =
-        "the enforcer is away: the kernel will hear of this ban when it is "
-        "back";
-  }
-  return answer;
+  if (!settled) answer["note"] = NotYet("this ban");
+  co_return answer;
 }
 
-json Operator::Unban(const IpAddress& address) {
+asio::awaitable<json> Operator::Unban(IpAddress address) {
   const std::optional<Ban> ban = parts_.screener.Unban(address);
+  const bool settled = co_await parts_.settled();
   if (!ban) {
-    return Failure(absl::NotFoundError(absl::StrCat(
+    co_return Failure(absl::NotFoundError(absl::StrCat(
         Network::OfClient(address).ToString(),
         " was not banned; the kernel was told to let it in all the same")));
   }
-  return {{"ok", true}, {"was", DescribeBan(*ban, Clock::now())}};
+  json answer = {{"ok", true}, {"was", DescribeBan(*ban, Clock::now())}};
+  if (!settled) answer["note"] = NotYet("it");
+  co_return answer;
+}
+
+std::string Operator::NotYet(const char* what) const {
+  return parts_.enforcer().connected
+             ? absl::StrCat("the kernel has not confirmed ", what, " yet")
+             : absl::StrCat("the enforcer is away: the kernel will hear of ",
+                            what, " when it is back");
 }
 
 asio::awaitable<json> Operator::Report(ReportRequest request) {

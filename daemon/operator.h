@@ -48,6 +48,8 @@ class Operator {
     Metrics& metrics;
     std::function<std::shared_ptr<const Config>()> config;
     std::function<EnforcerState()> enforcer;
+    // Waits until the kernel has what was ordered; false if it has it not yet.
+    std::function<asio::awaitable<bool>()> settled;
     // Loads the configuration. What is to be told besides success: warnings,
     // and keys that wait for a restart. An error keeps the old one.
     std::function<absl::StatusOr<std::vector<std::string>>()> reload;
@@ -60,8 +62,9 @@ class Operator {
  private:
   nlohmann::json Status() const;
   nlohmann::json Bans(size_t limit) const;
-  nlohmann::json BanAddress(const ControlRequest& request);
-  nlohmann::json Unban(const IpAddress& address);
+  asio::awaitable<nlohmann::json> BanAddress(ControlRequest request);
+  asio::awaitable<nlohmann::json> Unban(IpAddress address);
+  std::string NotYet(const char* what) const;
   asio::awaitable<nlohmann::json> Report(ReportRequest request);
   asio::awaitable<nlohmann::json> Explain(IpAddress address);
   asio::awaitable<nlohmann::json> ExplainName(std::string name);

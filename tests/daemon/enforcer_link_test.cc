@@ -11,6 +11,8 @@
 #include <deque>
 
 #include "absl/strings/str_cat.h"
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
 
 namespace breakwater {
 namespace {
@@ -139,6 +141,51 @@ class EnforcerLinkTest : public testing::Test {
   std::vector<std::string> withdrawn_;
   size_t protected_ = 0;
 };
+
+// Whether all is settled, once that is known.
+class Settling {
+ public:
+  Settling(asio::io_context& loop, EnforcerLink& link, Duration longest) {
+    asio::co_spawn(
+        loop,
+        [this, &link, longest]() -> asio::awaitable<void> {
+          const bool settled = co_await link.Settled(longest);
+          answer = settled;
+        },
+        asio::detached);
+    Run(loop);
+  }
+  static void Run(asio::io_context& loop) {
+    loop.restart();
+    loop.run_for(milliseconds(20));
+  }
+  std::optional<bool> answer;
+};
+
+TEST_F(EnforcerLinkTest, IsSettledOnceWhatWasOrderedIsCarriedOut) {
+  Open();
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  const Record first = Hear();
+  link_->Ban(Net("198.51.100.8"), minutes(10));
+  const Settling settling(loop_, *link_, seconds(5));
+  Say({.kind = RecordKind::kApplied, .serial = first.serial});
+  EXPECT_FALSE(settling.answer) << "the second one is on its way";
+  Say({.kind = RecordKind::kApplied, .serial = Hear().serial});
+  EXPECT_EQ(settling.answer, true);
+  EXPECT_EQ(Settling(loop_, *link_, seconds(5)).answer, true) << "none is left";
+}
+
+TEST_F(EnforcerLinkTest, IsNotSettledWithAnEnforcerThatIsAwayOrSilent) {
+  EXPECT_EQ(Settling(loop_, *link_, seconds(5)).answer, false) << "not there";
+  Open();
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  EXPECT_EQ(Settling(loop_, *link_, milliseconds(1)).answer, false);
+  const Settling settling(loop_, *link_, seconds(5));
+  EXPECT_FALSE(settling.answer);
+  Hang();
+  Settling::Run(loop_);
+  EXPECT_EQ(settling.answer, false);
+}
 
 TEST_F(EnforcerLinkTest, ABanThatIsSaidAgainDoesNotGrow) {
   bans_ = {{.network = Net("198.51.100.7"),

@@ -94,12 +94,16 @@ class OperatorTest : public ::testing::Test {
       .protections = {{*Network::Parse("203.0.113.1"), "gateway"}}};
   absl::StatusOr<std::vector<std::string>> reload_ =
       std::vector<std::string>{"user: needs a restart"};
+  bool settled_ = true;
   Operator operator_{{.screener = screener_,
                       .dnsbl = dnsbl_,
                       .bans = bans_,
                       .metrics = metrics_,
                       .config = [this] { return config_; },
                       .enforcer = [this] { return enforcer_state_; },
+                      .settled = [this]() -> asio::awaitable<bool> {
+                        co_return settled_&& enforcer_state_.connected;
+                      },
                       .reload = [this] { return reload_; }}};
 };
 
@@ -160,6 +164,14 @@ TEST_F(OperatorTest, ABanWithoutTheEnforcerSaysSo) {
   enforcer_state_.connected = false;
   EXPECT_THAT(Ask("ban 192.0.2.5 600")["note"].get<std::string>(),
               HasSubstr("the enforcer is away"));
+}
+
+TEST_F(OperatorTest, ABanThatTheKernelHasNotConfirmedSaysSo) {
+  settled_ = false;
+  EXPECT_THAT(Ask("ban 192.0.2.5 600")["note"].get<std::string>(),
+              HasSubstr("the kernel has not confirmed this ban yet"));
+  EXPECT_THAT(Ask("unban 192.0.2.5")["note"].get<std::string>(),
+              HasSubstr("not confirmed"));
 }
 
 TEST_F(OperatorTest, AProtectedAddressIsNotBanned) {
