@@ -49,16 +49,16 @@ absl::StatusOr<std::unique_ptr<BanSets>> OpenBackend(FirewallBackend backend,
   const FirewallConfig& firewall = config.firewall;
   const auto usual =
       std::chrono::ceil<std::chrono::seconds>(config.rules.ban_duration);
-  const FourSetsOptions four = {
+  const TimedSetsOptions timed = {
       .prefix = firewall.set_prefix,
       .extend = firewall.extend,
       .usual_seconds = static_cast<uint32_t>(usual.count()),
       .most_entries = firewall.most_entries};
   switch (backend) {
     case FirewallBackend::kIpset:
-      return IpSets::Open({four, firewall.hash_size});
+      return IpSets::Open({timed, firewall.hash_size});
     case FirewallBackend::kNftables:
-      return NftSets::Open({four});
+      return NftSets::Open({timed});
     case FirewallBackend::kXtRecent:
       return RecentLists::Open(
           {.prefix = firewall.set_prefix, .most_bans = config.most_bans});

@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<IpSets>> IpSets::Open(IpSetOptions options) {
 }
 
 IpSets::IpSets(IpSetOptions options, IpSetReader reader, ipset_session* session)
-    : FourSets(options),
+    : TimedSets(options),
       hash_size_(options.hash_size),
       reader_(std::move(reader)),
       session_(session) {}
@@ -100,7 +100,7 @@ IpSets::~IpSets() { ipset_session_fini(session_); }
 
 // ---- The sets ---------------------------------------------------------------
 
-absl::StatusOr<FourSets::Look> IpSets::LookFor(const Set& set) {
+absl::StatusOr<TimedSets::Look> IpSets::LookFor(const Set& set) {
   const absl::StatusOr<std::optional<IpSetDescription>> found =
       reader_.Header(set.name);
   if (!found.ok()) return found.status();

@@ -5,24 +5,24 @@
 #include <string>
 #include <vector>
 
-#include "firewall/four_sets.h"
 #include "firewall/ip_set_reader.h"
+#include "firewall/timed_sets.h"
 
 struct ipset_session;
 struct ipset_type;
 
 namespace breakwater {
 
-struct IpSetOptions : FourSetsOptions {
+struct IpSetOptions : TimedSetsOptions {
   uint32_t hash_size = 65'536;
 };
 
 // The kernel's ip sets (ipset(8)), written through libipset, which the rule
-// files of etc/ name: FourSets says which is for what. They are sized when they
-// are made: one that grows stops the packet path for up to 100 ms.
+// files of etc/ name: TimedSets says which is for what. They are sized when
+// they are made: one that grows stops the packet path for up to 100 ms.
 //
 // libipset keeps globals without locks: one thread in the whole program.
-class IpSets final : public FourSets {
+class IpSets final : public TimedSets {
  public:
   // Makes the sets that are missing. PermissionDenied if we may not; all else
   // that is wrong Check says, again and again.

@@ -63,7 +63,7 @@ absl::StatusOr<std::unique_ptr<NftSets>> NftSets::Open(NftSetOptions options) {
 }
 
 NftSets::NftSets(NftSetOptions options, NetlinkSocket socket)
-    : FourSets(options),
+    : TimedSets(options),
       table_(FirewallNames(options.prefix).nft_table),
       socket_(std::move(socket)),
       readd_refreshes_(false) {}
@@ -120,7 +120,7 @@ absl::StatusOr<NftSets::Description> NftSets::Describe(const Set& set) {
   return result;
 }
 
-absl::StatusOr<FourSets::Look> NftSets::LookFor(const Set& set) {
+absl::StatusOr<TimedSets::Look> NftSets::LookFor(const Set& set) {
   const absl::StatusOr<Description> found = Describe(set);
   if (absl::IsNotFound(found.status())) return Look::kMissing;
   if (!found.ok()) return found.status();

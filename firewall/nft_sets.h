@@ -5,20 +5,20 @@
 #include <vector>
 
 #include "core/netlink.h"
-#include "firewall/four_sets.h"
+#include "firewall/timed_sets.h"
 
 namespace breakwater {
 
 class NftBatch;
 
-struct NftSetOptions : FourSetsOptions {
+struct NftSetOptions : TimedSetsOptions {
   // For tests: treat this kernel as one from before Linux 6.12.
   bool readd_refreshes = true;
 };
 
 // The sets of nftables (nft(8)), written through libnftnl: a table of our own,
-// `inet breakwater`, with the sets that FourSets names in it, and nothing else.
-// The rules that name them are the admin's, in this table or in another.
+// `inet breakwater`, with the sets that TimedSets names in it, and nothing
+// else. The rules that name them are the admin's, in this table or in another.
 //
 // Each change is a batch, which the kernel carries out as a whole or not at
 // all. An add of what is already in refreshes its timeout only since Linux
@@ -26,7 +26,7 @@ struct NftSetOptions : FourSetsOptions {
 // one by one: a dump of a million takes the kernel a minute.
 //
 // One thread.
-class NftSets final : public FourSets {
+class NftSets final : public TimedSets {
  public:
   // Makes the table and the sets that are missing. PermissionDenied if we may
   // not; all else that is wrong Check says, again and again.

@@ -17,7 +17,7 @@ namespace breakwater {
 struct BackendKind {
   virtual ~BackendKind() = default;
   virtual std::string name() const = 0;
-  virtual std::unique_ptr<BanSets> Open(const FourSetsOptions& options) = 0;
+  virtual std::unique_ptr<BanSets> Open(const TimedSetsOptions& options) = 0;
   // Drops new connections to port 25 of who is banned. Usual bans last
   // `seconds`; with `extend` a hit starts them anew.
   virtual std::string Rules(bool extend, uint32_t seconds) = 0;
@@ -36,7 +36,7 @@ struct BackendKind {
 
 struct IpsetKind : BackendKind {
   std::string name() const override { return "ipset"; }
-  std::unique_ptr<BanSets> Open(const FourSetsOptions& options) override {
+  std::unique_ptr<BanSets> Open(const TimedSetsOptions& options) override {
     auto sets = IpSets::Open({options, 1024});
     return sets.ok() ? *std::move(sets) : nullptr;
   }
@@ -77,7 +77,7 @@ struct NftKind : BackendKind {
   std::string name() const override {
     return old_kernel ? "nftables_before_6_12" : "nftables";
   }
-  std::unique_ptr<BanSets> Open(const FourSetsOptions& options) override {
+  std::unique_ptr<BanSets> Open(const TimedSetsOptions& options) override {
     auto sets = NftSets::Open({options, !old_kernel});
     return sets.ok() ? *std::move(sets) : nullptr;
   }
@@ -128,7 +128,7 @@ struct NftKind : BackendKind {
 
 struct RecentKind : BackendKind {
   std::string name() const override { return "xt_recent"; }
-  std::unique_ptr<BanSets> Open(const FourSetsOptions& options) override {
+  std::unique_ptr<BanSets> Open(const TimedSetsOptions& options) override {
     return RecentLists::Open({.prefix = options.prefix, .most_bans = 1});
   }
   std::string Rules(bool extend, uint32_t seconds) override {

@@ -40,7 +40,7 @@ class EveryBackend
     ASSERT_TRUE(NetNamespace::Run(command)) << command;
   }
   // With the rules that make it take effect.
-  void Open(FourSetsOptions options = {}) {
+  void Open(TimedSetsOptions options = {}) {
     options.usual_seconds = std::min(options.usual_seconds, kUsual);
     if (kind().rules_first()) Run(kind().Rules(options.extend, seconds_));
     sets_ = kind().Open(options);

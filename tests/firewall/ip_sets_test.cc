@@ -25,7 +25,7 @@ class IpSetsTest : public testing::Test {
   void SetUp() override {
     if (!namespace_.made()) GTEST_SKIP() << "needs root for a namespace";
   }
-  std::unique_ptr<IpSets> Open(const FourSetsOptions& common = {}) {
+  std::unique_ptr<IpSets> Open(const TimedSetsOptions& common = {}) {
     const IpSetOptions options{common, 1024};
     auto sets = IpSets::Open(options);
     EXPECT_TRUE(sets.ok()) << sets.status();

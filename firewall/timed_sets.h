@@ -10,7 +10,7 @@
 
 namespace breakwater {
 
-struct FourSetsOptions {
+struct TimedSetsOptions {
   std::string prefix = kUsualPrefix;
   // Whether bans of the usual length go into the sets that a hit prolongs.
   bool extend = false;
@@ -32,7 +32,7 @@ struct FourSetsOptions {
 //
 // An element is one IPv4 address or one IPv6 /64. In a set that is full, what
 // ends first (as far as we have put it there) makes room.
-class FourSets : public BanSets {
+class TimedSets : public BanSets {
  public:
   SetsCheck Check() final;
   std::vector<ElementFailure> Add(
@@ -56,7 +56,7 @@ class FourSets : public BanSets {
   };
   enum class Look { kMissing, kRight, kUnclear };
 
-  explicit FourSets(const FourSetsOptions& options);
+  explicit TimedSets(const TimedSetsOptions& options);
 
   // ---- The kernel's side. Each is about one set.
   // A quick look. kUnclear: Inspect it.
@@ -77,7 +77,7 @@ class FourSets : public BanSets {
 
   // In this order: 4, 6, 4-extend, 6-extend.
   std::array<Set, kSets>& sets() { return sets_; }
-  const FourSetsOptions& options() const { return options_; }
+  const TimedSetsOptions& options() const { return options_; }
 
  private:
   struct Share {  // of a batch
@@ -97,7 +97,7 @@ class FourSets : public BanSets {
   // How many have made room.
   size_t MakeRoom(Set& set, size_t wanted);
 
-  const FourSetsOptions options_;
+  const TimedSetsOptions options_;
   std::array<Set, kSets> sets_;
   uint64_t evicted_ = 0;
 };

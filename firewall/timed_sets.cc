@@ -1,4 +1,4 @@
-#include "firewall/four_sets.h"
+#include "firewall/timed_sets.h"
 
 #include <sys/socket.h>
 
@@ -26,7 +26,7 @@ absl::Status NotCovered(const Network& network) {
                    network.ToString()));
 }
 
-FourSets::FourSets(const FourSetsOptions& options) : options_(options) {
+TimedSets::TimedSets(const TimedSetsOptions& options) : options_(options) {
   const FirewallNames names(options.prefix);
   for (size_t i = 0; i < kSets; ++i) {
     sets_[i] = {.name = names.sets[i],
@@ -38,13 +38,13 @@ FourSets::FourSets(const FourSetsOptions& options) : options_(options) {
 
 // ---- The sets ---------------------------------------------------------------
 
-SetsCheck FourSets::Check() {
+SetsCheck TimedSets::Check() {
   SetsCheck check;
   for (Set& set : sets_) CheckOne(set, check);
   return check;
 }
 
-void FourSets::CheckOne(Set& set, SetsCheck& check) {
+void TimedSets::CheckOne(Set& set, SetsCheck& check) {
   const absl::StatusOr<Look> look = LookFor(set);
   if (!look.ok()) {
     check.wrong.push_back(look.status());
@@ -83,7 +83,7 @@ void FourSets::CheckOne(Set& set, SetsCheck& check) {
   if (lost) ++check.flushed;
 }
 
-bool FourSets::IsFlushed(Set& set) {
+bool TimedSets::IsFlushed(Set& set) {
   const std::vector<Network> witnesses =
       set.endings.Witnesses(kWitnesses, kWitnessMargin, Clock::now());
   for (const Network& witness : witnesses) {
@@ -96,13 +96,13 @@ bool FourSets::IsFlushed(Set& set) {
 
 // ---- The elements -----------------------------------------------------------
 
-size_t FourSets::SetFor(const TimedNetwork& element) const {
+size_t TimedSets::SetFor(const TimedNetwork& element) const {
   const bool extends =
       options_.extend && element.seconds == options_.usual_seconds;
   return (extends ? 2 : 0) + (element.network.IsV4() ? 0 : 1);
 }
 
-std::vector<ElementFailure> FourSets::Add(
+std::vector<ElementFailure> TimedSets::Add(
     absl::Span<const TimedNetwork> elements) {
   // Most come alone.
   if (elements.size() == 1 && IsCovered(elements[0].network)) {
@@ -129,7 +129,7 @@ std::vector<ElementFailure> FourSets::Add(
   return failures;
 }
 
-std::vector<ElementFailure> FourSets::AddTo(
+std::vector<ElementFailure> TimedSets::AddTo(
     Set& set, absl::Span<const TimedNetwork> elements) {
   if (!set.trouble.ok()) {
     std::vector<ElementFailure> failures;
@@ -168,7 +168,7 @@ std::vector<ElementFailure> FourSets::AddTo(
   return failures;
 }
 
-std::vector<ElementFailure> FourSets::PutAndNote(
+std::vector<ElementFailure> TimedSets::PutAndNote(
     Set& set, absl::Span<const TimedNetwork> elements, Instant now) {
   std::vector<ElementFailure> failures = Put(set, elements);
   std::vector<bool> failed;
@@ -181,7 +181,7 @@ std::vector<ElementFailure> FourSets::PutAndNote(
   return failures;
 }
 
-size_t FourSets::MakeRoom(Set& set, size_t wanted) {
+size_t TimedSets::MakeRoom(Set& set, size_t wanted) {
   const std::vector<Network> soonest =
       set.endings.Soonest(wanted, Clock::now());
   if (soonest.empty()) return 0;
@@ -191,7 +191,7 @@ size_t FourSets::MakeRoom(Set& set, size_t wanted) {
   return soonest.size() - stuck;
 }
 
-std::vector<ElementFailure> FourSets::Remove(
+std::vector<ElementFailure> TimedSets::Remove(
     absl::Span<const Network> networks) {
   std::vector<ElementFailure> failures;
   std::array<std::vector<size_t>, 2> families;
