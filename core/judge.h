@@ -16,6 +16,7 @@
 #include "core/listing.h"
 #include "core/offence.h"
 #include "core/verdict.h"
+#include "core/width.h"
 #include "core/zone.h"
 
 namespace breakwater {
@@ -49,6 +50,7 @@ struct Rules {
   ConductRules conduct;
   SpareRules spare;
   GrowthRules growth;
+  WideningRules widening;
   // For what is looked up while the client waits.
   Duration deadline = std::chrono::milliseconds(1500);
   // How long a rejected client may wait before it says MAIL.

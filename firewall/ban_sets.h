@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/address.h"
+#include "core/width.h"
 
 namespace breakwater {
 
@@ -41,10 +42,12 @@ struct Capabilities {
   // List tells all that is in. Else only what was put in since we have begun:
   // to ask the kernel would take it minutes.
   bool lists = true;
+  // Whole networks of the Widths can be put in, too. Else clients only.
+  bool prefixes = true;
   // It evicts without a word when it is full. Else an add fails, and we have
   // what ends first make room.
   bool evicts_unasked = false;
-  // Elements of each family that it holds, where that is known.
+  // Clients of each family that it holds, where that is known.
   std::optional<size_t> capacity;
 };
 
@@ -66,6 +69,10 @@ class BanSets {
   virtual const char* name() const = 0;  // as in firewall.backend
   virtual Capabilities capabilities() const = 0;
 
+  // Networks of which widths will be put in, from now on: where that takes sets
+  // of their own, they are made. Those of before stay as they are.
+  virtual void SetWidening(const WideningRules& /*rules*/) {}
+
   // Makes the sets that are missing, and looks whether the others are as they
   // must be. Cheap, however much is in them: for every second. What was put
   // into a set that is reported must be put in again.
@@ -85,9 +92,9 @@ class BanSets {
   virtual uint64_t evicted() const { return 0; }
 };
 
-// A ban covers one IPv4 address or an IPv6 /64: nothing else goes into a set.
+// What a ban can cover: nothing else goes into a set.
 inline bool IsCovered(const Network& network) {
-  return network == Network::OfClient(network.address);
+  return IsClient(network) || WidthOf(network).has_value();
 }
 absl::Status NotCovered(const Network& network);
 

@@ -99,7 +99,7 @@ std::optional<IpAddress> ReadAddress(const nlattr& nest) {
   return std::nullopt;
 }
 
-void ReadElements(const nlmsghdr& message, std::vector<TimedNetwork>& into) {
+void ReadElements(const nlmsghdr& message, std::vector<IpSetElement>& into) {
   const NetlinkAttributes set(message, kHeader);
   const nlattr* elements = set.Find(IPSET_ATTR_ADT);
   if (elements == nullptr) return;
@@ -108,7 +108,7 @@ void ReadElements(const nlmsghdr& message, std::vector<TimedNetwork>& into) {
     const nlattr* ip = data.Find(IPSET_ATTR_IP);
     if (ip == nullptr) return;
     if (const std::optional<IpAddress> address = ReadAddress(*ip)) {
-      into.push_back({.network = Network::OfClient(*address),
+      into.push_back({.address = *address,
                       .seconds = ReadNumber(data.Find(IPSET_ATTR_TIMEOUT, 4))});
     }
   });
@@ -152,10 +152,10 @@ absl::StatusOr<IpSetDescription> IpSetReader::Describe(
   return description;
 }
 
-absl::StatusOr<std::vector<TimedNetwork>> IpSetReader::Elements(
+absl::StatusOr<std::vector<IpSetElement>> IpSetReader::Elements(
     const std::string& name) {
   Request request(IPSET_CMD_LIST, name, NLM_F_DUMP);
-  std::vector<TimedNetwork> elements;
+  std::vector<IpSetElement> elements;
   const absl::Status status = socket_.Query(
       request.message(),
       [&](const nlmsghdr& message) { ReadElements(message, elements); });

@@ -21,6 +21,11 @@ struct IpSetDescription {
   uint32_t entries = 0;
 };
 
+struct IpSetElement {
+  IpAddress address;     // the first, if the set has a netmask
+  uint32_t seconds = 0;  // that are left
+};
+
 // Questions about the kernel's ip sets, asked over netlink as
 // linux/netfilter/ipset/ip_set.h defines it: libipset answers them in text
 // only, and a list of a million elements as text takes five times as long. One
@@ -35,8 +40,8 @@ class IpSetReader {
   // All fields. The kernel walks the whole set to count it: not for every
   // second. NotFound if there is no such set.
   absl::StatusOr<IpSetDescription> Describe(const std::string& name);
-  // The elements with what is left of their time. NotFound likewise.
-  absl::StatusOr<std::vector<TimedNetwork>> Elements(const std::string& name);
+  // NotFound likewise.
+  absl::StatusOr<std::vector<IpSetElement>> Elements(const std::string& name);
   // Whether the network is in it. A few microseconds.
   absl::StatusOr<bool> Holds(const std::string& name, const Network& network);
 

@@ -17,7 +17,6 @@ namespace breakwater {
 namespace {
 
 constexpr char kType[] = "hash:ip";
-constexpr uint8_t kNetmaskV6 = 64;
 // "6-extend" and the terminating zero must fit behind the prefix.
 constexpr size_t kLongestPrefix = IPSET_MAXNAMELEN - 9;
 
@@ -45,7 +44,7 @@ extern "C" int PrintNothing(ipset_session*, void*, const char*, ...) {
 }
 
 // What the set would have to be, if it is not; empty if it is right.
-std::string Wrong(const IpSetDescription& found, uint8_t family) {
+std::string Wrong(const IpSetDescription& found, uint8_t family, int bits) {
   if (found.type != kType) {
     return absl::StrCat("has type ", found.type, ", not ", kType);
   }
@@ -55,10 +54,9 @@ std::string Wrong(const IpSetDescription& found, uint8_t family) {
   }
   if (!found.has_timeout) return "was made without a timeout";
   const int whole = family == AF_INET ? 32 : 128;
-  const int wanted = family == AF_INET ? 32 : kNetmaskV6;
   const int netmask = found.netmask == 0 ? whole : found.netmask;
-  if (netmask != wanted) {
-    return absl::StrCat("has netmask ", netmask, ", not ", wanted);
+  if (netmask != bits) {
+    return absl::StrCat("has netmask ", netmask, ", not ", bits);
   }
   return "";
 }
@@ -117,10 +115,11 @@ absl::Status IpSets::Create(Set& set) {
   TypeOf(set) = ipset_type_get(session_, IPSET_CMD_CREATE);
   if (TypeOf(set) == nullptr) return TakeError("make", set);
   ipset_data_set(data, IPSET_OPT_TIMEOUT, &options().usual_seconds);
-  ipset_data_set(data, IPSET_OPT_HASHSIZE, &hash_size_);
-  ipset_data_set(data, IPSET_OPT_MAXELEM, &options().most_entries);
-  if (set.family == AF_INET6) {
-    ipset_data_set(data, IPSET_OPT_NETMASK, &kNetmaskV6);
+  const uint32_t hash_size = set.width ? WideHashSize(hash_size_) : hash_size_;
+  ipset_data_set(data, IPSET_OPT_HASHSIZE, &hash_size);
+  ipset_data_set(data, IPSET_OPT_MAXELEM, &set.most_entries);
+  if (const uint8_t bits = set.Bits(); bits != 32) {
+    ipset_data_set(data, IPSET_OPT_NETMASK, &bits);
   }
   if (ipset_cmd(session_, IPSET_CMD_CREATE, 0) < 0) {
     return TakeError("make", set);
@@ -131,7 +130,8 @@ absl::Status IpSets::Create(Set& set) {
 absl::Status IpSets::Inspect(Set& set) {
   const absl::StatusOr<IpSetDescription> found = reader_.Describe(set.name);
   if (!found.ok()) return found.status();
-  if (const std::string wrong = Wrong(*found, set.family); !wrong.empty()) {
+  if (const std::string wrong = Wrong(*found, set.family, set.Bits());
+      !wrong.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat("set ", set.name, " exists, but ", wrong,
                      "; remove it with \"ipset destroy ", set.name,
@@ -141,8 +141,7 @@ absl::Status IpSets::Inspect(Set& set) {
   if (absl::Status status = LearnType(set); !status.ok()) return status;
 
   if (set.endings.size() > 0) return absl::OkStatus();
-  const absl::StatusOr<std::vector<TimedNetwork>> elements =
-      reader_.Elements(set.name);
+  const absl::StatusOr<std::vector<TimedNetwork>> elements = ElementsOf(set);
   if (!elements.ok()) return elements.status();
   const Instant now = Clock::now();
   for (const TimedNetwork& element : *elements) {
@@ -243,20 +242,19 @@ absl::Status IpSets::TakeError(absl::string_view what, const Set& set) {
                       absl::StrCat(what, " set ", set.name, ": ", text));
 }
 
-absl::StatusOr<std::vector<TimedNetwork>> IpSets::List() {
-  std::vector<TimedNetwork> result;
-  for (size_t i = 0; i < kSets / 2; ++i) {
-    std::vector<TimedNetwork> family;
-    for (const Set* set : {&sets()[i], &sets()[i + kSets / 2]}) {
-      // One that is not as it must be is none of ours.
-      if (!set->in_use || !set->trouble.ok()) continue;
-      const auto elements = reader_.Elements(set->name);
-      if (!elements.ok()) return elements.status();
-      family = MergeLater(std::move(family), *elements);
-    }
-    result.insert(result.end(), family.begin(), family.end());
+absl::StatusOr<std::vector<TimedNetwork>> IpSets::ElementsOf(const Set& set) {
+  absl::StatusOr<std::vector<IpSetElement>> found = reader_.Elements(set.name);
+  if (!found.ok()) return found.status();
+  std::vector<TimedNetwork> elements;
+  elements.reserve(found->size());
+  for (const IpSetElement& element : *found) {
+    elements.push_back({set.ElementAt(element.address), element.seconds});
   }
-  return result;
+  return elements;
+}
+
+absl::StatusOr<std::vector<TimedNetwork>> IpSets::List() {
+  return ListEach([this](const Set& set) { return ElementsOf(set); });
 }
 
 }  // namespace breakwater

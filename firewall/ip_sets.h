@@ -47,6 +47,7 @@ class IpSets final : public TimedSets {
   std::vector<ElementFailure> TakeOut(
       Set& set, absl::Span<const Network> networks) override;
 
+  absl::StatusOr<std::vector<TimedNetwork>> ElementsOf(const Set& set);
   absl::Status LearnType(const Set& set);
   const ipset_type*& TypeOf(const Set& set);
 

@@ -132,8 +132,7 @@ absl::StatusOr<TimedSets::Look> NftSets::LookFor(const Set& set) {
 absl::Status NftSets::Create(Set& set) {
   NftBatch batch(socket_, scratch_);
   batch.NewTable(table_);
-  batch.NewSet({table_, set.name}, set.family == AF_INET,
-               options().most_entries);
+  batch.NewSet({table_, set.name}, set.family == AF_INET, set.most_entries);
   const absl::Status status = batch.Send();
   return status.ok() ? status : About(status, "make", set.name);
 }
@@ -153,13 +152,7 @@ absl::Status NftSets::Inspect(Set& set) {
 
 absl::StatusOr<std::vector<TimedNetwork>> NftSets::List() {
   const Instant now = Clock::now();
-  std::vector<TimedNetwork> result;
-  for (size_t i = 0; i < kSets / 2; ++i) {
-    const std::vector<TimedNetwork> family = MergeLater(
-        sets()[i].endings.List(now), sets()[i + kSets / 2].endings.List(now));
-    result.insert(result.end(), family.begin(), family.end());
-  }
-  return result;
+  return ListEach([now](const Set& set) { return set.endings.List(now); });
 }
 
 // ---- The elements -----------------------------------------------------------

@@ -180,7 +180,7 @@ std::vector<ElementFailure> RecentLists::Add(
   const Instant now = Clock::now();
   for (size_t i = 0; i < elements.size(); ++i) {
     const auto& [network, seconds] = elements[i];
-    if (!IsCovered(network)) {
+    if (!IsClient(network)) {
       failures.push_back({i, NotCovered(network)});
       continue;
     }
@@ -198,7 +198,7 @@ std::vector<ElementFailure> RecentLists::Remove(
     absl::Span<const Network> networks) {
   std::vector<ElementFailure> failures;
   for (size_t i = 0; i < networks.size(); ++i) {
-    if (!IsCovered(networks[i])) {
+    if (!IsClient(networks[i])) {
       failures.push_back({i, NotCovered(networks[i])});
       continue;
     }

@@ -42,6 +42,7 @@ class RecentLists final : public BanSets {
     return {.own_timeout_per_ban = false,
             .makes_sets = false,
             .lists = false,
+            .prefixes = false,
             .evicts_unasked = true,
             .capacity = capacity_};
   }

@@ -8,8 +8,8 @@
 namespace breakwater {
 namespace {
 
-// Where the eight bytes that can differ stand: an element of one of our sets is
-// an IPv4 address or an IPv6 /64.
+// Where the eight bytes that can differ stand: no element of our sets is
+// narrower than an IPv4 address or an IPv6 /64.
 constexpr size_t kV4At = 8;
 constexpr size_t kFewEnough = 10'000;  // to look at all of them
 constexpr size_t kSampleOfTable = 16;
@@ -147,7 +147,7 @@ uint64_t SetEndings::KeyOf(const Network& network) {
 }
 
 // No IPv6 address begins as what stands before a mapped IPv4 one's last bytes.
-Network SetEndings::NetworkOf(uint64_t key) {
+Network SetEndings::NetworkOf(uint64_t key) const {
   IpAddress address;
   std::memcpy(address.bytes.data(), &key, sizeof key);
   if (std::memcmp(address.bytes.data(), kV4Mark, sizeof kV4Mark) == 0) {
@@ -156,7 +156,7 @@ Network SetEndings::NetworkOf(uint64_t key) {
     address = IpAddress::FromV4(uint32_t{v4[0]} << 24 | uint32_t{v4[1]} << 16 |
                                 uint32_t{v4[2]} << 8 | uint32_t{v4[3]});
   }
-  return Network::OfClient(address);
+  return width_ ? Widened(address, *width_) : Network::OfClient(address);
 }
 
 uint32_t SetEndings::SecondsOf(Instant now) {

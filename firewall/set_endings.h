@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -23,6 +24,9 @@ namespace breakwater {
 // doubled, so that they follow the set's size.
 class SetEndings {
  public:
+  SetEndings() = default;  // of clients
+  explicit SetEndings(Width width) : width_(width) {}
+
   // The seconds to give the kernel so that the element stays at least as long
   // as it would have without this add.
   uint32_t Longest(const Network& network, uint32_t seconds, Instant now) const;
@@ -57,7 +61,7 @@ class SetEndings {
   };
 
   static uint64_t KeyOf(const Network& network);
-  static Network NetworkOf(uint64_t key);
+  Network NetworkOf(uint64_t key) const;
   static uint32_t SecondsOf(Instant now);
   static size_t PlaceOf(uint64_t key) {
     // Fibonacci hashing: the top bits depend on all of the key's.
@@ -68,6 +72,7 @@ class SetEndings {
   uint32_t SampleSoonest(uint32_t begin) const;
   std::vector<Network> SoonestOfAll(size_t count, uint32_t begin) const;
 
+  std::optional<Width> width_;
   std::array<Table, kTables> tables_;
   size_t next_witness_ = 0;
   size_t next_soonest_ = 0;

@@ -18,25 +18,62 @@ constexpr size_t kWitnesses = 3;
 // What ends sooner may have ended meanwhile: the kernel's clock is not ours.
 constexpr Duration kWitnessMargin = std::chrono::seconds(2);
 
+absl::Status NotWidened(const std::string& set) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("set ", set, ": the configuration does not widen bans so"));
+}
+
 }  // namespace
 
 absl::Status NotCovered(const Network& network) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("a ban covers one IPv4 address or an IPv6 /64, not ",
-                   network.ToString()));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a ban covers one IPv4 address or an IPv6 /64, or, where bans are "
+      "widened, a /24, /56 or /48 around it, not ",
+      network.ToString()));
+}
+
+uint8_t TimedSets::Set::Bits() const {
+  return width ? BitsOf(*width) : family == AF_INET ? 32 : 64;
+}
+
+Network TimedSets::Set::ElementAt(const IpAddress& address) const {
+  return width ? Widened(address, *width) : Network::OfClient(address);
 }
 
 TimedSets::TimedSets(const TimedSetsOptions& options) : options_(options) {
   const FirewallNames names(options.prefix);
-  for (size_t i = 0; i < kSets; ++i) {
+  for (size_t i = 0; i < kClientSets; ++i) {
     sets_[i] = {.name = names.sets[i],
                 .family = static_cast<uint8_t>(i % 2 == 0 ? AF_INET : AF_INET6),
-                .extends = i >= kSets / 2,
-                .in_use = i < kSets / 2 || options.extend};
+                .extends = i >= kClientSets / 2,
+                .most_entries = options.most_entries};
   }
+  for (const Width width : kAllWidths) {
+    const auto i = static_cast<size_t>(width);
+    Set& set = sets_[kClientSets + i];
+    set = {.name = names.wide[i],
+           .family = static_cast<uint8_t>(IsV4(width) ? AF_INET : AF_INET6),
+           .width = width,
+           .most_entries = MostWideEntries(options.most_entries),
+           .endings = SetEndings(width)};
+  }
+  for (Set& set : sets_) set.in_use = IsWanted(set);
 }
 
 // ---- The sets ---------------------------------------------------------------
+
+bool TimedSets::IsWanted(const Set& set) const {
+  if (set.width) return options_.widening.Allows(*set.width);
+  return !set.extends || options_.extend;
+}
+
+void TimedSets::SetWidening(const WideningRules& rules) {
+  options_.widening = rules;
+  SetsCheck ignored;  // what is wrong the next Check says again
+  for (Set& set : sets_) {
+    if (set.width && !set.in_use && IsWanted(set)) CheckOne(set, ignored);
+  }
+}
 
 SetsCheck TimedSets::Check() {
   SetsCheck check;
@@ -53,7 +90,7 @@ void TimedSets::CheckOne(Set& set, SetsCheck& check) {
   const bool first = !std::exchange(set.seen, true);
   if (*look == Look::kMissing) {
     if (set.endings.size() > 0) set.endings.Clear();
-    set.in_use = !set.extends || options_.extend;
+    set.in_use = IsWanted(set);
     if (!set.in_use) return;
     set.trouble = Create(set);
     if (set.trouble.ok()) {
@@ -97,6 +134,9 @@ bool TimedSets::IsFlushed(Set& set) {
 // ---- The elements -----------------------------------------------------------
 
 size_t TimedSets::SetFor(const TimedNetwork& element) const {
+  if (const std::optional<Width> width = WidthOf(element.network)) {
+    return kClientSets + static_cast<size_t>(*width);
+  }
   const bool extends =
       options_.extend && element.seconds == options_.usual_seconds;
   return (extends ? 2 : 0) + (element.network.IsV4() ? 0 : 1);
@@ -131,10 +171,10 @@ std::vector<ElementFailure> TimedSets::Add(
 
 std::vector<ElementFailure> TimedSets::AddTo(
     Set& set, absl::Span<const TimedNetwork> elements) {
-  if (!set.trouble.ok()) {
+  if (!set.in_use || !set.trouble.ok()) {
     std::vector<ElementFailure> failures;
     for (size_t i = 0; i < elements.size(); ++i) {
-      failures.push_back({i, set.trouble});
+      failures.push_back({i, set.in_use ? set.trouble : NotWidened(set.name)});
     }
     return failures;
   }
@@ -194,18 +234,24 @@ size_t TimedSets::MakeRoom(Set& set, size_t wanted) {
 std::vector<ElementFailure> TimedSets::Remove(
     absl::Span<const Network> networks) {
   std::vector<ElementFailure> failures;
-  std::array<std::vector<size_t>, 2> families;
+  std::array<std::vector<size_t>, kSets> shares;
   for (size_t i = 0; i < networks.size(); ++i) {
     if (!IsCovered(networks[i])) {
       failures.push_back({i, NotCovered(networks[i])});
       continue;
     }
-    families[networks[i].IsV4() ? 0 : 1].push_back(i);
+    if (const std::optional<Width> width = WidthOf(networks[i])) {
+      shares[kClientSets + static_cast<size_t>(*width)].push_back(i);
+      continue;
+    }
+    // A client may be in both sets of its family.
+    const size_t family = networks[i].IsV4() ? 0 : 1;
+    shares[family].push_back(i);
+    shares[kClientSets / 2 + family].push_back(i);
   }
   for (size_t i = 0; i < kSets; ++i) {
-    // It may be in both sets of its family.
     Set& set = sets_[i];
-    const std::vector<size_t>& indices = families[i % 2];
+    const std::vector<size_t>& indices = shares[i];
     if (indices.empty() || !set.in_use) continue;
     std::vector<Network> share;
     for (const size_t index : indices) {
@@ -224,6 +270,36 @@ std::vector<ElementFailure> TimedSets::Remove(
     }
   }
   return failures;
+}
+
+absl::StatusOr<std::vector<TimedNetwork>> TimedSets::ListEach(
+    absl::FunctionRef<absl::StatusOr<std::vector<TimedNetwork>>(const Set&)>
+        elements) {
+  // The sets whose elements may be the same.
+  constexpr std::pair<size_t, size_t> kTwins[] = {{0, 2}, {1, 3}};
+  std::vector<TimedNetwork> result;
+  const auto elements_of =
+      [&](const Set& set) -> absl::StatusOr<std::vector<TimedNetwork>> {
+    // One that is not as it must be is none of ours.
+    if (!set.in_use || !set.trouble.ok()) return std::vector<TimedNetwork>();
+    return elements(set);
+  };
+  const auto append = [&result](const std::vector<TimedNetwork>& more) {
+    result.insert(result.end(), more.begin(), more.end());
+  };
+  for (const auto& [fixed, extending] : kTwins) {
+    auto one = elements_of(sets_[fixed]);
+    if (!one.ok()) return one.status();
+    const auto other = elements_of(sets_[extending]);
+    if (!other.ok()) return other.status();
+    append(MergeLater(*std::move(one), *other));
+  }
+  for (size_t i = kClientSets; i < kSets; ++i) {
+    const auto wide = elements_of(sets_[i]);
+    if (!wide.ok()) return wide.status();
+    append(*wide);
+  }
+  return result;
 }
 
 std::vector<TimedNetwork> MergeLater(std::vector<TimedNetwork> elements,

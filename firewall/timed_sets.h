@@ -1,9 +1,11 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "firewall/ban_sets.h"
 #include "firewall/names.h"
 #include "firewall/set_endings.h"
@@ -16,12 +18,14 @@ struct TimedSetsOptions {
   bool extend = false;
   uint32_t usual_seconds = 600;
   uint32_t most_entries = 1'000'000;
+  WideningRules widening = {};
 };
 
 // What the backends whose elements have a timeout each have in common:
 //
 //   breakwater4, breakwater6                bans that end when they say
 //   breakwater4-extend, breakwater6-extend  bans that a hit starts again
+//   breakwater4-24, breakwater6-56 ...      bans of whole networks, by Width
 //
 // The packet path knows one timeout only, so a hit on a longer ban would
 // shorten it: only bans of exactly the usual length go into the -extend sets,
@@ -30,10 +34,13 @@ struct TimedSetsOptions {
 // the fixed sets. An address may be in both: the later end counts, and Remove
 // takes it out of both.
 //
-// An element is one IPv4 address or one IPv6 /64. In a set that is full, what
-// ends first (as far as we have put it there) makes room.
+// An element of those is one IPv4 address or one IPv6 /64, of the others a
+// network of their width. Sets that nothing needs are not made, and used if
+// they are there. In a set that is full, what ends first (as far as we have put
+// it there) makes room.
 class TimedSets : public BanSets {
  public:
+  void SetWidening(const WideningRules& rules) final;
   SetsCheck Check() final;
   std::vector<ElementFailure> Add(
       absl::Span<const TimedNetwork> elements) final;
@@ -41,18 +48,26 @@ class TimedSets : public BanSets {
   uint64_t evicted() const final { return evicted_; }
 
  protected:
-  static constexpr size_t kSets = 4;
+  static constexpr size_t kClientSets = 4;
+  static constexpr size_t kSets = kClientSets + kWidths;
   struct Set {
     std::string name;
-    uint8_t family;  // AF_INET or AF_INET6
-    bool extends;
-    bool in_use;
+    uint8_t family;                   // AF_INET or AF_INET6
+    bool extends = false;             // a hit starts its bans again
+    std::optional<Width> width = {};  // of its elements; none: clients
+    bool in_use = true;
+    uint32_t most_entries = 1'000'000;
     // Why nothing can be put in, as Check found it; OK: it is there and right.
     absl::Status trouble = absl::NotFoundError("not looked at yet");
     bool seen = false;  // Check has looked at it
     bool suspect =
         false;  // something was refused: the next Check looks closely
     SetEndings endings;
+
+    // As the kernel writes it: 24, 32, 48, 56 or 64.
+    uint8_t Bits() const;
+    // The element that begins so.
+    Network ElementAt(const IpAddress& address) const;
   };
   enum class Look { kMissing, kRight, kUnclear };
 
@@ -75,9 +90,14 @@ class TimedSets : public BanSets {
   virtual std::vector<ElementFailure> TakeOut(
       Set& set, absl::Span<const Network> networks) = 0;
 
-  // In this order: 4, 6, 4-extend, 6-extend.
+  // In this order: 4, 6, 4-extend, 6-extend, then by Width.
   std::array<Set, kSets>& sets() { return sets_; }
   const TimedSetsOptions& options() const { return options_; }
+  // Asks for the elements of each set that is in use and right, and puts
+  // together what both sets of a family hold.
+  absl::StatusOr<std::vector<TimedNetwork>> ListEach(
+      absl::FunctionRef<absl::StatusOr<std::vector<TimedNetwork>>(const Set&)>
+          elements);
 
  private:
   struct Share {  // of a batch
@@ -86,6 +106,8 @@ class TimedSets : public BanSets {
   };
 
   void CheckOne(Set& set, SetsCheck& check);
+  // Whether something may go into it, as we are configured.
+  bool IsWanted(const Set& set) const;
   // Whether somebody has taken out what we have put in.
   bool IsFlushed(Set& set);
   // Which of sets_ a ban goes into.
@@ -97,7 +119,7 @@ class TimedSets : public BanSets {
   // How many have made room.
   size_t MakeRoom(Set& set, size_t wanted);
 
-  const TimedSetsOptions options_;
+  TimedSetsOptions options_;
   std::array<Set, kSets> sets_;
   uint64_t evicted_ = 0;
 };

@@ -27,8 +27,8 @@ class Cable {
     close(mine);
     Run("ip link add mail0 type veth peer name mail1 netns /proc/" +
         std::to_string(getpid()) + "/fd/" + std::to_string(clients_));
-    Run("ip addr add 192.0.2.1/24 dev mail0 && ip link set mail0 up");
-    Run("ip -6 addr add 2001:db8::1/48 dev mail0 nodad");
+    Run("ip addr add 192.0.2.1/23 dev mail0 && ip link set mail0 up");
+    Run("ip -6 addr add 2001:db8::1/47 dev mail0 nodad");
     const InClients inside(*this);
     Run("ip link set mail1 up");
   }

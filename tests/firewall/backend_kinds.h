@@ -21,6 +21,10 @@ struct BackendKind {
   // Drops new connections to port 25 of who is banned. Usual bans last
   // `seconds`; with `extend` a hit starts them anew.
   virtual std::string Rules(bool extend, uint32_t seconds) = 0;
+  // The same of who is in a network of a set of its own. Empty if there are no
+  // such sets.
+  virtual std::string WideRules() { return ""; }
+  virtual std::string FlushWide() { return ""; }
   // The rules must be there before the sets can be.
   virtual bool rules_first() const { return false; }
   virtual std::string Flush() = 0;
@@ -59,7 +63,15 @@ struct IpsetKind : BackendKind {
     }
     return rules + "true";
   }
+  std::string WideRules() override {
+    const std::string rule =
+        "tables -t raw -A PREROUTING -p tcp --syn --dport 25 -m set "
+        "--match-set breakwater";
+    return "ip" + rule + "4-24 src -j DROP && ip6" + rule +
+           "6-56 src -j DROP && ip6" + rule + "6-48 src -j DROP";
+  }
   std::string Flush() override { return "ipset flush"; }
+  std::string FlushWide() override { return "ipset flush breakwater4-24"; }
   std::string Destroy() override {
     return "iptables -t raw -F && ip6tables -t raw -F && ipset destroy";
   }
@@ -104,6 +116,18 @@ struct NftKind : BackendKind {
     add(v4, "breakwater4", "");
     add(v6, "breakwater6", "");
     return rules + "true";
+  }
+  std::string WideRules() override {
+    const std::string begin =
+        "nft 'add rule inet breakwater drops tcp dport 25 "
+        "tcp flags & (syn | ack) == syn ";
+    return begin + "ip saddr & 255.255.255.0 @breakwater4-24 drop' && " +
+           begin +
+           "ip6 saddr & ffff:ffff:ffff:ff00:: @breakwater6-56 drop' && " +
+           begin + "ip6 saddr & ffff:ffff:ffff:: @breakwater6-48 drop'";
+  }
+  std::string FlushWide() override {
+    return "nft flush set inet breakwater breakwater4-24";
   }
   std::string Flush() override {
     return "for set in 4 6; do nft flush set inet breakwater breakwater$set || "

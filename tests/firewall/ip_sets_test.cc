@@ -128,12 +128,12 @@ TEST_F(IpSetsTest, ABadElementDoesNotTakeTheRestOfItsBatchWithIt) {
 TEST_F(IpSetsTest, RefusesOtherPrefixesThanABanCovers) {
   auto sets = Open();
   const auto failures = sets->Add(std::vector<TimedNetwork>{
-      {Net("192.0.2.0/24"), 60}, {Net("2001:db8::1"), 60}, {Net("::/0"), 60}});
+      {Net("192.0.2.0/25"), 60}, {Net("2001:db8::1"), 60}, {Net("::/0"), 60}});
   EXPECT_EQ(failures.size(), 3U);
   for (const ElementFailure& failure : failures) {
     EXPECT_TRUE(absl::IsInvalidArgument(failure.status));
   }
-  EXPECT_EQ(sets->Remove(std::vector<Network>{Net("192.0.2.0/24")}).size(), 1U);
+  EXPECT_EQ(sets->Remove(std::vector<Network>{Net("192.0.2.0/25")}).size(), 1U);
   EXPECT_THAT(*sets->List(), IsEmpty());
 }
 
