@@ -57,7 +57,7 @@ uint8_t LastDetail(RecordKind kind) {
     case RecordKind::kProtected:
       return static_cast<uint8_t>(ProtectionSource::kGateway);
     case RecordKind::kRefused:
-      return static_cast<uint8_t>(Refusal::kKernel);
+      return static_cast<uint8_t>(Refusal::kTooWide);
     case RecordKind::kCounter:
       return static_cast<uint8_t>(EnforcerCounter::kLast);
     default:
@@ -82,6 +82,8 @@ const char* RefusalName(Refusal refusal) {
       return "set-full";
     case Refusal::kKernel:
       return "kernel";
+    case Refusal::kTooWide:
+      return "too-wide";
   }
   return "unknown";
 }

@@ -55,7 +55,8 @@ enum class Refusal : uint8_t {
   kProtected = 1,  // the network holds a protected address
   kTooFast,        // beyond the enforcer's own rate limit
   kSetFull,
-  kKernel,  // the kernel refused; the enforcer's log says why
+  kKernel,   // the kernel refused; the enforcer's log says why
+  kTooWide,  // the configuration widens no ban so
 };
 
 const char* RefusalName(Refusal refusal);  // "too-fast", ... as logged
@@ -74,7 +75,7 @@ enum class EnforcerCounter : uint8_t {
   kLast = kSetsWrong,
 };
 
-inline constexpr uint64_t kProtocolVersion = 2;
+inline constexpr uint64_t kProtocolVersion = 3;
 // Timeouts in the kernel's sets are seconds below 2^31 / 1000 (ipset(8)).
 inline constexpr uint32_t kLongestBanSeconds = 2'147'483;
 

@@ -53,7 +53,8 @@ absl::StatusOr<std::unique_ptr<BanSets>> OpenBackend(FirewallBackend backend,
       .prefix = firewall.set_prefix,
       .extend = firewall.extend,
       .usual_seconds = static_cast<uint32_t>(usual.count()),
-      .most_entries = firewall.most_entries};
+      .most_entries = firewall.most_entries,
+      .widening = config.rules.widening};
   switch (backend) {
     case FirewallBackend::kIpset:
       return IpSets::Open({timed, firewall.hash_size});

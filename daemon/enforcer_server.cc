@@ -59,6 +59,7 @@ EnforcerServer::EnforcerServer(Parts parts, const Config& config,
       bucket_(config.enforcer.bans_per_second, config.enforcer.ban_burst,
               Clock::now()),
       most_bans_(config.most_bans) {
+  widening_ = config.rules.widening;
   protection_.SetConfigured(config.rules.protected_networks.networks());
 }
 
@@ -149,6 +150,8 @@ void EnforcerServer::TakeRules(const Config& config) {
     ReaperOptions options = ReaperOptionsOf(config.ban_ports);
     parts_.reaper->SetPorts(std::move(options.covers), options.only_port);
   }
+  widening_ = config.rules.widening;
+  sets_.SetWidening(widening_);
   ProtectionChanged();
 }
 
@@ -289,6 +292,10 @@ void EnforcerServer::CloseDaemon(Severity severity, absl::string_view why) {
 void EnforcerServer::SortBan(const Record& record, OrderBatch& batch) {
   if (protection_.Holds(record.network)) {
     return Refuse(record.serial, record.network, Refusal::kProtected);
+  }
+  const std::optional<Width> width = WidthOf(record.network);
+  if (!IsClient(record.network) && !(width && widening_.Allows(*width))) {
+    return Refuse(record.serial, record.network, Refusal::kTooWide);
   }
   if (!bucket_.Take(Clock::now())) {
     return Refuse(record.serial, record.network, Refusal::kTooFast);

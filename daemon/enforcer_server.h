@@ -110,6 +110,7 @@ class EnforcerServer {
   std::atomic<bool> reload_ = false;
 
   Protection protection_;
+  WideningRules widening_;
   TokenBucket bucket_;
   size_t most_bans_;            // that a daemon can have
   bool list_was_told_ = false;  // since we have begun

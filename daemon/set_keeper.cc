@@ -17,6 +17,37 @@ absl::Status In(const BanSets& sets, const absl::Status& status) {
                       absl::StrCat(sets.name(), ": ", status.message()));
 }
 
+const Network& NetworkOf(const TimedNetwork& element) {
+  return element.network;
+}
+const Network& NetworkOf(const Network& network) { return network; }
+
+// What `act` does with those that the backend can hold.
+template <typename Element, typename Act>
+std::vector<ElementFailure> ForThoseItHolds(
+    const BanSets& sets, const std::vector<Element>& elements, Act act) {
+  const auto is_client = [](const Element& element) {
+    return IsClient(NetworkOf(element));
+  };
+  if (sets.capabilities().prefixes ||
+      std::ranges::all_of(elements, is_client)) {
+    return act(elements);
+  }
+  std::vector<Element> held;
+  std::vector<size_t> indices;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    if (!is_client(elements[i])) continue;
+    held.push_back(elements[i]);
+    indices.push_back(i);
+  }
+  if (held.empty()) return {};
+  std::vector<ElementFailure> failures = act(held);
+  for (ElementFailure& failure : failures) {
+    failure.index = indices[failure.index];
+  }
+  return failures;
+}
+
 }  // namespace
 
 SetKeeper::SetKeeper(std::vector<std::unique_ptr<BanSets>> backends,
@@ -34,12 +65,20 @@ SetKeeper::SetKeeper(std::vector<std::unique_ptr<BanSets>> backends,
 std::vector<ElementFailure> SetKeeper::Add(
     const std::vector<TimedNetwork>& elements) {
   if (elements.empty()) return {};
+  const auto for_networks = static_cast<size_t>(
+      std::ranges::count_if(backends_, [](const Backend& backend) {
+        return backend.sets->capabilities().prefixes;
+      }));
   std::vector<size_t> refusals(elements.size());
   std::vector<ElementFailure> failures;
   for (Backend& backend : backends_) {
-    for (ElementFailure& failure : AddTo(backend, elements)) {
+    for (ElementFailure& failure : ForThoseItHolds(
+             *backend.sets, elements,
+             [&](const auto& held) { return AddTo(backend, held); })) {
       errors_.Report(In(*backend.sets, failure.status));
-      if (++refusals[failure.index] == backends_.size()) {
+      const bool is_client = IsClient(elements[failure.index].network);
+      if (++refusals[failure.index] ==
+          (is_client ? backends_.size() : for_networks)) {
         failures.push_back(std::move(failure));
       }
     }
@@ -48,7 +87,7 @@ std::vector<ElementFailure> SetKeeper::Add(
 }
 
 std::vector<ElementFailure> SetKeeper::AddTo(
-    Backend& backend, const std::vector<TimedNetwork>& elements) {
+    Backend& backend, absl::Span<const TimedNetwork> elements) {
   std::vector<ElementFailure> failures = backend.sets->Add(elements);
   const bool vanished =
       std::ranges::any_of(failures, [](const ElementFailure& failure) {
@@ -67,7 +106,9 @@ std::vector<ElementFailure> SetKeeper::Remove(
   std::vector<ElementFailure> result;
   std::vector<bool> stuck(networks.size());
   for (Backend& backend : backends_) {
-    for (ElementFailure& failure : backend.sets->Remove(networks)) {
+    for (ElementFailure& failure : ForThoseItHolds(
+             *backend.sets, networks,
+             [&](const auto& held) { return backend.sets->Remove(held); })) {
       // What is in no set, or in none of ours, is out.
       if (absl::IsNotFound(failure.status) ||
           absl::IsFailedPrecondition(failure.status)) {
@@ -80,6 +121,10 @@ std::vector<ElementFailure> SetKeeper::Remove(
     }
   }
   return result;
+}
+
+void SetKeeper::SetWidening(const WideningRules& rules) {
+  for (Backend& backend : backends_) backend.sets->SetWidening(rules);
 }
 
 bool SetKeeper::lists() const {
@@ -112,8 +157,10 @@ void SetKeeper::RemoveProtected(const Protection& protection) {
   // Nor must it have been put in before our time.
   if (!lists()) {
     for (const auto& [network, source] : protection.List()) {
-      const Network element = Network::OfClient(network.address);
-      if (network.Overlaps(element)) removes.push_back(element);
+      removes.push_back(Network::OfClient(network.address));
+      for (const Width width : WidthsOf(network.address)) {
+        removes.push_back(Widened(network.address, width));
+      }
     }
   }
   Remove(removes);

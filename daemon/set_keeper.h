@@ -24,11 +24,14 @@ class SetKeeper {
             KernelErrors& errors);
 
   // As BanSets has them, in every backend: a failure in one stops no other.
+  // Networks are no matter of backends that hold clients only.
   // All failures are reported; those returned are about what has taken effect
   // in no backend.
   std::vector<ElementFailure> Add(const std::vector<TimedNetwork>& elements);
   // Those returned are about what may still be in one.
   std::vector<ElementFailure> Remove(const std::vector<Network>& networks);
+  // As BanSets has it.
+  void SetWidening(const WideningRules& rules);
   // What the backends that tell it hold; see lists().
   std::vector<TimedNetwork> List();
   // Whether List tells all that is in.
@@ -60,7 +63,7 @@ class SetKeeper {
   void ReportTrouble(Backend& backend, const SetsCheck& check, Instant now);
   void ReportEvictions(Backend& backend);
   std::vector<ElementFailure> AddTo(Backend& backend,
-                                    const std::vector<TimedNetwork>& elements);
+                                    absl::Span<const TimedNetwork> elements);
 
   std::vector<Backend> backends_;
   KernelErrors& errors_;

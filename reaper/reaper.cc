@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/log.h"
+#include "core/width.h"
 
 namespace breakwater {
 namespace {
@@ -231,14 +232,20 @@ bool Reaper::LookAt(const Connection& connection, Ending& ending, Instant now) {
 
 // ---- The dump ---------------------------------------------------------------
 
+bool Reaper::IsToSweep(const IpAddress& client) const {
+  return to_sweep_.contains(Network::OfClient(client)) ||
+         std::ranges::any_of(WidthsOf(client), [&](Width width) {
+           return to_sweep_.contains(Widened(client, width));
+         });
+}
+
 void Reaper::Sweep() {
   const auto before = ProcessorTime();
   std::vector<TcpSocket> found;
   const absl::Status status =
       diag_.ForEachOpen(only_port_, [&](const TcpSocket& socket) {
         const Connection& connection = socket.connection;
-        if (covers_(connection.server_port) &&
-            to_sweep_.contains(Network::OfClient(connection.client)) &&
+        if (covers_(connection.server_port) && IsToSweep(connection.client) &&
             !spared_.contains(connection) && !endings_.contains(connection)) {
           found.push_back(socket);
         }

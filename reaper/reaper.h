@@ -57,7 +57,7 @@ class Reaper {
     std::vector<Network> lifted;
     std::vector<Connection> destroy;
     std::vector<Connection> end_after_reply;
-    std::vector<Network> sweep;  // as Network::OfClient makes them
+    std::vector<Network> sweep;  // of clients, or of one of the Widths
 
     size_t size() const {
       return sparings.size() + lifted.size() + destroy.size() +
@@ -99,6 +99,7 @@ class Reaper {
   // Whether nothing remains to be done for the connection.
   bool LookAt(const Connection& connection, Ending& ending, Instant now);
   void Sweep();
+  bool IsToSweep(const IpAddress& client) const;
   void DestroyKnown(const Connection& connection);
   void Destroy(const TcpSocket& socket, const char* why);
   void Failed(const absl::Status& status);

@@ -47,6 +47,8 @@ class MemorySets final : public BanSets {
     bool gone = false;
     bool flushed = false;
     bool lists = true;
+    bool prefixes = true;
+    WideningRules widening;
     absl::Status wrong;
     absl::Status failure;
   };
@@ -55,7 +57,11 @@ class MemorySets final : public BanSets {
   const char* name() const override { return "memory"; }
   Capabilities capabilities() const override {
     const std::lock_guard lock(state_.mutex);
-    return {.lists = state_.lists};
+    return {.lists = state_.lists, .prefixes = state_.prefixes};
+  }
+  void SetWidening(const WideningRules& rules) override {
+    const std::lock_guard lock(state_.mutex);
+    state_.widening = rules;
   }
   SetsCheck Check() override {
     const std::lock_guard lock(state_.mutex);
@@ -181,6 +187,78 @@ TEST_F(EnforcerServerTest, RefusesWhateverWouldHitAProtectedAddress) {
     EXPECT_EQ(answer.back().kind, RecordKind::kApplied);
   }
   EXPECT_THAT(Elements(), ElementsAre(std::pair(Net("192.0.2.5"), 600U)));
+}
+
+TEST_F(EnforcerServerTest, ANetworkWithOneProtectedAddressInItIsRefused) {
+  config_.rules.widening.members = {1, 1, 1};
+  const IpAddress v4 = *IpAddress::Parse("203.0.113.77");
+  const IpAddress v6 = *IpAddress::Parse("2001:db8:77:3077:5::1");
+  config_.rules.protected_networks.Add({.address = v4});
+  config_.rules.protected_networks.Add({.address = v6});
+  StartEnforcer();
+  auto daemon = Connect();
+  for (const Width width : kAllWidths) {
+    const Network hit = Widened(IsV4(width) ? v4 : v6, width);
+    IpAddress next = hit.address;
+    ++next.bytes[IsV4(width) ? 13 : 3];
+    const Network clear = Widened(next, width);
+    const auto answer = daemon->Order(
+        {{.kind = RecordKind::kBan, .network = hit, .seconds = 60},
+         {.kind = RecordKind::kBan, .network = clear, .seconds = 60}});
+    EXPECT_THAT(answer,
+                Contains(Refuses(hit.ToString().c_str(), Refusal::kProtected)));
+    EXPECT_THAT(answer, Contains(IsKind(RecordKind::kRefused)).Times(1));
+    EXPECT_TRUE(Elements().contains(clear)) << clear.ToString();
+    EXPECT_FALSE(Elements().contains(hit)) << hit.ToString();
+  }
+}
+
+TEST_F(EnforcerServerTest, OnlyConfiguredWidthsAreTakenAndAReloadCounts) {
+  config_.rules.widening.members = {0, 8, 0};
+  StartEnforcer();
+  auto daemon = Connect();
+  for (const char* network :
+       {"192.0.2.0/24", "2001:db8::/48", "2001:db8::/52", "2001:db8::/57",
+        "2001:db8::/63", "2001:db8::1", "192.0.2.0/31", "192.0.0.0/16"}) {
+    EXPECT_THAT(daemon->Order({Ban(network)}),
+                Contains(Refuses(network, Refusal::kTooWide)))
+        << network;
+  }
+  daemon->Order({Ban("2001:db8::/56")});
+  EXPECT_THAT(Elements(), ElementsAre(std::pair(Net("2001:db8::/56"), 600U)));
+  enforcer_->config().rules.widening.members = {4, 0, 0};
+  daemon->Order({{.kind = RecordKind::kReload}});
+  EXPECT_THAT(daemon->Order({Ban("192.0.2.0/24"), Ban("2001:db8:0:100::/56")}),
+              Contains(Refuses("2001:db8:0:100::/56", Refusal::kTooWide)));
+  EXPECT_THAT(Elements(), SizeIs(2));
+  const std::lock_guard lock(state_.mutex);
+  EXPECT_EQ(state_.widening.Members(Width::kV4By24), 4U);
+}
+
+TEST_F(EnforcerServerTest, ABackendThatHoldsNoNetworksIsNotAskedTo) {
+  config_.rules.widening.members = {4, 8, 32};
+  MemorySets::State other;
+  state_.prefixes = false;
+  std::vector<std::unique_ptr<BanSets>> both;
+  both.push_back(std::make_unique<MemorySets>(state_));
+  both.push_back(std::make_unique<MemorySets>(other));
+  enforcer_ =
+      std::make_unique<TestEnforcer>(path_, std::move(both), nullptr, config_);
+  auto daemon = Connect();
+  daemon->Order({Ban("2001:db8::/56"), Ban("192.0.2.1"), Ban("192.0.2.0/24")});
+  EXPECT_THAT(Elements(), ElementsAre(std::pair(Net("192.0.2.1"), 600U)));
+  EXPECT_THAT(other.elements, SizeIs(3));
+  {
+    const std::lock_guard lock(other.mutex);
+    other.failure = absl::InternalError("no");
+  }
+  // In force nowhere; the client still is in the first one.
+  const auto answer =
+      daemon->Order({Ban("192.0.2.2"), Ban("2001:db8:0:100::/56")});
+  EXPECT_THAT(answer,
+              Contains(Refuses("2001:db8:0:100::/56", Refusal::kKernel)));
+  EXPECT_THAT(answer, Contains(IsKind(RecordKind::kRefused)).Times(1));
+  enforcer_.reset();
 }
 
 TEST_F(EnforcerServerTest, ABurstBeyondItsLimitIsRefused) {
@@ -364,6 +442,7 @@ TEST_F(EnforcerServerTest, ADaemonThatDoesNotReadItsListIsNotWaitedFor) {
 TEST_F(EnforcerServerTest, AnAddressThatBecomesProtectedLeavesTheSet) {
   state_.elements[Net("203.0.113.9")] = 600;
   state_.elements[Net("198.51.100.9")] = 600;  // configured meanwhile
+  state_.elements[Net("2001:db8:5::/56")] = 600;
   StartEnforcer();
   EXPECT_THAT(Elements(), ElementsAre(std::pair(Net("203.0.113.9"), 600U)));
   auto daemon = Connect();

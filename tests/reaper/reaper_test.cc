@@ -98,6 +98,27 @@ TEST_F(ReaperTest, ASweepOfANetworkFindsAllItsHosts) {
   EXPECT_FALSE(other.client.IsReset(kNotYet));
 }
 
+TEST_F(ReaperTest, ASweepOfAWideNetworkFindsAllItsClients) {
+  for (const char* address :
+       {"2001:db8:0:1::5", "2001:db8:0:ff::5", "2001:db8:0:100::5"}) {
+    ASSERT_TRUE(NetNamespace::Run(std::string("ip -6 addr add ") + address +
+                                  "/128 dev lo nodad"));
+  }
+  const Session mine = ConnectFrom("2001:db8:0:1::5", "::1", 25, listener_);
+  const Session neighbour =
+      ConnectFrom("2001:db8:0:ff::5", "::1", 25, listener_);
+  const Session other = ConnectFrom("2001:db8:0:100::5", "::1", 25, listener_);
+  const Session v4 = Connect("127.0.0.5");
+  const Session other_v4 = Connect("127.0.1.5");
+  reaper_->Add({.sweep = {*Network::Parse("2001:db8::/56"),
+                          *Network::Parse("127.0.0.0/24")}});
+  EXPECT_TRUE(mine.client.IsReset(kSoon));
+  EXPECT_TRUE(neighbour.client.IsReset(kSoon));
+  EXPECT_TRUE(v4.client.IsReset(kSoon));
+  EXPECT_FALSE(other.client.IsReset(kNotYet));
+  EXPECT_FALSE(other_v4.client.IsReset(kNotYet));
+}
+
 TEST_F(ReaperTest, WhoIsUnbannedBeforeTheDumpIsNotSwept) {
   const Session session = Connect("127.0.0.5");
   reaper_->Add({.sweep = {Of("127.0.0.5")}});
