@@ -294,6 +294,24 @@ void WarnOfRecent(const Config& config, std::vector<std::string>& warnings) {
   }
 }
 
+// A network is only kept out by a set that can hold it.
+void WarnOfWidening(const Config& config, std::vector<std::string>& warnings) {
+  const FirewallConfig& firewall = config.firewall;
+  const bool widens =
+      std::ranges::any_of(kAllWidths, [&config](const Width width) {
+        return config.rules.widening.Allows(width);
+      });
+  if (!widens || !firewall.Uses(FirewallBackend::kXtRecent)) return;
+  if (firewall.Uses(FirewallBackend::kIpset) ||
+      firewall.Uses(FirewallBackend::kNftables)) {
+    return;
+  }
+  warnings.push_back(
+      "widen: xt_recent holds no networks, so a ban of one is in breakwaterd's "
+      "answers alone; add \"ipset\" or \"nftables\" to firewall.backend, or "
+      "set the keys of widen to 0");
+}
+
 // What is allowed but unwise.
 void Warn(const Config& config, std::vector<std::string>& warnings) {
   if (config.rules.zones.empty()) {
@@ -332,6 +350,7 @@ void Warn(const Config& config, std::vector<std::string>& warnings) {
   if (config.firewall.Uses(FirewallBackend::kXtRecent)) {
     WarnOfRecent(config, warnings);
   }
+  WarnOfWidening(config, warnings);
   WarnOfForm("reply.template", config.rules.reply.text_template, warnings);
   WarnOfForm("reply.name_template", config.rules.name_reply.text_template,
              warnings);
@@ -376,6 +395,7 @@ Config DefaultConfig() {
   config.rules.recheck_from = std::chrono::hours(1);
   config.rules.growth.factor = 2;
   config.rules.growth.jitter_percent = 10;
+  config.rules.widening.members = {0, 8, 32};
   return config;
 }
 

@@ -210,6 +210,17 @@ void AddConduct(Config& c, std::vector<ConfigKey>& keys) {
                   NumberField(growth.clients, 0, 10 * kMillion)});
 }
 
+void AddWidening(Config& c, std::vector<ConfigKey>& keys) {
+  // At most as many as there are in such a network.
+  const auto add = [&](const char* name, Width width, int64_t clients) {
+    uint32_t& slot = c.rules.widening.members[static_cast<size_t>(width)];
+    keys.push_back({name, Effect::kReload, NumberField(slot, 0, clients)});
+  };
+  add("widen.ipv4_24", Width::kV4By24, 256);
+  add("widen.ipv6_56", Width::kV6By56, 256);
+  add("widen.ipv6_48", Width::kV6By48, 65'536);
+}
+
 std::vector<std::string_view> AllNames() {
   Config config;
   ZoneDraft zone;
@@ -240,6 +251,7 @@ std::vector<ConfigKey> KeysOf(Config& config) {
   AddBan(config, keys);
   AddRestraint(config, keys);
   AddConduct(config, keys);
+  AddWidening(config, keys);
   AddKernel(config, keys);
   AddPrograms(config, keys);
   keys.push_back({"score.reject", Effect::kReload,

@@ -35,8 +35,9 @@ constexpr char kNeedsModule[] = "# TARPIT is a module of xtables-addons.\n";
 constexpr char kFollowing[] =
     "# Ports, sets, times and networks are those of the configuration: print "
     "and load\n"
-    "# it again when ban.ports, ban.duration, ban.extend, protect.networks or\n"
-    "# [firewall] change.\n";
+    "# it again when ban.ports, ban.duration, ban.extend, widen.*, "
+    "protect.networks\n"
+    "# or [firewall] change.\n";
 
 std::string WhatItDoes(const Config& config, const FirewallRequest& request) {
   std::string text;
@@ -157,17 +158,25 @@ std::string IpsetFile(const Config& config) {
       "# must be as they are here, sizes and default timeout apart. The "
       "-extend "
       "sets\n"
-      "# are only needed with ban.extend = true.\n"
+      "# are only needed with ban.extend = true; those that end in a number "
+      "hold whole\n"
+      "# networks (widen.*).\n"
       "#\n"
       "# Presized: a set that grows stops the packets for up to 0.1 s. An "
       "element takes\n"
       "# 40 bytes (IPv4) or 56 (an IPv6 /64).\n";
-  for (size_t i = 0; i < names.sets.size(); ++i) {
-    absl::StrAppend(&text, "create ", names.sets[i], " hash:ip family ",
-                    i % 2 == 0 ? "inet" : "inet6 netmask 64", " hashsize ",
-                    config.firewall.hash_size, " maxelem ",
-                    config.firewall.most_entries, " timeout ",
-                    UsualBanSeconds(config), "\n");
+  std::vector<RuleSet> sets = RuleSets(config);
+  for (const bool ipv6 : {false, true}) {
+    RuleSet extending = sets[ipv6 ? 1 : 0];
+    extending.name = names.sets[ipv6 ? 3 : 2];
+    sets.insert(sets.begin() + (ipv6 ? 3 : 2), extending);
+  }
+  for (const RuleSet& set : sets) {
+    absl::StrAppend(&text, "create ", set.name, " hash:ip family ",
+                    set.ipv6 ? "inet6" : "inet",
+                    set.bits == 32 ? "" : absl::StrCat(" netmask ", set.bits),
+                    " hashsize ", set.hash_size, " maxelem ", set.most_entries,
+                    " timeout ", UsualBanSeconds(config), "\n");
   }
   return text;
 }
@@ -248,7 +257,9 @@ std::string ShorewallFile(const Config& config,
          set);
     rule("DROP", set);
   }
-  rule("DROP", names.sets[index]);
+  for (const RuleSet& set : RuleSets(config)) {
+    if (set.ipv6 == request.ipv6) rule("DROP", set.name);
+  }
   const std::string use =
       absl::StrCat("#   the end of /etc/", family, "/conntrack, then: ", family,
                    " reload\n");

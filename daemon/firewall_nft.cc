@@ -51,9 +51,15 @@ const Chain& ChainFor(BanAction action) {
   }
 }
 
-// What is looked up in the set of that index.
-std::string Source(size_t index) {
-  return index % 2 == 0 ? "ip saddr" : "ip6 saddr & ffff:ffff:ffff:ffff::";
+// What is looked up in a set.
+std::string Source(bool ipv6, uint8_t bits) {
+  const char* const source = ipv6 ? "ip6 saddr" : "ip saddr";
+  if (bits == 32) return source;
+  IpAddress all = IpAddress::FromV4(0xffffffff);
+  if (ipv6) all.bytes.fill(0xff);
+  const auto length = static_cast<uint8_t>(bits + (ipv6 ? 0 : 96));
+  return absl::StrCat(source, " & ",
+                      Network::Of(all, length).address.ToString());
 }
 
 // New connections to our ports, and nothing else that a client sends.
@@ -82,13 +88,14 @@ std::string BannedRules(const Config& config, const std::string& verdict) {
   }
   for (size_t i = 0; config.firewall.extend && i < 2; ++i) {
     const std::string& set = names.sets[2 + i];
-    absl::StrAppend(&text, begin, Source(i), " @", set, " update @", set, " { ",
-                    Source(i), " timeout ", UsualBanSeconds(config),
+    const std::string source = i == 0 ? Source(false, 32) : Source(true, 64);
+    absl::StrAppend(&text, begin, source, " @", set, " update @", set, " { ",
+                    source, " timeout ", UsualBanSeconds(config),
                     "s } counter ", verdict, "\n");
   }
-  for (size_t i = 0; i < 2; ++i) {
-    absl::StrAppend(&text, begin, Source(i), " @", names.sets[i], " counter ",
-                    verdict, "\n");
+  for (const RuleSet& set : RuleSets(config)) {
+    absl::StrAppend(&text, begin, Source(set.ipv6, set.bits), " @", set.name,
+                    " counter ", verdict, "\n");
   }
   return text;
 }
@@ -125,12 +132,15 @@ std::string NftFile(const Config& config, const FirewallRequest& request) {
   std::string text = absl::StrCat(FirewallComment(config, request, kUse),
                                   WithoutChains(names.nft_table), "table inet ",
                                   names.nft_table, " {\n");
-  for (size_t i = 0; i < names.sets.size(); ++i) {
-    if (i >= 2 && !config.firewall.extend) break;
-    absl::StrAppend(&text, "\tset ", names.sets[i], " {\n\t\ttype ",
-                    i % 2 == 0 ? "ipv4_addr" : "ipv6_addr", "\n\t\tsize ",
-                    config.firewall.most_entries,
-                    "\n\t\tflags dynamic,timeout\n\t}\n");
+  std::vector<RuleSet> sets = RuleSets(config);
+  for (size_t i = 0; config.firewall.extend && i < 2; ++i) {
+    sets.push_back(sets[i]);
+    sets.back().name = names.sets[2 + i];
+  }
+  for (const RuleSet& set : sets) {
+    absl::StrAppend(&text, "\tset ", set.name, " {\n\t\ttype ",
+                    set.ipv6 ? "ipv6_addr" : "ipv4_addr", "\n\t\tsize ",
+                    set.most_entries, "\n\t\tflags dynamic,timeout\n\t}\n");
   }
   absl::StrAppend(&text, "\tchain ", kBannedChain, " {\n",
                   BannedRules(config, VerdictOf(request)), "\t}\n");

@@ -69,8 +69,11 @@ Lines Banned(const Config& config, bool ipv6, absl::string_view target,
     }
     rules.push_back(absl::StrCat(protocol, match, " -j ", target));
   }
-  rules.push_back(absl::StrCat(protocol, "-m set --match-set ",
-                               names.sets[family], " src -j ", target));
+  for (const RuleSet& set : RuleSets(config)) {
+    if (set.ipv6 != ipv6) continue;
+    rules.push_back(absl::StrCat(protocol, "-m set --match-set ", set.name,
+                                 " src -j ", target));
+  }
   return rules;
 }
 
@@ -105,6 +108,28 @@ CoveredPorts CoveredPortsOf(const BanPorts& ports) {
   const auto twice = std::ranges::unique(covered.ports);
   covered.ports.erase(twice.begin(), twice.end());
   return covered;
+}
+
+std::vector<RuleSet> RuleSets(const Config& config) {
+  const FirewallConfig& firewall = config.firewall;
+  const FirewallNames names(firewall.set_prefix);
+  std::vector<RuleSet> sets;
+  for (const bool ipv6 : {false, true}) {
+    sets.push_back({.name = names.sets[ipv6 ? 1 : 0],
+                    .ipv6 = ipv6,
+                    .bits = ipv6 ? uint8_t{64} : uint8_t{32},
+                    .hash_size = firewall.hash_size,
+                    .most_entries = firewall.most_entries});
+  }
+  for (const Width width : kAllWidths) {
+    if (!config.rules.widening.Allows(width)) continue;
+    sets.push_back({.name = names.wide[static_cast<size_t>(width)],
+                    .ipv6 = !IsV4(width),
+                    .bits = BitsOf(width),
+                    .hash_size = WideHashSize(firewall.hash_size),
+                    .most_entries = MostWideEntries(firewall.most_entries)});
+  }
+  return sets;
 }
 
 int64_t UsualBanSeconds(const Config& config) {

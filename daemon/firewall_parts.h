@@ -31,6 +31,18 @@ struct CoveredPorts {
 };
 CoveredPorts CoveredPortsOf(const BanPorts& ports);
 
+// The sets that rules look into, in this order: those of clients that a hit
+// does not extend, IPv4 first, then those of networks that the configuration
+// needs.
+struct RuleSet {
+  std::string name;
+  bool ipv6 = false;
+  uint8_t bits = 0;  // of the source that are looked up
+  uint32_t hash_size = 0;
+  uint32_t most_entries = 0;
+};
+std::vector<RuleSet> RuleSets(const Config& config);
+
 // ban.duration in seconds, as it stands in rules.
 int64_t UsualBanSeconds(const Config& config);
 

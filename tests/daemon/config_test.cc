@@ -414,6 +414,22 @@ TEST(Config, SaysWhatTheRulesOfXtRecentMustSay) {
               Contains(HasSubstr("ban_duration of zone a.test has no effect")));
 }
 
+TEST(Config, WarnsWhereNoSetCanHoldAWidenedBan) {
+  const auto warns = [](const std::string& text) {
+    const std::vector<std::string> warnings = Parsed(text).warnings;
+    return std::ranges::any_of(warnings, [](const std::string& warning) {
+      return warning.find("xt_recent holds no networks") != std::string::npos;
+    });
+  };
+  const std::string recent = "firewall.backend = [\"xt_recent\"]\n";
+  EXPECT_TRUE(warns(recent));
+  EXPECT_FALSE(warns(recent + "widen.ipv6_56 = 0\nwiden.ipv6_48 = 0\n"));
+  EXPECT_TRUE(warns(recent + "widen.ipv6_56 = 0\nwiden.ipv6_48 = 0\n"
+                             "widen.ipv4_24 = 4\n"));
+  EXPECT_FALSE(warns("firewall.backend = [\"ipset\", \"xt_recent\"]\n"));
+  EXPECT_FALSE(warns(""));
+}
+
 TEST(Config, BanPortsCoverSubmissionOnlyWhenListed) {
   const BanPorts usual = Parsed("").ban_ports;
   EXPECT_TRUE(usual.Covers(25));

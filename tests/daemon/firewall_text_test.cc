@@ -87,7 +87,37 @@ TEST(FirewallRulesTest, ProtectedNetworksPassAndABanIsExtendedFirst) {
             "--add-set mx6-extend src --exist --timeout 90\n"
             "-A BREAKWATER -m set --match-set mx6-extend src -j DROP\n"
             "-A BREAKWATER -m set --match-set mx6 src -j DROP\n"
+            "-A BREAKWATER -m set --match-set mx6-56 src -j DROP\n"
+            "-A BREAKWATER -m set --match-set mx6-48 src -j DROP\n"
             "COMMIT\n");
+}
+
+// Behind those of clients, and in no -extend set.
+TEST(FirewallRulesTest, NetworksAreLookedUpWhereBansAreWidened) {
+  const std::string some = "widen.ipv4_24 = 4\nwiden.ipv6_48 = 0\n";
+  EXPECT_THAT(RulesAlone(some + "ban.extend = true\n", {}),
+              HasSubstr("--match-set breakwater4 src -j DROP\n"
+                        "-A BREAKWATER -m set --match-set breakwater4-24 src "
+                        "-j DROP\nCOMMIT"));
+  EXPECT_THAT(RulesAlone(some, {.ipv6 = true}),
+              HasSubstr("--match-set breakwater6-56 src -j DROP\nCOMMIT"));
+  EXPECT_THAT(RulesAlone(some, {.tool = FirewallTool::kShorewall}),
+              HasSubstr("DROP:P\t+breakwater4-24\t-\ttcp:syn\t25\n"));
+  const std::string sets = RulesAlone(some, {.tool = FirewallTool::kIpset});
+  EXPECT_THAT(sets,
+              HasSubstr("create breakwater4-24 hash:ip family inet netmask 24 "
+                        "hashsize 16384 maxelem 65536 timeout 600\n"));
+  EXPECT_THAT(sets,
+              HasSubstr("breakwater6-56 hash:ip family inet6 netmask 56"));
+  EXPECT_THAT(sets, Not(HasSubstr("breakwater6-48")));
+  const std::string nft = RulesAlone(some + "firewall.backend = \"nftables\"\n",
+                                     {.tool = FirewallTool::kNftables});
+  EXPECT_THAT(nft, HasSubstr("\t\tip saddr & 255.255.255.0 @breakwater4-24 "
+                             "counter drop\n"));
+  EXPECT_THAT(nft, HasSubstr("\t\tip6 saddr & ffff:ffff:ffff:ff00:: "
+                             "@breakwater6-56 counter drop\n"));
+  EXPECT_THAT(nft, HasSubstr("set breakwater6-56 {\n\t\ttype ipv6_addr\n"
+                             "\t\tsize 65536\n"));
 }
 
 TEST(FirewallRulesTest, XtRecentKeepsTheTimeInTheRule) {

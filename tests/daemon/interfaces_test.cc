@@ -113,7 +113,7 @@ std::map<std::string, Effect> KeysInManual() {
 // The same for the sample file, whose texts stand above their keys.
 std::map<std::string, Effect> KeysInSample() {
   std::map<std::string, Effect> keys;
-  const std::regex setting("#?([a-z_.]+) += .*");
+  const std::regex setting("#?([a-z0-9_.]+) += .*");
   std::string table;
   Effect effect = Effect::kReload;
   for (const std::string& line :

@@ -94,6 +94,22 @@ class FirewallRulesTest : public IntegrationTest {
     add("breakwater4" + suffix, kBanned);
     add("breakwater6" + suffix, "2001:db8:bad1::");
   }
+  // The network around kBanned, and around kBanned6.
+  void BanNetworksByIpset() {
+    RunThere({"ipset", "add", "breakwater4-24", "198.18.0.0"});
+    RunThere({"ipset", "add", "breakwater6-56", "2001:db8:bad1::"});
+  }
+  // All of the networks meet that, those beside them the server.
+  void ExpectNetworksBanned(Fate fate) {
+    for (const char* in : {kBanned, "198.18.0.250", kBanned6,
+                           "2001:db8:bad1:7f::1", "2001:db8:bad1:ff::1"}) {
+      EXPECT_EQ(FateOf(in), fate) << in;
+    }
+    for (const char* out :
+         {kClean, "198.18.1.5", kClean6, "2001:db8:bad1:100::1"}) {
+      EXPECT_EQ(FateOf(out), Fate::kAnswered) << out;
+    }
+  }
   void LoadIptables(const std::vector<std::string>& options,
                     const std::string& way = "-restore") {
     std::vector<std::string> words = {"iptables"};
@@ -206,6 +222,27 @@ TEST_F(FirewallRulesTest, NftablesDropsTheBanned) {
   BanByNft();
   ExpectBanned(Fate::kDropped);
   ExpectOtherTrafficFlows();
+}
+
+// In the rules of every tool: those of xt_recent hold no networks.
+TEST_F(FirewallRulesTest, IptablesAndNftablesDropBannedNetworks) {
+  Configure(
+      "widen.ipv4_24 = 9\n"
+      "firewall.backend = [\"ipset\", \"nftables\"]\n");
+  MakeIpsets();
+  BanNetworksByIpset();
+  LoadIptables({});
+  ExpectNetworksBanned(Fate::kDropped);
+  RunThere({"ipset", "flush"});
+  ExpectNetworksBanned(Fate::kAnswered);
+  Pipe(Print({"nftables"}), {"nft", "-f", "-"});
+  for (const char* element :
+       {"breakwater4-24 { 198.18.0.0", "breakwater6-56 { 2001:db8:bad1::"}) {
+    RunThere({"sh", "-ec",
+              absl::StrCat("nft 'add element inet breakwater ", element,
+                           " timeout 600s }'")});
+  }
+  ExpectNetworksBanned(Fate::kDropped);
 }
 
 TEST_F(FirewallRulesTest, AnOpenSessionGoesOn) {
@@ -445,7 +482,7 @@ TEST_F(FirewallRulesTest, TheKernelsOwnLimitsDropWhoConnectsTooOften) {
 TEST_F(FirewallRulesTest, UfwDropsTheBannedAndReloads) {
   MakeRoot();
   if (IsSkipped() || HasFatalFailure()) return;
-  Configure("ban.extend = true\n");
+  Configure("ban.extend = true\nwiden.ipv4_24 = 9\n");
   MakeIpsets();
   Append("/etc/ufw/before.rules", Print({"ufw"}));
   Append("/etc/ufw/before6.rules", Print({"ufw", "--ipv6"}));
@@ -454,6 +491,8 @@ TEST_F(FirewallRulesTest, UfwDropsTheBannedAndReloads) {
   InRoot({"ufw", "reload"});
   BanByIpset("-extend");
   ExpectBanned(Fate::kDropped);
+  BanNetworksByIpset();
+  ExpectNetworksBanned(Fate::kDropped);
   // A reload has not left the rule there twice.
   const std::string saved = RunIn(mta(), {"iptables-save"}).out;
   EXPECT_NE(saved.find("-j BREAKWATER"), std::string::npos);
@@ -464,7 +503,7 @@ TEST_F(FirewallRulesTest, ShorewallDropsTheBanned) {
   MakeRoot();
   if (IsSkipped() || HasFatalFailure()) return;
   Configure(
-      "ban.extend = true\n"
+      "ban.extend = true\nwiden.ipv4_24 = 9\n"
       "protect.networks = [\"198.18.0.6\", \"2001:db8:bad2::/48\"]\n");
   MakeIpsets();
   for (const bool ipv6 : {false, true}) {
@@ -483,12 +522,15 @@ TEST_F(FirewallRulesTest, ShorewallDropsTheBanned) {
   RunThere({"ipset", "add", "breakwater4", "198.18.0.6"});
   ExpectBanned(Fate::kDropped);
   EXPECT_EQ(FateOf("198.18.0.6"), Fate::kAnswered);
+  BanNetworksByIpset();
+  ExpectNetworksBanned(Fate::kDropped);
+  EXPECT_EQ(FateOf("198.18.0.6"), Fate::kAnswered) << "it is protected";
 }
 
 TEST_F(FirewallRulesTest, FirewalldDropsTheBannedAndReloads) {
   MakeRoot();
   if (IsSkipped() || HasFatalFailure()) return;
-  Configure("protect.networks = [\"198.18.0.6\"]\n");
+  Configure("widen.ipv4_24 = 9\nprotect.networks = [\"198.18.0.6\"]\n");
   MakeIpsets();
   Append("/etc/firewalld/direct.xml", Print({"firewalld"}));
   InRoot({"firewall-offline-cmd", "--add-port=25/tcp"});
@@ -520,6 +562,8 @@ TEST_F(FirewallRulesTest, FirewalldDropsTheBannedAndReloads) {
   RunThere({"ipset", "add", "breakwater4", "198.18.0.6"});
   ExpectBanned(Fate::kDropped);
   EXPECT_EQ(FateOf("198.18.0.6"), Fate::kAnswered);
+  BanNetworksByIpset();
+  ExpectNetworksBanned(Fate::kDropped);
   firewalld->Stop();
   bus->Stop();
 }
