@@ -115,27 +115,54 @@ void BlameForAllowed(const ProbePacket& packet, DoctorReport& report) {
       "knows the real interfaces only, or net.ipv4.conf.*.rp_filter"));
 }
 
-// IPv6 is only read.
-void ReadIpv6(const Config& config, uint16_t port, DoctorReport& report) {
-  const std::vector<IpAddress> addresses = ReachableAddresses();
-  const auto server = std::ranges::find_if(
-      addresses, [](const IpAddress& address) { return !address.IsV4(); });
-  if (server == addresses.end()) return;
-  const ProbePacket packet{.client = *IpAddress::Parse(kBanned6),
-                           .server = *server,
-                           .port = port,
-                           .interface = DoctorProbe::kInterface,
-                           .banned = true,
-                           .names = FirewallNames(config.firewall.set_prefix)};
+// What is not played, but only read.
+void ReadRules(const ProbePacket& packet, const std::string& who,
+               DoctorReport& report) {
   const std::vector<PathTable> tables = ReadFirewall(packet);
+  const std::string begin = absl::StrCat(packet.client.IsV4() ? "IPv4" : "IPv6",
+                                         ", by its rules alone: ", who, " ");
   if (const PathRule* ours = OurEnd(tables)) {
-    report.seen.push_back(absl::StrCat(
-        "IPv6, by its rules alone: a banned client meets ", ours->text));
+    report.seen.push_back(absl::StrCat(begin, "meets ", ours->text));
     return;
   }
   for (const std::string& why : WhyNotDropped(tables, packet)) {
-    report.faults.push_back(absl::StrCat(
-        "IPv6, by its rules alone: a banned client gets in: ", why));
+    report.faults.push_back(absl::StrCat(begin, "gets in: ", why));
+  }
+}
+
+ProbePacket BannedPacket(const Config& config, const char* client,
+                         const IpAddress& server, uint16_t port) {
+  return {.client = *IpAddress::Parse(client),
+          .server = server,
+          .port = port,
+          .interface = DoctorProbe::kInterface,
+          .banned = true,
+          .names = FirewallNames(config.firewall.set_prefix)};
+}
+
+void ReadIpv6AndNetworks(const Config& config, const IpAddress& server,
+                         uint16_t port, DoctorReport& report) {
+  const std::vector<IpAddress> addresses = ReachableAddresses();
+  const auto server6 = std::ranges::find_if(
+      addresses, [](const IpAddress& address) { return !address.IsV4(); });
+  const bool has_ipv6 = server6 != addresses.end();
+  if (has_ipv6) {
+    ReadRules(BannedPacket(config, kBanned6, *server6, port), "a banned client",
+              report);
+  }
+  if (!config.firewall.Uses(FirewallBackend::kIpset) &&
+      !config.firewall.Uses(FirewallBackend::kNftables)) {
+    return;  // nothing holds networks
+  }
+  for (const Width width : kAllWidths) {
+    if (!config.rules.widening.Allows(width)) continue;
+    if (!IsV4(width) && !has_ipv6) continue;
+    ProbePacket packet =
+        IsV4(width) ? BannedPacket(config, DoctorProbe::kBanned, server, port)
+                    : BannedPacket(config, kBanned6, *server6, port);
+    packet.width = width;
+    ReadRules(packet, absl::StrCat("a client of a banned /", BitsOf(width)),
+              report);
   }
 }
 
@@ -211,7 +238,7 @@ absl::StatusOr<DoctorReport> Doctor(const Config& config,
   }
   const absl::Status status = Try(config, options, *target, port, bans, report);
   if (!status.ok()) return status;
-  ReadIpv6(config, port, report);
+  ReadIpv6AndNetworks(config, target->server, port, report);
   return report;
 }
 

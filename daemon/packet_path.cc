@@ -127,6 +127,21 @@ std::optional<std::string> WhyNotMet(const PathTable& table,
 
 }  // namespace
 
+bool ProbePacket::IsKnownTo(const std::string& set) const {
+  if (width) return set == names.wide[static_cast<size_t>(*width)];
+  return std::ranges::find(names.sets, set) != names.sets.end();
+}
+
+bool ProbePacket::IsOurs(const std::string& set) const {
+  return std::ranges::find(names.sets, set) != names.sets.end() ||
+         std::ranges::find(names.wide, set) != names.wide.end();
+}
+
+const std::string& ProbePacket::Set() const {
+  return width ? names.wide[static_cast<size_t>(*width)]
+               : names.sets[client.IsV4() ? 0 : 1];
+}
+
 void PathRule::Require(Fit condition) {
   if (condition == Fit::kNever) missed_other_ = true;
   fit = std::min(fit, condition);
@@ -184,14 +199,12 @@ std::vector<std::string> WhyNotDropped(const std::vector<PathTable>& tables,
     }
   }
   if (!named) {
-    const size_t family = packet.client.IsV4() ? 0 : 1;
     const std::string others = RulesOfOtherSets(tables);
     return {others.empty()
                 ? absl::StrCat("no rule of the firewall looks into the set ",
-                               packet.names.sets[family],
+                               packet.Set(),
                                ": load what `breakwater firewall print` prints")
-                : absl::StrCat("no rule looks into the set ",
-                               packet.names.sets[family],
+                : absl::StrCat("no rule looks into the set ", packet.Set(),
                                ", but into another one: ", others)};
   }
   if (met) {

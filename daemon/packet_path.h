@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,15 @@ struct ProbePacket {
   std::string interface;  // it comes in by
   bool banned = false;    // the client is in our sets, and in no others
   FirewallNames names;
+  // Not the client is in them, but its network of that width in one.
+  std::optional<Width> width = {};
+
+  // Whether a ban that the packet would meet stands in that set.
+  bool IsKnownTo(const std::string& set) const;
+  // Whether the set is one of ours, whatever is in it.
+  bool IsOurs(const std::string& set) const;
+  // The first set to look into.
+  const std::string& Set() const;
 };
 
 // Whether a rule takes the packet; kMaybe: it asks what we cannot know.

@@ -148,7 +148,7 @@ class RuleReader {
       Set(Next());
       Skip();
     } else if (option == "--name" && recent_) {
-      if (Holds(packet_.names.recent, Next())) {
+      if (!packet_.width && Holds(packet_.names.recent, Next())) {
         rule_.ours = true;
         Require(packet_.banned);
       } else {
@@ -163,12 +163,12 @@ class RuleReader {
     }
   }
   void Set(const std::string& name) {
-    if (Holds(packet_.names.sets, name)) {
+    if (packet_.IsKnownTo(name)) {
       rule_.ours = true;
       Require(packet_.banned);
       return;
     }
-    rule_.other_sets.push_back(name);
+    if (!packet_.IsOurs(name)) rule_.other_sets.push_back(name);
     Require(false);
   }
   void Target(const std::string& target, bool is_goto) {

@@ -175,12 +175,11 @@ class RuleReader {
   }
 
   void Set(const std::string& name, bool negated) {
-    const auto& ours = packet_.names.sets;
     bool holds = false;
-    if (std::ranges::find(ours, name) != ours.end()) {
+    if (packet_.IsKnownTo(name)) {
       rule_.ours = true;
       holds = packet_.banned;
-    } else {
+    } else if (!packet_.IsOurs(name)) {
       rule_.other_sets.push_back(name);
     }
     Require(holds != negated);

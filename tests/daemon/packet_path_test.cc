@@ -111,6 +111,32 @@ TEST(PacketPathTest, WhatIsNoRulesetHasNoTables) {
   }
 }
 
+// As it was loaded before bans were widened.
+TEST(PacketPathTest, ASetOfClientsSaysNothingOfTheirNetwork) {
+  ProbePacket packet = Packet();
+  const char kOld[] =
+      "*raw\n:PREROUTING ACCEPT [0:0]\n"
+      "-A PREROUTING -m set --match-set breakwater4 src -j DROP\n"
+      "-A PREROUTING -m set --match-set blocklist src -j DROP\n"
+      "-A PREROUTING -m recent --rcheck --name breakwater -j DROP\n"
+      "COMMIT\n";
+  EXPECT_NE(OurEnd(ReadIptables(kOld, "iptables", packet)), nullptr);
+  packet.width = Width::kV4By24;
+  const std::vector<PathTable> old = ReadIptables(kOld, "iptables", packet);
+  EXPECT_EQ(OurEnd(old), nullptr);
+  EXPECT_THAT(WhyNotDropped(old, packet)[0],
+              HasSubstr("no rule looks into the set breakwater4-24, but into "
+                        "another one: iptables -t raw: -A PREROUTING -m set "
+                        "--match-set blocklist"));
+  const std::vector<PathTable> right = ReadIptables(
+      "*raw\n:PREROUTING ACCEPT [0:0]\n"
+      "-A PREROUTING -m set --match-set breakwater4 src -j DROP\n"
+      "-A PREROUTING -m set --match-set breakwater4-24 src -j DROP\nCOMMIT\n",
+      "iptables", packet);
+  ASSERT_NE(OurEnd(right), nullptr);
+  EXPECT_THAT(OurEnd(right)->text, HasSubstr("breakwater4-24"));
+}
+
 TEST(DoctorHostTest, ListenersAreReadFromTheKernelsTable) {
   const char kTcp[] =
       "  sl  local_address rem_address   st\n"

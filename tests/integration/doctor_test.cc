@@ -126,6 +126,16 @@ TEST_F(DoctorTest, ARuleForAnotherSetIsFound) {
       "-t raw: -A BREAKWATER -m set --match-set blocklist4 src -j DROP");
 }
 
+// Rules of before bans were widened.
+TEST_F(DoctorTest, AMissingRuleForNetworksIsFound) {
+  StartWith();
+  LoadRules("/breakwater6-56/d");
+  ExpectFault(
+      "IPv6, by its rules alone: a client of a banned /56 gets in: no rule of "
+      "the firewall looks into the set breakwater6-56: load what `breakwater "
+      "firewall print` prints");
+}
+
 TEST_F(DoctorTest, ARuleForAnotherPortIsFound) {
   StartWith();
   LoadRules("s/--dport 25/--dport 2525/");
