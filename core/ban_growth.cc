@@ -23,12 +23,29 @@ Duration BanGrowth::Next(const Network& who, Duration base, double chance,
 }
 
 void BanGrowth::Note(const Network& who, Instant ends, Instant now) {
-  if (rules_.factor <= 1 || rules_.clients == 0) return;
-  const uint32_t times = Times(who, now) + 1;
-  Forget(who);
+  if (rules_.factor <= 1) return;
+  Restore({.who = who, .times = Times(who, now) + 1, .ends = ends});
+}
+
+std::optional<BanGrowth::Entry> BanGrowth::Find(const Network& who) const {
+  const auto place = places_.find(who);
+  if (place == places_.end()) return std::nullopt;
+  return *place->second;
+}
+
+void BanGrowth::Restore(const Entry& entry) {
+  if (rules_.clients == 0) return;
+  Forget(entry.who);
   if (entries_.size() >= rules_.clients) DropLast();
-  entries_.push_front({.who = who, .times = times, .ends = ends});
-  places_.emplace(who, entries_.begin());
+  entries_.push_front(entry);
+  places_.emplace(entry.who, entries_.begin());
+}
+
+std::vector<Network> BanGrowth::Networks() const {
+  std::vector<Network> networks;
+  networks.reserve(places_.size());
+  for (const auto& [who, entry] : places_) networks.push_back(who);
+  return networks;
 }
 
 uint32_t BanGrowth::Times(const Network& who, Instant now) const {

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <optional>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "core/address.h"
@@ -44,14 +46,20 @@ class BanGrowth {
   // A ban was a mistake: as if there had been none.
   void Forget(const Network& who);
 
-  size_t size() const { return places_.size(); }
-
- private:
+  // What is remembered of one, and how it is remembered again: in the order in
+  // which they were banned.
   struct Entry {
     Network who;
     uint32_t times = 0;
-    Instant ends;
+    Instant ends;  // the last ban
   };
+  std::optional<Entry> Find(const Network& who) const;
+  void Restore(const Entry& entry);
+  std::vector<Network> Networks() const;
+
+  size_t size() const { return places_.size(); }
+
+ private:
   using Entries = std::list<Entry>;  // banned last first
 
   void DropLast();

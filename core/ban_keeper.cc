@@ -1,8 +1,10 @@
 #include "core/ban_keeper.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/log.h"
+#include "core/record.h"
 
 namespace breakwater {
 namespace {
@@ -85,6 +87,13 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
       .Add("origin", OriginName(ban.origin))
       .Add("zone", after.label)
       .Add("id", after.id);
+  memory_->Changed(after.network);
+  memory_->Happened({.who = after.network,
+                     .kind = EventKind::kBan,
+                     .label = after.label,
+                     .id = after.id,
+                     .detail = ban.text,
+                     .length = length});
   return result;
 }
 
@@ -124,8 +133,26 @@ void BanKeeper::Adopt(const Ban& ban) {
   ShowSize();
 }
 
+void BanKeeper::Restore(Ban ban) {
+  const Instant now = Clock::now();
+  if (rules_->observe || ban.expires <= now || ProtectedIn(ban.network)) return;
+  // Whatever the file says.
+  ban.expires = std::min(ban.expires, now + seconds(kLongestBanSeconds));
+  // It rested on that list, at least; only so is it looked at again.
+  if (ban.origin == Origin::kList) {
+    for (size_t i = 0; i < rules_->zones.size(); ++i) {
+      if (rules_->zones[i].label != ban.label) continue;
+      ban.evidence = {.rules = rules_, .listings = {{.zone = i}}};
+    }
+  }
+  bans_.Add(ban, now);
+  recheck_.Add(ban, now);
+  ShowSize();
+}
+
 void BanKeeper::Withdraw(const Network& network) {
   bans_.Remove(network);
+  memory_->Changed(network);
   ShowSize();
 }
 
@@ -135,13 +162,18 @@ std::optional<Ban> BanKeeper::Find(const Recheck::Due& due) const {
   return ban;
 }
 
-void BanKeeper::Lifted(const Network& network, std::string_view id,
+void BanKeeper::Lifted(const Network& network, const std::string& id,
                        std::string_view why) {
   enforcer_.Unban(network);
   Log(Severity::kInfo, "unban")
       .Add("client", network.ToString())
       .Add("why", why)
       .Add("id", id);
+  memory_->Changed(network);
+  memory_->Happened({.who = network,
+                     .kind = EventKind::kUnban,
+                     .label = std::string(why),
+                     .id = id});
 }
 
 void BanKeeper::ShowSize() {

@@ -11,6 +11,7 @@
 #include "core/enforcer.h"
 #include "core/judge.h"
 #include "core/lists.h"
+#include "core/memory.h"
 #include "core/metrics.h"
 #include "core/recheck.h"
 #include "core/verdict.h"
@@ -30,6 +31,9 @@ class BanKeeper {
   BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics);
   // Bans that cover an address which is protected from now on are lifted.
   void SetRules(std::shared_ptr<const Rules> rules);
+
+  // Must outlive this.
+  void SetMemory(Memory& memory) { memory_ = &memory; }
 
   // The protected network that a ban of this one would hit.
   std::optional<Network> ProtectedIn(const Network& network) const;
@@ -56,6 +60,11 @@ class BanKeeper {
   // The enforcer has refused it: the network holds a protected address.
   void Withdraw(const Network& network);
 
+  // From before a restart: the kernel is not told, for it is asked what it
+  // holds. Nothing of what is protected by now.
+  void Restore(Ban ban);
+  void Restore(const BanGrowth::Entry& entry) { growth_.Restore(entry); }
+
   // One that is to be looked at again now.
   std::optional<Recheck::Due> TakeDue() { return recheck_.Take(Clock::now()); }
   // The ban that is meant, if it is still in force.
@@ -64,13 +73,14 @@ class BanKeeper {
   const BanGrowth& growth() const { return growth_; }
 
  private:
-  void Lifted(const Network& network, std::string_view id,
+  void Lifted(const Network& network, const std::string& id,
               std::string_view why);
   void ShowSize();
 
   BanTable& bans_;
   Enforcer& enforcer_;
   Metrics& metrics_;
+  Memory* memory_ = &NoMemory();
   std::shared_ptr<const Rules> rules_;
   BanGrowth growth_;
   Recheck recheck_;

@@ -198,8 +198,10 @@ OffenceKinds Conduct::Standing(const IpAddress& client) const {
 bool Conduct::Note(const Client& client, const Offence& offence) {
   const OffenceRule& rule = rules_->offences[offence.kind];
   if (rule.mode == OffenceMode::kOff) return false;
-  const uint32_t count = book_.Note(Network::OfClient(client.address()),
-                                    offence.kind, rule.window, Clock::now());
+  const Network who = Network::OfClient(client.address());
+  const uint32_t count =
+      book_.Note(who, offence.kind, rule.window, Clock::now());
+  memory_->Changed(who);
   metrics_.offenders.Set(static_cast<double>(book_.size()));
   return Strikes(client, offence, count, rule.after);
 }
@@ -210,6 +212,10 @@ bool Conduct::Strikes(const Client& client, const Offence& offence,
   const bool strikes = count >= after;
   const char* effect = !strikes ? "counted" : is_on ? "strikes" : "observed";
   metrics_.Offences(OffenceName(offence.kind), effect).Increment();
+  memory_->Happened({.who = Network::OfClient(client.address()),
+                     .kind = EventKind::kOffence,
+                     .label = OffenceName(offence.kind),
+                     .detail = offence.detail});
   if (const auto held_back = lines_.Admit()) {
     Log(Severity::kInfo, "offence")
         .Add("client", client.address().ToString())

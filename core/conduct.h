@@ -11,6 +11,7 @@
 #include "core/judge.h"
 #include "core/lists.h"
 #include "core/log_limit.h"
+#include "core/memory.h"
 #include "core/metrics.h"
 #include "core/offence.h"
 #include "core/offence_book.h"
@@ -42,6 +43,9 @@ class Conduct {
   // `domains` may be null: then senders are not looked at.
   Conduct(Lists& lists, MailDomains* domains, Metrics& metrics);
   void SetRules(std::shared_ptr<const Rules> rules);
+  // Must outlive this.
+  void SetMemory(Memory& memory) { memory_ = &memory; }
+  void Restore(const OffenceBook::Entry& entry) { book_.Restore(entry); }
 
   struct Findings {
     Answers answers;  // those known before, and the lists' about names
@@ -79,6 +83,7 @@ class Conduct {
   Lists& lists_;
   MailDomains* const domains_;
   Metrics& metrics_;
+  Memory* memory_ = &NoMemory();
   std::shared_ptr<const Rules> rules_;
   OffenceBook book_;
   // Of everybody who connects, so apart: strangers by the thousand must not

@@ -112,6 +112,30 @@ std::optional<GoodHistory::Standing> GoodHistory::Find(const IpAddress& client,
   return standing;
 }
 
+std::optional<GoodHistory::Entry> GoodHistory::Find(
+    const Network& client) const {
+  const auto place = places_.find(client);
+  if (place == places_.end()) return std::nullopt;
+  return *place->second;
+}
+
+void GoodHistory::Restore(const Entry& entry) {
+  if (places_.contains(entry.client)) return;
+  Entries& entries = entry.good ? good_ : probation_;
+  const size_t most = entry.good ? most_good() : most_on_probation();
+  if (most == 0) return;
+  if (entries.size() >= most) DropLast(entries);
+  entries.push_front(entry);
+  places_[entry.client] = entries.begin();
+}
+
+std::vector<Network> GoodHistory::Networks() const {
+  std::vector<Network> networks;
+  networks.reserve(places_.size());
+  for (const auto& [client, entry] : places_) networks.push_back(client);
+  return networks;
+}
+
 size_t GoodHistory::bytes() const {
   // A node has two links and malloc's word; a place has the table's byte.
   constexpr size_t kNode = sizeof(Entry) + 3 * sizeof(void*);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <list>
 #include <optional>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "core/address.h"
@@ -59,11 +60,8 @@ class GoodHistory {
   };
   std::optional<Standing> Find(const IpAddress& client, Instant now) const;
 
-  size_t good() const { return good_.size(); }
-  size_t on_probation() const { return probation_.size(); }
-  size_t bytes() const;  // about
-
- private:
+  // What is remembered of one, and how it is remembered again: in the order in
+  // which their mail came.
   struct Entry {
     Network client;
     bool good = false;
@@ -71,8 +69,17 @@ class GoodHistory {
     Instant weighed;  // when the weight was that
     Instant first;
     Instant last;
-    Instant warned = Instant::min();
+    Instant warned = Instant::min();  // never
   };
+  std::optional<Entry> Find(const Network& client) const;
+  void Restore(const Entry& entry);
+  std::vector<Network> Networks() const;
+
+  size_t good() const { return good_.size(); }
+  size_t on_probation() const { return probation_.size(); }
+  size_t bytes() const;  // about
+
+ private:
   using Entries = std::list<Entry>;  // whose mail came last first
 
   size_t most_on_probation() const { return (rules_.clients + 3) / 4; }

@@ -27,6 +27,10 @@ Gauge& OneGauge(Registry& registry, const char* name, const char* help) {
       {});
 }
 
+Counter& OneCounter(Registry& registry, const char* name, const char* help) {
+  return Counters(registry, name, help).Add({});
+}
+
 Histogram& OneHistogram(Registry& registry, const char* name, const char* help,
                         const Histogram::BucketBoundaries& boundaries) {
   return prometheus::BuildHistogram()
@@ -84,6 +88,11 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
                         "SMTP sessions that the milter knows to be open.")),
       enforcer_up(OneGauge(*registry, "breakwater_enforcer_up",
                            "Whether the enforcer is there: 1 or 0.")),
+      memory_up(OneGauge(*registry, "breakwater_memory_up",
+                         "Whether what is known can be written: 1 or 0.")),
+      memory_lost_events(OneCounter(
+          *registry, "breakwater_memory_lost_events_total",
+          "Events that could not be written, and are in no history.")),
       registry_(std::move(registry)),
       verdicts_(Counters(*registry_, "breakwater_verdicts_total",
                          "Verdicts given to a front.")),

@@ -66,6 +66,8 @@ class Metrics {
   prometheus::Gauge& screenings_waiting;
   prometheus::Gauge& sessions;  // open ones that the milter knows
   prometheus::Gauge& enforcer_up;
+  prometheus::Gauge& memory_up;  // what is known can be written
+  prometheus::Counter& memory_lost_events;
   // The enforcer's own counts, as it reports them: "added", "destroyed" ...
   // They begin at zero again when it is restarted; the metric goes on.
   void SetEnforcerCount(const std::string& what, double value);

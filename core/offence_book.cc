@@ -12,15 +12,7 @@ void OffenceBook::SetCapacity(size_t capacity) {
 uint32_t OffenceBook::Note(const Network& who, OffenceKind kind,
                            Duration window, Instant now) {
   if (capacity_ == 0) return 1;
-  const auto place = places_.find(who);
-  if (place == places_.end()) {
-    if (pages_.size() >= capacity_) DropLast();
-    pages_.emplace_front().who = who;
-    places_.emplace(who, pages_.begin());
-  } else {
-    pages_.splice(pages_.begin(), pages_, place->second);
-  }
-  auto& tallies = pages_.front().tallies;
+  auto& tallies = FrontPageOf(who).tallies;
   auto tally = std::ranges::find(tallies, kind, &Tally::kind);
   const int64_t at = Elapsed(now);
   if (tally == tallies.end()) {
@@ -82,11 +74,45 @@ std::vector<OffenceBook::Record> OffenceBook::Find(const Network& who,
     const OffenceRule& rule = rules[tally.kind];
     const uint32_t count = CountOf(tally, rule.window, Elapsed(now));
     if (count == 0) continue;
-    records.push_back({.kind = tally.kind,
-                       .count = count,
-                       .last = start_ + std::chrono::milliseconds(tally.last)});
+    records.push_back(
+        {.kind = tally.kind, .count = count, .last = InstantOf(tally.last)});
   }
   return records;
+}
+
+std::vector<OffenceBook::Entry> OffenceBook::Entries(const Network& who) const {
+  std::vector<Entry> entries;
+  const Page* page = PageOf(who);
+  if (page == nullptr) return entries;
+  for (const Tally& tally : page->tallies) {
+    entries.push_back({.who = who,
+                       .kind = tally.kind,
+                       .count = tally.count,
+                       .before = tally.before,
+                       .begin = InstantOf(tally.begin),
+                       .last = InstantOf(tally.last)});
+  }
+  return entries;
+}
+
+void OffenceBook::Restore(const Entry& entry) {
+  if (capacity_ == 0) return;
+  auto& tallies = FrontPageOf(entry.who).tallies;
+  if (std::ranges::find(tallies, entry.kind, &Tally::kind) != tallies.end()) {
+    return;
+  }
+  tallies.push_back({.kind = entry.kind,
+                     .count = entry.count,
+                     .before = entry.before,
+                     .begin = Elapsed(entry.begin),
+                     .last = Elapsed(entry.last)});
+}
+
+std::vector<Network> OffenceBook::Networks() const {
+  std::vector<Network> networks;
+  networks.reserve(places_.size());
+  for (const auto& [who, page] : places_) networks.push_back(who);
+  return networks;
 }
 
 size_t OffenceBook::bytes() const {
@@ -98,6 +124,10 @@ size_t OffenceBook::bytes() const {
 
 int64_t OffenceBook::Elapsed(Instant now) const {
   return std::chrono::floor<std::chrono::milliseconds>(now - start_).count();
+}
+
+Instant OffenceBook::InstantOf(int64_t elapsed) const {
+  return start_ + std::chrono::milliseconds(elapsed);
 }
 
 uint32_t OffenceBook::CountOf(const Tally& tally, Duration window,
@@ -118,6 +148,18 @@ uint32_t OffenceBook::CountOf(const Tally& tally, Duration window,
 const OffenceBook::Page* OffenceBook::PageOf(const Network& who) const {
   const auto place = places_.find(who);
   return place == places_.end() ? nullptr : &*place->second;
+}
+
+OffenceBook::Page& OffenceBook::FrontPageOf(const Network& who) {
+  const auto place = places_.find(who);
+  if (place == places_.end()) {
+    if (pages_.size() >= capacity_) DropLast();
+    pages_.emplace_front().who = who;
+    places_.emplace(who, pages_.begin());
+  } else {
+    pages_.splice(pages_.begin(), pages_, place->second);
+  }
+  return pages_.front();
 }
 
 void OffenceBook::DropLast() {

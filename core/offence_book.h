@@ -50,6 +50,20 @@ class OffenceBook {
   std::vector<Record> Find(const Network& who, const OffenceRules& rules,
                            Instant now) const;
 
+  // What is on record of one, and how it comes there again: in the order in
+  // which they offended.
+  struct Entry {
+    Network who;
+    OffenceKind kind = OffenceKind::kTrap;
+    uint32_t count = 0;   // in the window that began at `begin`,
+    uint32_t before = 0;  // and in the one before it
+    Instant begin;
+    Instant last;
+  };
+  std::vector<Entry> Entries(const Network& who) const;
+  void Restore(const Entry& entry);
+  std::vector<Network> Networks() const;
+
   size_t size() const { return places_.size(); }
   size_t bytes() const;  // about
 
@@ -70,7 +84,10 @@ class OffenceBook {
 
   int64_t Elapsed(Instant now) const;
   static uint32_t CountOf(const Tally& tally, Duration window, int64_t now);
+  Instant InstantOf(int64_t elapsed) const;
   const Page* PageOf(const Network& who) const;
+  // Put in front of all others.
+  Page& FrontPageOf(const Network& who);
   void DropLast();
 
   size_t capacity_;

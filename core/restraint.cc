@@ -23,6 +23,7 @@ void Restraint::SetRules(const Rules& rules) {
 
 void Restraint::Accept(const IpAddress& client) {
   history_.Accept(client, Clock::now());
+  memory_->Changed(Network::OfClient(client));
 }
 
 std::optional<Withheld> Restraint::Against(const IpAddress& client,
@@ -51,6 +52,12 @@ void Restraint::NoteWithheld(const IpAddress& client, const Verdict& verdict,
   // comes off.
   if (why == Withheld::kBrake) brake_.Banned(now);
   metrics_.BansWithheld(WithheldName(why)).Increment();
+  const Network who = Network::OfClient(client);
+  memory_->Changed(who);
+  memory_->Happened({.who = who,
+                     .kind = EventKind::kWithheld,
+                     .label = WithheldName(why),
+                     .id = verdict.id});
   const auto held_back = lines_[static_cast<size_t>(why)].Admit();
   if (!held_back) return;
   Log(Severity::kWarning, "ban-refused")

@@ -7,6 +7,7 @@
 #include "core/good_history.h"
 #include "core/judge.h"
 #include "core/log_limit.h"
+#include "core/memory.h"
 #include "core/metrics.h"
 #include "core/verdict.h"
 
@@ -21,6 +22,9 @@ class Restraint {
  public:
   explicit Restraint(Metrics& metrics) : metrics_(metrics) {}
   void SetRules(const Rules& rules);
+  // Must outlive this.
+  void SetMemory(Memory& memory) { memory_ = &memory; }
+  void Restore(const GoodHistory::Entry& entry) { history_.Restore(entry); }
 
   // A message of this client's was accepted.
   void Accept(const IpAddress& client);
@@ -44,6 +48,7 @@ class Restraint {
   void UpdateBrake(Instant now);
 
   Metrics& metrics_;
+  Memory* memory_ = &NoMemory();
   GoodHistory history_;
   Brake brake_;
   // By Withheld, so that none hides another.

@@ -505,6 +505,15 @@ void Screener::Tell(const Client& client, const Verdict& verdict) {
       .Add("id", verdict.id)
       .Add("code", verdict.code)
       .Add("verdict_us", verdict.took.count());
+  // Who is banned already has that in its past.
+  if (verdict.reason == Reason::kBanned) return;
+  memory_->Happened({.who = Network::OfClient(client.address()),
+                     .kind = verdict.action == Action::kReject
+                                 ? EventKind::kRejected
+                                 : EventKind::kDeferred,
+                     .label = verdict.label,
+                     .id = verdict.id,
+                     .detail = verdict.text});
 }
 
 std::shared_ptr<const Rules> Screener::rules() const {

@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/random/random.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "asio/awaitable.hpp"
 #include "asio/io_context.hpp"
 #include "core/ban_keeper.h"
@@ -19,6 +20,7 @@
 #include "core/enforcer.h"
 #include "core/judge.h"
 #include "core/lists.h"
+#include "core/memory.h"
 #include "core/metrics.h"
 #include "core/patience.h"
 #include "core/restraint.h"
@@ -125,6 +127,17 @@ class Screener {
   // The enforcer knows better: the network holds a protected address.
   void Withdraw(const Network& network);
 
+  // --- The memory's side ---
+  // Where what is known of clients outlives us. Must outlive this.
+  void SetMemory(Memory& memory);
+  // What is known of those networks; and what was, before the first client
+  // comes: bans that have become protected are left out, and the kernel is not
+  // told, for it is asked what it holds (see Adopt).
+  Remembered Recall(absl::Span<const Network> networks) const;
+  void Restore(Remembered remembered);
+  // All of whom anything is known, some of them twice.
+  std::vector<Network> KnownNetworks() const;
+
   // Once a second: what ends by itself.
   void Tick();
   const Restraint& restraint() const { return restraint_; }
@@ -187,6 +200,7 @@ class Screener {
   Restraint restraint_;
   Conduct conduct_;
   BanKeeper keeper_;
+  Memory* memory_ = &NoMemory();
   absl::BitGen random_;
 };
 

@@ -23,6 +23,18 @@ TEST(BanGrowthTest, EachBanIsLongerThanTheOneBefore) {
   EXPECT_EQ(growth.Times(kClient, now), 4u);
 }
 
+TEST(BanGrowthTest, WhatWasRememberedGoesOnWhereItEnded) {
+  BanGrowth before({.factor = 2});
+  const Instant now = Clock::now();
+  before.Note(kClient, now, now);
+  before.Note(kClient, now + minutes(20), now);
+  BanGrowth after({.factor = 2});
+  EXPECT_EQ(before.Networks(), std::vector{kClient});
+  after.Restore(*before.Find(kClient));
+  EXPECT_EQ(after.Times(kClient, now), 2u);
+  EXPECT_EQ(after.Next(kClient, minutes(10), 0, now), minutes(40));
+}
+
 TEST(BanGrowthTest, WithoutAFactorNothingIsRemembered) {
   BanGrowth growth;
   const Instant now = Clock::now();

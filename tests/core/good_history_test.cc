@@ -35,6 +35,35 @@ TEST_F(GoodHistoryTest, WhoIsUnknownIsNotGood) {
   EXPECT_FALSE(history_.Find(friend_, now_));
 }
 
+TEST_F(GoodHistoryTest, WhatWasKnownGoesOnWhereItEnded) {
+  MakeGood(friend_);
+  history_.Warn(friend_, now_);
+  Accept(Stranger(1));
+  GoodHistory after({.clients = 20});
+  for (const Network& network : history_.Networks()) {
+    after.Restore(*history_.Find(network));
+  }
+  EXPECT_TRUE(after.IsGood(friend_, now_));
+  EXPECT_TRUE(after.IsWarned(friend_, now_));
+  EXPECT_EQ(after.Find(friend_, now_)->weight,
+            history_.Find(friend_, now_)->weight);
+  EXPECT_FALSE(after.IsGood(Stranger(1), now_));
+  EXPECT_EQ(after.on_probation(), 1u);
+}
+
+TEST_F(GoodHistoryTest, WhatIsKnownAgainKeepsToTheBounds) {
+  for (uint32_t i = 0; i < 100; ++i) {
+    history_.Restore({.client = Network::OfClient(Stranger(i)),
+                      .good = i % 2 == 0,
+                      .weighed = now_,
+                      .first = now_,
+                      .last = now_});
+  }
+  EXPECT_EQ(history_.good(), 15u);
+  EXPECT_EQ(history_.on_probation(), 5u);
+  EXPECT_TRUE(history_.Find(Stranger(99), now_)) << "the last ones stay";
+}
+
 TEST_F(GoodHistoryTest, AThousandMessagesInAQuarterOfAnHourAreNoHistory) {
   for (int i = 0; i < 1000; ++i) {
     Accept(friend_);

@@ -29,6 +29,42 @@ TEST(OffenceBookTest, CountsEachClientAndKindForItself) {
   EXPECT_EQ(book.Count(kClient, OffenceKind::kSpam, minutes(1), now), 0u);
 }
 
+TEST(OffenceBookTest, WhatWasOnRecordCountsOnWhereItEnded) {
+  OffenceBook before(10);
+  const Instant begin = Clock::now() - minutes(15);
+  for (int i = 0; i < 4; ++i) {
+    before.Note(kClient, OffenceKind::kRelay, minutes(10), begin);
+  }
+  before.Note(kClient, OffenceKind::kTrap, minutes(10), begin + minutes(12));
+  before.Note(kClient, OffenceKind::kRelay, minutes(10), begin + minutes(12));
+  OffenceBook after(10);
+  for (const OffenceBook::Entry& entry : before.Entries(kClient)) {
+    after.Restore(entry);
+  }
+  EXPECT_EQ(after.Networks(), std::vector{kClient});
+  for (const auto kind : {OffenceKind::kRelay, OffenceKind::kTrap}) {
+    for (const auto later : {minutes(13), minutes(15), minutes(30)}) {
+      EXPECT_EQ(after.Count(kClient, kind, minutes(10), begin + later),
+                before.Count(kClient, kind, minutes(10), begin + later));
+    }
+  }
+  EXPECT_GT(after.Count(kClient, OffenceKind::kRelay, minutes(10),
+                        begin + minutes(13)),
+            1u);
+}
+
+TEST(OffenceBookTest, WhatIsOnRecordAlreadyIsNotOverwritten) {
+  OffenceBook book(10);
+  const Instant now = Clock::now();
+  book.Note(kClient, OffenceKind::kTrap, minutes(1), now);
+  book.Restore({.who = kClient,
+                .kind = OffenceKind::kTrap,
+                .count = 9,
+                .begin = now,
+                .last = now});
+  EXPECT_EQ(book.Count(kClient, OffenceKind::kTrap, minutes(1), now), 1u);
+}
+
 TEST(OffenceBookTest, AnIpv6ClientIsIts64) {
   OffenceBook book(10);
   const Instant now = Clock::now();

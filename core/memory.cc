@@ -1,0 +1,28 @@
+#include "core/memory.h"
+
+namespace breakwater {
+
+const char* EventKindName(EventKind kind) {
+  switch (kind) {
+    case EventKind::kRejected:
+      return "rejected";
+    case EventKind::kDeferred:
+      return "deferred";
+    case EventKind::kBan:
+      return "ban";
+    case EventKind::kUnban:
+      return "unban";
+    case EventKind::kWithheld:
+      return "ban-withheld";
+    case EventKind::kOffence:
+      return "offence";
+  }
+  return "unknown";
+}
+
+Memory& NoMemory() {
+  static Memory memory;
+  return memory;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/address.h"
+#include "core/ban.h"
+#include "core/ban_growth.h"
+#include "core/clock.h"
+#include "core/good_history.h"
+#include "core/offence_book.h"
+
+namespace breakwater {
+
+// What is known of clients and is to outlive the process. Within each vector
+// who was seen last comes last.
+struct Remembered {
+  std::vector<Ban> bans;  // without evidence
+  std::vector<BanGrowth::Entry> growth;
+  std::vector<OffenceBook::Entry> offences;
+  std::vector<GoodHistory::Entry> history;
+};
+
+enum class EventKind : uint8_t {
+  kRejected,
+  kDeferred,
+  kBan,
+  kUnban,
+  kWithheld,  // a ban was
+  kOffence,
+};
+
+const char* EventKindName(EventKind kind);  // "rejected", "ban", ...
+
+// Something that happened to a client, for people.
+struct Event {
+  Network who;  // what a ban would cover
+  EventKind kind = EventKind::kBan;
+  std::string label;   // the list, the offence, or why
+  std::string id;      // empty if there is none
+  std::string detail;  // as a stranger may have written it
+  Duration length{};   // of a ban
+};
+
+// Where that is kept. Whatever becomes of it, mail flows and bans hold: calls
+// never wait, and there is nobody to be told of a failure.
+//
+// This one forgets everything. Loop thread only.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  // Something of what is known about that network is other than it was.
+  virtual void Changed(const Network&) {}
+  virtual void Happened(Event) {}
+};
+
+Memory& NoMemory();
+
+}  // namespace breakwater

@@ -1,0 +1,58 @@
+// What the screener knows of clients, for and from a memory.
+
+#include <utility>
+
+#include "core/screener.h"
+
+namespace breakwater {
+
+void Screener::SetMemory(Memory& memory) {
+  memory_ = &memory;
+  restraint_.SetMemory(memory);
+  conduct_.SetMemory(memory);
+  keeper_.SetMemory(memory);
+}
+
+Remembered Screener::Recall(absl::Span<const Network> networks) const {
+  const Instant now = Clock::now();
+  Remembered known;
+  for (const Network& network : networks) {
+    if (auto ban = bans_.Find(network, now)) {
+      ban->evidence = {};
+      known.bans.push_back(*std::move(ban));
+    }
+    if (const auto growth = keeper_.growth().Find(network)) {
+      known.growth.push_back(*growth);
+    }
+    for (const auto& offence : conduct_.book().Entries(network)) {
+      known.offences.push_back(offence);
+    }
+    if (const auto history = restraint_.history().Find(network)) {
+      known.history.push_back(*history);
+    }
+  }
+  return known;
+}
+
+void Screener::Restore(Remembered remembered) {
+  for (Ban& ban : remembered.bans) keeper_.Restore(std::move(ban));
+  for (const auto& entry : remembered.growth) keeper_.Restore(entry);
+  for (const auto& entry : remembered.offences) conduct_.Restore(entry);
+  for (const auto& entry : remembered.history) restraint_.Restore(entry);
+}
+
+std::vector<Network> Screener::KnownNetworks() const {
+  std::vector<Network> networks;
+  const auto add = [&networks](const std::vector<Network>& more) {
+    networks.insert(networks.end(), more.begin(), more.end());
+  };
+  for (const Ban& ban : bans_.List(Clock::now(), bans_.size())) {
+    networks.push_back(ban.network);
+  }
+  add(keeper_.growth().Networks());
+  add(conduct_.book().Networks());
+  add(restraint_.history().Networks());
+  return networks;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,166 @@
+#include "core/ban_keeper.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/fakes/fake_enforcer.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+// Takes down what it is told: "changed 192.0.2.5", "ban 192.0.2.5 list.test".
+class FakeMemory : public Memory {
+ public:
+  void Changed(const Network& who) override {
+    told_.push_back("changed " + who.ToString());
+  }
+  void Happened(Event event) override {
+    told_.push_back(absl::StrCat(EventKindName(event.kind), " ",
+                                 event.who.ToString(), " ", event.label));
+  }
+  std::vector<std::string> Take() { return std::exchange(told_, {}); }
+
+ private:
+  std::vector<std::string> told_;
+};
+
+class BanKeeperTest : public testing::Test {
+ protected:
+  BanKeeperTest() {
+    keeper_.SetMemory(memory_);
+    Use({});
+  }
+  void Use(Rules rules) {
+    rules_ = std::make_shared<const Rules>(std::move(rules));
+    keeper_.SetRules(rules_);
+  }
+  static Network At(std::string_view address) {
+    return Network::OfClient(*IpAddress::Parse(address));
+  }
+  // As a verdict of a list's does.
+  std::optional<BanKeeper::InForce> Impose(std::string_view address,
+                                           Duration length = minutes(10)) {
+    return keeper_.Impose(
+        {.connection = {.client = *IpAddress::Parse(address)}},
+        {.action = Action::kReject,
+         .reason = Reason::kListed,
+         .label = "list.test",
+         .id = "7f3a",
+         .ban = length},
+        {.rules = rules_});
+  }
+  Ban BanFor(std::string_view address, Duration length) {
+    return {.network = At(address),
+            .client = *IpAddress::Parse(address),
+            .expires = Clock::now() + length,
+            .id = "old",
+            .label = "list.test"};
+  }
+
+  BanTable bans_{100};
+  FakeEnforcer enforcer_;
+  Metrics metrics_;
+  FakeMemory memory_;
+  std::shared_ptr<const Rules> rules_;
+  BanKeeper keeper_{bans_, enforcer_, metrics_};
+};
+
+TEST_F(BanKeeperTest, TableKernelMetricsAndMemoryAreToldOfABan) {
+  ASSERT_TRUE(Impose("192.0.2.5"));
+  EXPECT_TRUE(bans_.Find(At("192.0.2.5"), Clock::now()));
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("ban 192.0.2.5 600s"));
+  EXPECT_EQ(metrics_.bans_in_force.Value(), 1);
+  EXPECT_THAT(memory_.Take(),
+              ElementsAre("changed 192.0.2.5", "ban 192.0.2.5 list.test"));
+}
+
+TEST_F(BanKeeperTest, AndWhenItIsLifted) {
+  Impose("192.0.2.5");
+  enforcer_.Take();
+  memory_.Take();
+  EXPECT_EQ(keeper_.Lift(At("192.0.2.5"), "operator")->id, "7f3a");
+  EXPECT_FALSE(bans_.Find(At("192.0.2.5"), Clock::now()));
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+  EXPECT_EQ(metrics_.bans_in_force.Value(), 0);
+  EXPECT_THAT(memory_.Take(),
+              ElementsAre("changed 192.0.2.5", "unban 192.0.2.5 operator"));
+}
+
+TEST_F(BanKeeperTest, OneThatIsInForceIsProlongedAndDoesNotBeginAnew) {
+  EXPECT_TRUE(Impose("192.0.2.5")->began);
+  const auto again = Impose("192.0.2.5", hours(1));
+  EXPECT_FALSE(again->began);
+  EXPECT_EQ(again->ban.count, 2u);
+  EXPECT_THAT(enforcer_.Take(),
+              ElementsAre("ban 192.0.2.5 600s", "ban 192.0.2.5 3600s"));
+  // The kernel need not hear of one that changes nothing.
+  Impose("192.0.2.5", minutes(1));
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+}
+
+TEST_F(BanKeeperTest, WhatIsProtectedIsNeitherBannedNorRestored) {
+  Use({.protected_networks = NetworkSet({*Network::Parse("192.0.2.0/24")})});
+  EXPECT_EQ(keeper_.ProtectedIn(At("192.0.2.5"))->ToString(), "192.0.2.0/24");
+  EXPECT_FALSE(Impose("192.0.2.5"));
+  EXPECT_FALSE(Impose("127.0.0.1"));
+  keeper_.Restore(BanFor("192.0.2.5", hours(1)));
+  EXPECT_EQ(bans_.size(), 0u);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+}
+
+TEST_F(BanKeeperTest, ARestoredBanIsInForceAndTheKernelIsNotTold) {
+  keeper_.Restore(BanFor("192.0.2.5", hours(1)));
+  keeper_.Restore(BanFor("192.0.2.6", Duration(0)));
+  EXPECT_EQ(bans_.size(), 1u);
+  EXPECT_EQ(bans_.Find(At("192.0.2.5"), Clock::now())->id, "old");
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+  // What the kernel then tells of it is no news.
+  keeper_.Adopt(BanFor("192.0.2.5", minutes(1)));
+  EXPECT_EQ(bans_.Find(At("192.0.2.5"), Clock::now())->id, "old");
+}
+
+TEST_F(BanKeeperTest, ARestoredOneNeverLastsLongerThanTheKernelCanCount) {
+  keeper_.Restore(BanFor("192.0.2.5", hours(24 * 365)));
+  EXPECT_LT(bans_.Find(At("192.0.2.5"), Clock::now())->expires,
+            Clock::now() + hours(24 * 25));
+}
+
+TEST_F(BanKeeperTest, InObserveModeNothingIsRestored) {
+  Use({.observe = true});
+  keeper_.Restore(BanFor("192.0.2.5", hours(1)));
+  EXPECT_EQ(bans_.size(), 0u);
+}
+
+TEST_F(BanKeeperTest, ARestoredBanOfAListsIsLookedAtAgain) {
+  Use({.zones = {{.name = "key.list.test", .label = "list.test"}},
+       .recheck_from = Duration(1)});
+  keeper_.Restore(BanFor("192.0.2.5", Duration(50)));
+  std::optional<Recheck::Due> due;
+  const Instant end = Clock::now() + std::chrono::seconds(5);
+  while (!due && Clock::now() < end) due = keeper_.TakeDue();
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->id, "old");
+}
+
+TEST_F(BanKeeperTest, BansOfAListThatLiedAreLiftedAndDoNotCount) {
+  Use({.zones = {{.name = "key.list.test", .label = "list.test"}}});
+  const Instant before = Clock::now();
+  keeper_.Impose({.connection = {.client = *IpAddress::Parse("192.0.2.5")}},
+                 {.reason = Reason::kListed, .ban = minutes(10)},
+                 {.rules = rules_, .listings = {{.zone = 0}}});
+  enforcer_.Take();
+  keeper_.LiftThoseOf(
+      {.label = "list.test", .family = Family::kIpv4, .proven_at = before});
+  EXPECT_EQ(bans_.size(), 0u);
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+  EXPECT_EQ(keeper_.growth().Times(At("192.0.2.5"), Clock::now()), 0u);
+}
+
+}  // namespace
+}  // namespace breakwater
