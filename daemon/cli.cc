@@ -76,6 +76,12 @@ void AddCommands(CLI::App& app, Options& options) {
   ban->add_option("--reason", options.reason,
                   "Why; the client is told if it still has a session");
   address(command("unban", "Let an address in again"));
+  CLI::App* history =
+      command("history", "Show what has happened to an address");
+  address(history);
+  history->add_option("--limit", options.limit, "Show at most that many events")
+      ->check(CLI::Range(size_t{1}, kMostBansShown))
+      ->capture_default_str();
   CLI::App* report = command("report", "Tell of something that a client did");
   address(report);
   report
@@ -131,7 +137,8 @@ absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
                     options.detail);
     return ParseControlRequest(line);
   }
-  if (verb == "bans") absl::StrAppend(&line, " ", options.limit);
+  if (verb == "bans" || verb == "history")
+    absl::StrAppend(&line, " ", options.limit);
   if (verb == "ban") {
     Duration length = usual_ban;
     if (!options.length.empty()) {

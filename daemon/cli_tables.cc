@@ -181,6 +181,22 @@ std::string ShowBan(const json& answer) {
   return out + NoteLine(answer);
 }
 
+std::string ShowHistory(const json& answer) {
+  std::vector<std::vector<std::string>> rows;
+  for (const json& event : Member(answer, "events")) {
+    const int64_t length = Number(event, "seconds");
+    rows.push_back({Text(event, "when"), Text(event, "network"),
+                    Text(event, "what"), length > 0 ? RoughTime(length) : "",
+                    Text(event, "label"), Text(event, "id"),
+                    Text(event, "detail")});
+  }
+  if (rows.empty()) {
+    return absl::StrCat("nothing is known to have happened to ",
+                        Text(answer, "address"), "\n");
+  }
+  return Table({"when", "network", "what", "for>", "by", "id", "detail"}, rows);
+}
+
 std::string ShowReport(const json& answer) {
   const json& ban = Member(answer, "ban");
   const std::string effect = Text(answer, "effect");
@@ -332,6 +348,8 @@ std::string ShowAnswer(const ControlRequest& request, const json& answer) {
       return ShowBan(answer);
     case Verb::kUnban:
       return ShowUnban(answer);
+    case Verb::kHistory:
+      return ShowHistory(answer);
     case Verb::kExplain:
       return request.name.empty() ? ShowExplain(answer)
                                   : ShowExplainName(answer);

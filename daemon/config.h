@@ -75,6 +75,12 @@ struct ReportConfig {
   std::vector<std::string> users;
 };
 
+struct MemoryConfig {
+  std::string file = "/var/lib/breakwater/memory.db";  // empty: off
+  Duration keep = std::chrono::hours(30 * 24);
+  size_t most_events = 1'000'000;
+};
+
 struct LogConfig {
   LogTarget target = LogTarget::kStderr;
   Severity level = Severity::kInfo;
@@ -99,6 +105,7 @@ struct Config {
   EnforcerConfig enforcer;
   ControlConfig control;
   ReportConfig report;
+  MemoryConfig memory;
   LogConfig log;
   // What is allowed but unwise, e.g. a resolver that is not on loopback.
   std::vector<std::string> warnings;

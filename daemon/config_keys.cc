@@ -169,6 +169,12 @@ void AddPrograms(Config& c, std::vector<ConfigKey>& keys) {
       {"report.mode", kRestart, PermissionsField(c.report.access.mode)});
   keys.push_back(
       {"report.users", kReload, TextsField(c.report.users, CheckUserName)});
+  keys.push_back(
+      {"memory.file", kRestart, TextField(c.memory.file, CheckMemoryFile)});
+  keys.push_back(
+      {"memory.keep", kReload, LengthField(c.memory.keep, 1h, 87600h)});
+  keys.push_back({"memory.events", kReload,
+                  NumberField(c.memory.most_events, 0, 100 * kMillion)});
   LogTarget& target = c.log.target;
   keys.push_back({"log.target", kRestart,
                   ChoiceField(

@@ -349,6 +349,12 @@ absl::Status CheckFilePath(std::string_view text) {
   return absl::OkStatus();
 }
 
+absl::Status CheckMemoryFile(std::string_view text) {
+  if (text.empty() || CheckFilePath(text).ok()) return absl::OkStatus();
+  return Refusal(
+      text, "is not an absolute path; write /var/lib/breakwater/memory.db");
+}
+
 absl::Status CheckSparedName(std::string_view text) {
   const std::string_view name = text.substr(text.starts_with('.') ? 1 : 0);
   if (!ListedName(name)) {

@@ -63,6 +63,8 @@ absl::Status CheckGroupName(std::string_view text);  // may be empty
 absl::Status CheckSetPrefix(std::string_view text);
 // The absolute path of a file to be read.
 absl::Status CheckFilePath(std::string_view text);
+// The same of one to be written, or nothing.
+absl::Status CheckMemoryFile(std::string_view text);
 // A host's name, or with a dot before it all names below it.
 absl::Status CheckSparedName(std::string_view text);
 // As trap_list.h and header_verdict.h have them.

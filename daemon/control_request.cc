@@ -17,10 +17,10 @@ constexpr size_t kLongestReason = 200;
 
 constexpr size_t kLongestLabel = 100;
 
-constexpr std::array kVerbs = {Verb::kStatus, Verb::kBans,      Verb::kBan,
-                               Verb::kUnban,  Verb::kExplain,   Verb::kReport,
-                               Verb::kZones,  Verb::kTestZones, Verb::kMetrics,
-                               Verb::kReload};
+constexpr std::array kVerbs = {Verb::kStatus,  Verb::kBans,    Verb::kBan,
+                               Verb::kUnban,   Verb::kHistory, Verb::kExplain,
+                               Verb::kReport,  Verb::kZones,   Verb::kTestZones,
+                               Verb::kMetrics, Verb::kReload};
 
 std::string Shown(std::string_view word) {
   return absl::StrCat("\"", Escaped(word, 60), "\"");
@@ -54,7 +54,8 @@ std::optional<uint64_t> ParseNumber(std::string_view text, uint64_t least,
 }
 
 bool TakesAddress(Verb verb) {
-  return verb == Verb::kBan || verb == Verb::kUnban || verb == Verb::kExplain;
+  return verb == Verb::kBan || verb == Verb::kUnban || verb == Verb::kHistory ||
+         verb == Verb::kExplain;
 }
 
 absl::Status ReadBan(std::string_view& line, ControlRequest& request) {
@@ -103,6 +104,8 @@ const char* VerbName(Verb verb) {
       return "ban";
     case Verb::kUnban:
       return "unban";
+    case Verb::kHistory:
+      return "history";
     case Verb::kExplain:
       return "explain";
     case Verb::kReport:
@@ -135,9 +138,10 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
     known = true;
   }
   if (!known) {
-    return Wrong("verb", verb,
-                 "is unknown; write status, bans, ban, unban, explain, report, "
-                 "zones, test-zones, metrics or reload");
+    return Wrong(
+        "verb", verb,
+        "is unknown; write status, bans, ban, unban, history, explain, "
+        "report, zones, test-zones, metrics or reload");
   }
   if (request.verb == Verb::kReport) {
     absl::StatusOr<ReportRequest> report = ParseReport(whole);
@@ -165,7 +169,9 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
   }
   absl::Status status = absl::OkStatus();
   if (request.verb == Verb::kBan) status = ReadBan(line, request);
-  if (request.verb == Verb::kBans) status = ReadLimit(line, request);
+  if (request.verb == Verb::kBans || request.verb == Verb::kHistory) {
+    status = ReadLimit(line, request);
+  }
   if (request.verb == Verb::kTestZones) status = ReadLabel(line, request);
   if (!status.ok()) return status;
   if (!line.empty()) {
@@ -184,6 +190,8 @@ std::string FormatControlRequest(const ControlRequest& request) {
         &line, " ",
         request.name.empty() ? request.address.ToString() : request.name);
   }
+  if (request.verb == Verb::kHistory)
+    absl::StrAppend(&line, " ", request.limit);
   if (request.verb == Verb::kBan) {
     absl::StrAppend(&line, " ", request.length.count());
     if (!request.reason.empty()) absl::StrAppend(&line, " ", request.reason);

@@ -19,6 +19,7 @@ namespace breakwater {
 //   bans [LIMIT]
 //   ban ADDRESS SECONDS [REASON ...]
 //   unban ADDRESS
+//   history ADDRESS [LIMIT]
 //   explain ADDRESS|NAME
 //   report ADDRESS KIND [LENGTH [DETAIL ...]]     (report_request.h)
 //   zones
@@ -33,6 +34,7 @@ enum class Verb : uint8_t {
   kBans,
   kBan,
   kUnban,
+  kHistory,
   kExplain,
   kReport,
   kZones,
@@ -50,12 +52,12 @@ inline constexpr size_t kMostBansShown = 10'000;
 
 struct ControlRequest {
   Verb verb = Verb::kStatus;
-  IpAddress address;               // of ban, unban, explain
+  IpAddress address;               // of ban, unban, history, explain
   std::string name;                // of explain, in the place of an address
   std::chrono::seconds length{};   // of ban
   std::string reason;              // of ban: safe ASCII, may be empty
   std::string label;               // of test-zones; empty: all
-  size_t limit = kUsualBansShown;  // of bans
+  size_t limit = kUsualBansShown;  // of bans and history
   ReportRequest report = {};       // of report
 
   bool operator==(const ControlRequest&) const = default;

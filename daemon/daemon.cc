@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -46,6 +47,22 @@ const char* SourceName(ProtectionSource source) {
 
 Duration VerdictDeadline(const DnsblOptions& dnsbl) {
   return dnsbl.deadline + dnsbl.reason_deadline + kSlack;
+}
+
+MemoryStore::Retention RetentionOf(const MemoryConfig& config) {
+  return {.keep = config.keep, .most_events = config.most_events};
+}
+
+// What a fresh host lacks, and a unit's StateDirectory= makes. Whoever is not
+// root finds out when the file is opened.
+void MakeStateDirectory(const std::string& file, const std::string& user) {
+  const std::string directory = file.substr(0, file.rfind('/'));
+  if (geteuid() != 0 || mkdir(directory.c_str(), 0700) != 0) return;
+  const absl::StatusOr<UserIds> owner = FindUser(user);
+  if (owner.ok() && chown(directory.c_str(), owner->user, owner->group) == 0) {
+    return;
+  }
+  rmdir(directory.c_str());
 }
 
 // Who may speak for the kernel: root, the enforcer's user, and our own when
@@ -119,6 +136,9 @@ absl::Status Daemon::Open() {
     if (!milter.ok()) return milter.status();
     milter_ = *std::move(milter);
   }
+  if (!config.memory.file.empty()) {
+    MakeStateDirectory(config.memory.file, config.user);
+  }
   const absl::StatusOr<int> control =
       ControlServer::Listen(config.control.socket);
   if (!control.ok()) return control.status();
@@ -144,12 +164,18 @@ void Daemon::Run() {
   // Nothing is taken down: libmilter's workers may be inside callbacks and
   // nobody joins them, the kernel keeps the bans, and an MTA takes our going
   // as it takes any filter's, by its default action.
+  if (memory_) {
+    TellMemory();
+    memory_.reset();
+  }
   Log(Severity::kInfo, "stopped");
   _exit(0);
 }
 
 void Daemon::StartParts() {
   const Config& config = *config_;
+  // Before anybody asks, and before the enforcer tells what the kernel holds.
+  if (!config.memory.file.empty()) StartMemory();
   policy_.emplace(
       loop_, *screener_, metrics_,
       PolicyServerOptions{.most_connections = config.policy.most_connections});
@@ -172,6 +198,7 @@ void Daemon::StartParts() {
       .dnsbl = *dnsbl_,
       .bans = bans_,
       .metrics = metrics_,
+      .memory = memory_ ? &*memory_ : nullptr,
       .config = [this] { return config_; },
       .enforcer = [this] { return DescribeEnforcer(); },
       .settled = [this] { return enforcer_->Settled(kUntilSettled); },
@@ -197,6 +224,22 @@ void Daemon::StartParts() {
     });
   }
   asio::co_spawn(loop_, Housekeeping(), asio::detached);
+}
+
+void Daemon::StartMemory() {
+  memory_.emplace(loop_, metrics_,
+                  MemoryOptions{.file = config_->memory.file,
+                                .retention = RetentionOf(config_->memory)});
+  screener_->Restore(memory_->Start());
+  screener_->SetMemory(*memory_);
+}
+
+void Daemon::TellMemory() {
+  memory_->Tick({.recall =
+                     [this](absl::Span<const Network> networks) {
+                       return screener_->Recall(networks);
+                     },
+                 .everybody = [this] { return screener_->KnownNetworks(); }});
 }
 
 void Daemon::StartReports() {
@@ -245,6 +288,7 @@ asio::awaitable<void> Daemon::Housekeeping() {
   for (;;) {
     bans_.Expire(Clock::now());
     screener_->Tick();
+    if (memory_) TellMemory();
     metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
     metrics_.cached_clients.Set(static_cast<double>(dnsbl_->cached_clients()));
     metrics_.dns_queries_in_flight.Set(
@@ -277,6 +321,7 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
   screener_->SetRules(CurrentRules());
   control_->SetUsers(*users);
   if (reports_) reports_->SetUsers(*reporters);
+  if (memory_) memory_->SetRetention(RetentionOf(config_->memory));
   enforcer_->Reload();
   Log(Severity::kInfo, "reloaded").Add("notes", notes.size());
   return notes;

@@ -19,6 +19,7 @@
 #include "daemon/control_server.h"
 #include "daemon/enforcer_link.h"
 #include "daemon/host_sockets.h"
+#include "daemon/memory_file.h"
 #include "daemon/operator.h"
 #include "daemon/report_server.h"
 #include "milter/milter_front.h"
@@ -41,6 +42,8 @@ class Daemon {
   absl::Status Open();
 
   void StartParts();
+  void StartMemory();
+  void TellMemory();
   void StartReports();
   void WatchSignals();
   asio::awaitable<void> Housekeeping();
@@ -62,6 +65,7 @@ class Daemon {
   std::optional<EnforcerLink> enforcer_;
   HostSockets sockets_;
   std::optional<Screener> screener_;
+  std::optional<MemoryFile> memory_;
   std::optional<PolicyServer> policy_;
   std::unique_ptr<MilterFront> milter_;
   std::optional<Operator> operator_;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "core/duration.h"
 #include "core/log.h"
+#include "daemon/memory_report.h"
 #include "daemon/offence_report.h"
 #include "daemon/operator_report.h"
 #include "daemon/report_outcome.h"
@@ -100,6 +101,8 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
       co_return Status();
     case Verb::kBans:
       co_return Bans(request.limit);
+    case Verb::kHistory:
+      co_return co_await History(request.address, request.limit);
     case Verb::kExplain:
       if (!request.name.empty()) co_return co_await ExplainName(request.name);
       co_return co_await Explain(request.address);
@@ -144,6 +147,13 @@ json Operator::Status() const {
       Problems(*config, enforcer, health, bans, parts_.metrics, now);
   if (auto problem = BrakeProblem(brake, rules.observe, now)) {
     problems.insert(problems.begin(), *std::move(problem));
+  }
+
+  const std::string forgets =
+      parts_.memory == nullptr ? "" : parts_.memory->trouble();
+  if (!forgets.empty()) {
+    problems.push_back(absl::StrCat(
+        "what is known of clients would be lost with a restart: ", forgets));
   }
 
   json zones = json::array();
@@ -226,6 +236,19 @@ asio::awaitable<json> Operator::Report(ReportRequest request) {
   const absl::StatusOr<ReportOutcome> outcome =
       co_await TakeReport(parts_.screener, parts_.bans, std::move(request));
   co_return DescribeReport(outcome, client, Clock::now());
+}
+
+asio::awaitable<json> Operator::History(IpAddress address, size_t limit) {
+  if (parts_.memory == nullptr) {
+    co_return Failure(
+        absl::FailedPreconditionError("nothing is kept: memory.file is \"\""));
+  }
+  const absl::StatusOr<std::vector<PastEvent>> events =
+      co_await parts_.memory->History(NetworksOf(address), limit);
+  if (!events.ok()) co_return Failure(events.status());
+  co_return json{{"ok", true},
+                 {"address", address.ToString()},
+                 {"events", DescribeEvents(*events)}};
 }
 
 asio::awaitable<json> Operator::Explain(IpAddress address) {

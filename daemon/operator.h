@@ -21,6 +21,7 @@
 #include "core/screener.h"
 #include "daemon/config.h"
 #include "daemon/control_request.h"
+#include "daemon/memory_file.h"
 
 namespace breakwater {
 
@@ -46,6 +47,7 @@ class Operator {
     Dnsbl& dnsbl;
     BanTable& bans;
     Metrics& metrics;
+    MemoryFile* memory;  // null: there is none
     std::function<std::shared_ptr<const Config>()> config;
     std::function<EnforcerState()> enforcer;
     // Waits until the kernel has what was ordered; false if it has it not yet.
@@ -66,6 +68,7 @@ class Operator {
   asio::awaitable<nlohmann::json> Unban(IpAddress address);
   std::string NotYet(const char* what) const;
   asio::awaitable<nlohmann::json> Report(ReportRequest request);
+  asio::awaitable<nlohmann::json> History(IpAddress address, size_t limit);
   asio::awaitable<nlohmann::json> Explain(IpAddress address);
   asio::awaitable<nlohmann::json> ExplainName(std::string name);
   nlohmann::json Zones() const;

@@ -50,9 +50,12 @@ std::optional<std::string> Disbelief(const ZoneHealth& zone, Instant now) {
 }  // namespace
 
 std::string WallTime(Instant instant, Instant now) {
-  const auto wall =
+  return WallTime(
       std::chrono::system_clock::now() +
-      duration_cast<std::chrono::system_clock::duration>(instant - now);
+      duration_cast<std::chrono::system_clock::duration>(instant - now));
+}
+
+std::string WallTime(std::chrono::system_clock::time_point wall) {
   const std::time_t time = std::chrono::system_clock::to_time_t(wall);
   tm utc{};
   gmtime_r(&time, &utc);

@@ -21,6 +21,7 @@ namespace breakwater {
 
 // "2026-11-21T09:40:00Z" for an instant of the clock that never jumps.
 std::string WallTime(Instant instant, Instant now);
+std::string WallTime(std::chrono::system_clock::time_point wall);
 
 nlohmann::json DescribeBan(const Ban& ban, Instant now);
 nlohmann::json DescribeZone(const Zone& zone, const ZoneHealth& health,

@@ -31,6 +31,8 @@ socket = "$dir/enforcer.sock"
 user = "$enforcer"
 [control]
 socket = "$dir/control.sock"
+[memory]
+file = "$dir/memory/memory.db"
 [[zone]]
 name = "dnsbl.test"
 )";

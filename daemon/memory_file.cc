@@ -1,0 +1,266 @@
+#include "daemon/memory_file.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <utility>
+
+#include "asio/experimental/as_tuple.hpp"
+#include "asio/post.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/use_awaitable.hpp"
+#include "core/log.h"
+
+namespace breakwater {
+namespace {
+
+using asio::experimental::as_tuple;
+using std::chrono::seconds;
+
+constexpr Duration kPrunePeriod = std::chrono::minutes(1);
+constexpr Duration kRetryPeriod = seconds(10);
+constexpr Duration kPatienceAtTheEnd = seconds(2);
+// Seconds' worth of changes that the thread may lag behind.
+constexpr size_t kMostBatchesWaiting = 4;
+
+}  // namespace
+
+MemoryFile::MemoryFile(asio::io_context& loop, Metrics& metrics,
+                       MemoryOptions options)
+    : loop_(loop),
+      metrics_(metrics),
+      file_(std::move(options.file)),
+      retention_(options.retention) {}
+
+MemoryFile::~MemoryFile() {
+  if (!thread_.joinable()) return;
+  {
+    std::unique_lock lock(mutex_);
+    stop_ = true;
+    wake_.notify_all();
+  }
+  thread_.join();
+}
+
+Remembered MemoryFile::Start() {
+  Remembered known;
+  absl::Status status = Open();
+  if (status.ok()) {
+    absl::StatusOr<Remembered> loaded = store_->Load(ClockReading::Now());
+    if (loaded.ok()) {
+      known = *std::move(loaded);
+      Log(Severity::kInfo, "memory")
+          .Add("file", file_)
+          .Add("bans", known.bans.size())
+          .Add("growth", known.growth.size())
+          .Add("offences", known.offences.size())
+          .Add("history", known.history.size());
+    }
+    status = loaded.status();
+  }
+  if (status.ok()) {
+    Works();
+  } else {
+    Failed(status);
+  }
+  thread_ = std::thread([this] { Run(); });
+  return known;
+}
+
+// ---- The loop's side
+// ----------------------------------------------------------
+
+void MemoryFile::Changed(const Network& who) {
+  if (changed_.size() < kMostChanged) changed_.insert(who);
+}
+
+void MemoryFile::Happened(Event event) {
+  if (events_.size() >= kMostEvents) {
+    metrics_.memory_lost_events.Increment();
+    return;
+  }
+  events_.push_back(
+      {.when = std::chrono::system_clock::now(), .event = std::move(event)});
+}
+
+void MemoryFile::Tick(const Source& source) {
+  bool wants_everybody = false;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Network& network : std::exchange(not_written_, {})) {
+      Changed(network);
+    }
+    if (batches_waiting_ >= kMostBatchesWaiting) return;
+    wants_everybody = std::exchange(wants_everybody_, false);
+  }
+  if (wants_everybody) {
+    for (const Network& network : source.everybody()) Changed(network);
+  }
+  auto batch = std::make_unique<MemoryStore::Batch>();
+  auto next = changed_.begin();
+  while (next != changed_.end() && batch->changed.size() < kMostABatch) {
+    batch->changed.push_back(*next);
+    changed_.erase(next++);
+  }
+  batch->known = source.recall(batch->changed);
+  batch->events = std::exchange(events_, {});
+  const std::lock_guard lock(mutex_);
+  ++batches_waiting_;
+  jobs_.push_back([this, batch = std::move(batch)] {
+    Write(*batch);
+    const std::lock_guard lock(mutex_);
+    --batches_waiting_;
+  });
+  wake_.notify_all();
+}
+
+asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> MemoryFile::History(
+    std::vector<Network> networks, size_t most) {
+  struct Answer {
+    explicit Answer(asio::io_context& loop) : ready(loop, Instant::max()) {}
+    asio::steady_timer ready;
+    absl::StatusOr<std::vector<PastEvent>> events =
+        absl::UnavailableError("not asked yet");
+    bool done = false;
+  };
+  // Shared, should this coroutine end before its answer is there.
+  const auto answer = std::make_shared<Answer>(loop_);
+  Hand([this, answer, most, networks = std::move(networks)] {
+    absl::StatusOr<std::vector<PastEvent>> events =
+        store_ ? store_->History(networks, most)
+               : absl::UnavailableError(trouble());
+    asio::post(loop_, [answer, events = std::move(events)]() mutable {
+      answer->events = std::move(events);
+      answer->done = true;
+      answer->ready.cancel();
+    });
+  });
+  while (!answer->done) {
+    co_await answer->ready.async_wait(as_tuple(asio::use_awaitable));
+  }
+  co_return std::move(answer->events);
+}
+
+void MemoryFile::SetRetention(const MemoryStore::Retention& retention) {
+  const std::lock_guard lock(mutex_);
+  retention_ = retention;
+}
+
+std::string MemoryFile::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
+void MemoryFile::Hand(Job job) {
+  const std::lock_guard lock(mutex_);
+  jobs_.push_back(std::move(job));
+  wake_.notify_all();
+}
+
+// ---- The thread
+// ---------------------------------------------------------------
+
+void MemoryFile::Run() {
+  std::optional<Instant> end;
+  while (true) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
+      if (stop_ && !end) end = Clock::now() + kPatienceAtTheEnd;
+      if (jobs_.empty() || (end && Clock::now() > *end)) return;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    job();
+  }
+}
+
+void MemoryFile::Write(const MemoryStore::Batch& batch) {
+  absl::Status status = absl::OkStatus();
+  if (!store_) status = OpenAgain();
+  if (status.ok()) status = store_->Write(batch, ClockReading::Now());
+  if (status.ok()) {
+    Works();
+    PruneNowAndThen();
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    not_written_.insert(not_written_.end(), batch.changed.begin(),
+                        batch.changed.end());
+  }
+  metrics_.memory_lost_events.Increment(
+      static_cast<double>(batch.events.size()));
+  Failed(status);
+}
+
+void MemoryFile::PruneNowAndThen() {
+  if (Clock::now() < next_prune_) return;
+  next_prune_ = Clock::now() + kPrunePeriod;
+  MemoryStore::Retention retention;
+  {
+    const std::lock_guard lock(mutex_);
+    retention = retention_;
+  }
+  const absl::Status status = store_->Prune(retention, ClockReading::Now());
+  if (!status.ok()) Failed(status);
+}
+
+absl::Status MemoryFile::Open() {
+  next_try_ = Clock::now() + kRetryPeriod;
+  absl::StatusOr<std::unique_ptr<MemoryStore>> store = MemoryStore::Open(file_);
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryFile::OpenAgain() {
+  if (Clock::now() < next_try_) return absl::UnavailableError(trouble());
+  absl::Status status = Open();
+  if (status.ok()) status = store_->Load(ClockReading::Now()).status();
+  const std::lock_guard lock(mutex_);
+  wants_everybody_ = status.ok();
+  return status;
+}
+
+void MemoryFile::Failed(const absl::Status& why) {
+  const std::string message(why.message());
+  // A full disk may have room again; all else is tried from the beginning.
+  if (!absl::IsResourceExhausted(why)) store_.reset();
+  if (absl::IsDataLoss(why)) MoveAside(message);
+  bool was_well = false;
+  {
+    const std::lock_guard lock(mutex_);
+    was_well = std::exchange(trouble_, message).empty();
+  }
+  metrics_.memory_up.Set(0);
+  if (was_well && !absl::IsDataLoss(why)) {
+    Log(Severity::kError, "memory-failed").Add("why", message);
+  }
+}
+
+void MemoryFile::MoveAside(const std::string& why) {
+  const std::string aside = file_ + ".broken";
+  const bool moved = rename(file_.c_str(), aside.c_str()) == 0;
+  // What belongs to a file that is not there any more would break the next.
+  for (const char* suffix : {"-wal", "-shm"}) {
+    std::remove((file_ + suffix).c_str());
+  }
+  if (moved) next_try_ = Instant();
+  Log(Severity::kError, "memory-broken")
+      .Add("why", why)
+      .Add("moved_to", moved ? aside : "");
+}
+
+void MemoryFile::Works() {
+  std::string was;
+  {
+    const std::lock_guard lock(mutex_);
+    was = std::exchange(trouble_, "");
+  }
+  metrics_.memory_up.Set(1);
+  if (!was.empty()) Log(Severity::kInfo, "memory-works").Add("was", was);
+}
+
+}  // namespace breakwater

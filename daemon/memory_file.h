@@ -1,0 +1,119 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "asio/awaitable.hpp"
+#include "asio/io_context.hpp"
+#include "core/memory.h"
+#include "core/metrics.h"
+#include "daemon/memory_store.h"
+
+namespace breakwater {
+
+struct MemoryOptions {
+  std::string file;
+  MemoryStore::Retention retention;
+};
+
+// A memory that a thread of its own writes into a file (memory_store.h), a
+// second's changes at a time. The loop never waits for it: while the disk is
+// slow or full, what has changed is kept as names of networks, which are
+// bounded, and written when it can be; of events those that find no room are
+// lost, and counted.
+//
+// A file that is broken is moved aside to FILE.broken and begun anew, with all
+// that is known by then.
+//
+// Loop thread only, except where it says otherwise.
+class MemoryFile final : public Memory {
+ public:
+  MemoryFile(asio::io_context& loop, Metrics& metrics, MemoryOptions options);
+  // Writes what has been handed over, for two seconds at most.
+  ~MemoryFile() override;
+
+  // Reads what was known, in one go, and begins to write. Before the first
+  // client comes: it takes a second or two for a million bans. Without a file
+  // that can be read that is nothing, and trouble() says why.
+  Remembered Start();
+
+  void Changed(const Network& who) override;
+  void Happened(Event event) override;
+
+  // What the screener knows.
+  struct Source {
+    absl::FunctionRef<Remembered(absl::Span<const Network>)> recall;
+    absl::FunctionRef<std::vector<Network>()> everybody;
+  };
+  // Once a second: hands over what has changed.
+  void Tick(const Source& source);
+
+  // What happened to any of these networks, the last first. Waits its turn
+  // behind what is being written. The error says what is wrong with the file.
+  asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> History(
+      std::vector<Network> networks, size_t most);
+
+  void SetRetention(const MemoryStore::Retention& retention);
+
+  // Why nothing can be written now; empty if it can. Any thread.
+  std::string trouble() const;
+
+  // Bounds. Networks beyond it are passed over until something happens to them
+  // again.
+  static constexpr size_t kMostChanged = 2'000'000;
+  static constexpr size_t kMostEvents = 50'000;  // a second
+  static constexpr size_t kMostABatch = 20'000;  // networks
+
+ private:
+  using Job = absl::AnyInvocable<void()>;
+
+  void Hand(Job job);  // to the thread
+  void Run();
+  // The thread's.
+  void Write(const MemoryStore::Batch& batch);
+  void PruneNowAndThen();
+  absl::Status Open();
+  absl::Status OpenAgain();
+  void Failed(const absl::Status& why);
+  void MoveAside(const std::string& why);
+  void Works();
+
+  asio::io_context& loop_;
+  Metrics& metrics_;
+  const std::string file_;
+
+  // The loop's.
+  absl::flat_hash_set<Network> changed_;
+  std::vector<DatedEvent> events_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  // All by mutex_.
+  std::deque<Job> jobs_;
+  size_t batches_waiting_ = 0;  // of the jobs, that one among them that runs
+  bool stop_ = false;
+  std::string trouble_;
+  std::vector<Network> not_written_;
+  bool wants_everybody_ = false;  // the file may have missed something
+  MemoryStore::Retention retention_;
+
+  // The thread's, once it runs.
+  std::unique_ptr<MemoryStore> store_;
+  Instant next_try_;
+  Instant next_prune_;
+  std::thread thread_;
+};
+
+}  // namespace breakwater

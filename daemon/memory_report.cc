@@ -1,0 +1,34 @@
+#include "daemon/memory_report.h"
+
+#include "daemon/operator_report.h"
+
+namespace breakwater {
+
+using nlohmann::json;
+
+std::vector<Network> NetworksOf(const IpAddress& client) {
+  std::vector<Network> networks = {Network::OfClient(client)};
+  if (client.IsV4()) {
+    networks.push_back(Network::Of(client, 96 + 24));
+  } else {
+    networks.push_back(Network::Of(client, 56));
+    networks.push_back(Network::Of(client, 48));
+  }
+  return networks;
+}
+
+json DescribeEvents(const std::vector<PastEvent>& events) {
+  json list = json::array();
+  for (const PastEvent& event : events) {
+    list.push_back({{"when", WallTime(event.when)},
+                    {"network", event.network},
+                    {"what", event.kind},
+                    {"label", event.label},
+                    {"seconds", event.length.count()},
+                    {"id", event.id},
+                    {"detail", event.detail}});
+  }
+  return list;
+}
+
+}  // namespace breakwater

@@ -1,0 +1,476 @@
+#include "daemon/memory_store.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/log.h"
+#include "core/offence.h"
+
+namespace breakwater {
+namespace {
+
+using std::chrono::milliseconds;
+using SystemClock = std::chrono::system_clock;
+
+// "BrWa", and which tables it has: whoever changes these counts it up.
+constexpr int64_t kApplication = 0x42725761;
+constexpr int64_t kVersion = 1;
+
+constexpr char kTables[] = R"(
+CREATE TABLE clock (boot TEXT, steady INTEGER, wall INTEGER);
+CREATE TABLE bans (
+  network TEXT PRIMARY KEY, client TEXT, ends INTEGER, imposed INTEGER,
+  origin TEXT, count INTEGER, code INTEGER, id TEXT, label TEXT, text TEXT
+) WITHOUT ROWID;
+CREATE TABLE growth (
+  network TEXT PRIMARY KEY, times INTEGER, ends INTEGER
+) WITHOUT ROWID;
+CREATE TABLE offences (
+  network TEXT, kind TEXT, count INTEGER, before INTEGER, begin INTEGER,
+  last INTEGER, PRIMARY KEY (network, kind)
+) WITHOUT ROWID;
+CREATE TABLE history (
+  network TEXT PRIMARY KEY, good INTEGER, weight REAL, weighed INTEGER,
+  first INTEGER, last INTEGER, warned INTEGER
+) WITHOUT ROWID;
+CREATE TABLE events (
+  number INTEGER PRIMARY KEY, wall INTEGER, network TEXT, kind TEXT,
+  label TEXT, id TEXT, detail TEXT, seconds INTEGER
+);
+CREATE INDEX events_by_network ON events (network, number);
+)";
+
+// Tables of networks, and by what a row counts as old.
+struct Table {
+  const char* name;
+  const char* last;
+};
+constexpr std::array<Table, 4> kOfNetworks = {{{"bans", "ends"},
+                                               {"growth", "ends"},
+                                               {"offences", "last"},
+                                               {"history", "last"}}};
+
+int64_t Milliseconds(Instant instant) {
+  return std::chrono::floor<milliseconds>(instant.time_since_epoch()).count();
+}
+Instant InstantAt(int64_t count) { return Instant(milliseconds(count)); }
+
+int64_t Milliseconds(SystemClock::time_point wall) {
+  return std::chrono::floor<milliseconds>(wall.time_since_epoch()).count();
+}
+SystemClock::time_point WallAt(int64_t count) {
+  return SystemClock::time_point(milliseconds(count));
+}
+
+absl::Status Prepared(SqliteFile& file, absl::string_view sql,
+                      absl::FunctionRef<absl::Status(SqliteStatement&)> use) {
+  absl::StatusOr<SqliteStatement> statement = file.Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  return use(*statement);
+}
+
+// `bind` gives the parameters of each item.
+template <typename Items, typename Bind>
+absl::Status RunForEach(SqliteFile& file, absl::string_view sql,
+                        const Items& items, Bind bind) {
+  if (items.empty()) return absl::OkStatus();
+  return Prepared(file, sql, [&](SqliteStatement& statement) {
+    for (const auto& item : items) {
+      bind(statement, item);
+      if (absl::Status status = statement.Run(); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status RunOnce(SqliteFile& file, absl::string_view sql,
+                     std::initializer_list<int64_t> parameters) {
+  return Prepared(file, sql, [&](SqliteStatement& statement) {
+    for (const int64_t parameter : parameters) statement.Bind(parameter);
+    return statement.Run();
+  });
+}
+
+template <typename Read>
+absl::Status ForEachRow(SqliteStatement& statement, Read read) {
+  while (true) {
+    const absl::StatusOr<bool> row = statement.Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    read(statement);
+  }
+}
+
+// The first column of the only row; zero without one.
+absl::StatusOr<int64_t> Number(SqliteFile& file, absl::string_view sql) {
+  int64_t number = 0;
+  const absl::Status status = Prepared(file, sql, [&](SqliteStatement& asked) {
+    return ForEachRow(asked, [&number](const SqliteStatement& row) {
+      number = row.Integer(0);
+    });
+  });
+  if (!status.ok()) return status;
+  return number;
+}
+
+std::optional<Origin> ParseOrigin(const std::string& name) {
+  for (const Origin origin : {Origin::kList, Origin::kOffence,
+                              Origin::kOperator, Origin::kBeforeRestart}) {
+    if (name == OriginName(origin)) return origin;
+  }
+  return std::nullopt;
+}
+
+// ---- Rows. Nothing for one that says nothing sound.
+
+std::optional<Ban> ReadBan(const SqliteStatement& row) {
+  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
+  const std::optional<IpAddress> client = IpAddress::Parse(row.Text(1));
+  const std::optional<Origin> origin = ParseOrigin(row.Text(4));
+  if (!network.ok() || !client || !origin) return std::nullopt;
+  return Ban{.network = *network,
+             .client = *client,
+             .expires = InstantAt(row.Integer(2)),
+             .origin = *origin,
+             .count = static_cast<uint32_t>(row.Integer(5)),
+             .code = static_cast<int>(row.Integer(6)),
+             .id = row.Text(7),
+             .label = row.Text(8),
+             .text = row.Text(9),
+             .imposed = InstantAt(row.Integer(3))};
+}
+
+std::optional<BanGrowth::Entry> ReadGrowth(const SqliteStatement& row) {
+  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
+  if (!network.ok()) return std::nullopt;
+  return BanGrowth::Entry{.who = *network,
+                          .times = static_cast<uint32_t>(row.Integer(1)),
+                          .ends = InstantAt(row.Integer(2))};
+}
+
+std::optional<OffenceBook::Entry> ReadOffence(const SqliteStatement& row) {
+  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
+  const std::optional<OffenceKind> kind = ParseOffence(row.Text(1));
+  if (!network.ok() || !kind) return std::nullopt;
+  return OffenceBook::Entry{.who = *network,
+                            .kind = *kind,
+                            .count = static_cast<uint32_t>(row.Integer(2)),
+                            .before = static_cast<uint32_t>(row.Integer(3)),
+                            .begin = InstantAt(row.Integer(4)),
+                            .last = InstantAt(row.Integer(5))};
+}
+
+std::optional<GoodHistory::Entry> ReadHistory(const SqliteStatement& row) {
+  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
+  if (!network.ok()) return std::nullopt;
+  GoodHistory::Entry entry{.client = *network,
+                           .good = row.Integer(1) != 0,
+                           .weight = static_cast<float>(row.Real(2)),
+                           .weighed = InstantAt(row.Integer(3)),
+                           .first = InstantAt(row.Integer(4)),
+                           .last = InstantAt(row.Integer(5))};
+  if (!row.IsNull(6)) entry.warned = InstantAt(row.Integer(6));
+  return entry;
+}
+
+}  // namespace
+
+ClockReading ClockReading::Now() {
+  ClockReading now{.steady = Clock::now(), .wall = SystemClock::now()};
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), now.boot);
+  return now;
+}
+
+// ---- The file
+// -----------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<MemoryStore>> MemoryStore::Open(
+    const std::string& path) {
+  absl::StatusOr<SqliteFile> file = SqliteFile::Open(path);
+  if (!file.ok()) return file.status();
+  std::unique_ptr<MemoryStore> store(new MemoryStore(*std::move(file)));
+  // NORMAL: what was written last may be lost with the power, but never the
+  // file. EXCLUSIVE: a second daemon must not write into it.
+  absl::Status status = store->file_.Run(
+      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+      "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 2000;");
+  if (!status.ok()) return status;
+  const absl::StatusOr<int64_t> application =
+      Number(store->file_, "PRAGMA application_id");
+  if (!application.ok()) return application.status();
+  const absl::StatusOr<int64_t> version =
+      Number(store->file_, "PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (*application == kApplication && *version == kVersion) return store;
+  const absl::StatusOr<int64_t> tables =
+      Number(store->file_, "SELECT count(*) FROM sqlite_schema");
+  if (!tables.ok()) return tables.status();
+  if (*tables != 0) {
+    return absl::DataLossError(absl::StrCat(
+        path, " was made by another program, or by another version of this"));
+  }
+  status = store->MakeTables();
+  if (!status.ok()) return status;
+  return store;
+}
+
+absl::Status MemoryStore::MakeTables() {
+  return Transact([this] {
+    return file_.Run(absl::StrCat("PRAGMA application_id = ", kApplication,
+                                  "; PRAGMA user_version = ", kVersion, ";",
+                                  kTables)
+                         .c_str());
+  });
+}
+
+absl::Status MemoryStore::Transact(absl::FunctionRef<absl::Status()> work) {
+  absl::Status status = file_.Run("BEGIN IMMEDIATE");
+  if (!status.ok()) return status;
+  status = work();
+  if (status.ok()) status = file_.Run("COMMIT");
+  // Some errors have ended the transaction by themselves.
+  if (!status.ok()) file_.Run("ROLLBACK").IgnoreError();
+  return status;
+}
+
+// ---- Reading
+// ------------------------------------------------------------------
+
+absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
+  absl::Status status = Transact([&] { return MoveTimes(now); });
+  if (!status.ok()) return status;
+  Remembered known;
+  int unreadable = 0;
+  const auto load = [&](absl::string_view sql, auto& into, auto read) {
+    if (!status.ok()) return;
+    status = Prepared(file_, sql, [&](SqliteStatement& statement) {
+      return ForEachRow(statement, [&](const SqliteStatement& row) {
+        if (auto item = read(row)) {
+          into.push_back(*std::move(item));
+        } else {
+          ++unreadable;
+        }
+      });
+    });
+  };
+  load(
+      "SELECT network, client, ends, imposed, origin, count, code, id, label, "
+      "text FROM bans ORDER BY ends",
+      known.bans, ReadBan);
+  std::erase_if(known.bans,
+                [&](const Ban& ban) { return ban.expires <= now.steady; });
+  load("SELECT network, times, ends FROM growth ORDER BY ends", known.growth,
+       ReadGrowth);
+  load(
+      "SELECT network, kind, count, before, begin, last FROM offences "
+      "ORDER BY last",
+      known.offences, ReadOffence);
+  load(
+      "SELECT network, good, weight, weighed, first, last, warned "
+      "FROM history ORDER BY last",
+      known.history, ReadHistory);
+  if (!status.ok()) return status;
+  if (unreadable > 0) {
+    Log(Severity::kWarning, "memory-unreadable").Add("rows", unreadable);
+  }
+  return known;
+}
+
+absl::Status MemoryStore::MoveTimes(const ClockReading& now) {
+  std::optional<ClockReading> then;
+  absl::Status status = Prepared(
+      file_, "SELECT boot, steady, wall FROM clock",
+      [&](SqliteStatement& statement) {
+        return ForEachRow(statement, [&then](const SqliteStatement& row) {
+          then = {.boot = row.Text(0),
+                  .steady = InstantAt(row.Integer(1)),
+                  .wall = WallAt(row.Integer(2))};
+        });
+      });
+  if (!status.ok()) return status;
+  if (then && then->boot != now.boot) {
+    const auto away = std::max(now.wall - then->wall, SystemClock::duration(0));
+    const int64_t shift =
+        std::chrono::round<milliseconds>(now.steady - then->steady - away)
+            .count();
+    for (const char* sql :
+         {"UPDATE bans SET ends = ends + ?1, imposed = imposed + ?1",
+          "UPDATE growth SET ends = ends + ?1",
+          "UPDATE offences SET begin = begin + ?1, last = last + ?1",
+          "UPDATE history SET weighed = weighed + ?1, first = first + ?1, "
+          "last = last + ?1, warned = warned + ?1"}) {
+      if (status.ok()) status = RunOnce(file_, sql, {shift});
+    }
+  }
+  return status.ok() ? WriteClock(now) : status;
+}
+
+absl::StatusOr<std::vector<PastEvent>> MemoryStore::History(
+    absl::Span<const Network> networks, size_t most) {
+  std::vector<std::pair<int64_t, PastEvent>> numbered;
+  const absl::Status status = Prepared(
+      file_,
+      "SELECT number, wall, network, kind, label, id, detail, seconds "
+      "FROM events WHERE network = ? ORDER BY number DESC LIMIT ?",
+      [&](SqliteStatement& statement) {
+        for (const Network& network : networks) {
+          statement.Bind(network.ToString()).Bind(static_cast<int64_t>(most));
+          const absl::Status read =
+              ForEachRow(statement, [&](const SqliteStatement& row) {
+                numbered.push_back(
+                    {row.Integer(0),
+                     {.when = WallAt(row.Integer(1)),
+                      .network = row.Text(2),
+                      .kind = row.Text(3),
+                      .label = row.Text(4),
+                      .id = row.Text(5),
+                      .detail = row.Text(6),
+                      .length = std::chrono::seconds(row.Integer(7))}});
+              });
+          if (!read.ok()) return read;
+        }
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  std::ranges::sort(numbered, std::ranges::greater(),
+                    &std::pair<int64_t, PastEvent>::first);
+  std::vector<PastEvent> events;
+  for (auto& [number, event] : numbered) {
+    if (events.size() == most) break;
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+// ---- Writing
+// ------------------------------------------------------------------
+
+absl::Status MemoryStore::Write(const Batch& batch, const ClockReading& now) {
+  return Transact([&] { return WriteAll(batch, now); });
+}
+
+absl::Status MemoryStore::WriteAll(const Batch& batch,
+                                   const ClockReading& now) {
+  absl::Status status = WriteClock(now);
+  for (const Table& table : kOfNetworks) {
+    if (!status.ok()) return status;
+    status = RunForEach(
+        file_, absl::StrCat("DELETE FROM ", table.name, " WHERE network = ?"),
+        batch.changed, [](SqliteStatement& row, const Network& network) {
+          row.Bind(network.ToString());
+        });
+  }
+  const auto insert = [&](absl::string_view sql, const auto& items, auto bind) {
+    if (status.ok()) status = RunForEach(file_, sql, items, bind);
+  };
+  insert("INSERT OR REPLACE INTO bans VALUES (?,?,?,?,?,?,?,?,?,?)",
+         batch.known.bans, [](SqliteStatement& row, const Ban& ban) {
+           row.Bind(ban.network.ToString())
+               .Bind(ban.client.ToString())
+               .Bind(Milliseconds(ban.expires))
+               .Bind(Milliseconds(ban.imposed))
+               .Bind(OriginName(ban.origin))
+               .Bind(int64_t{ban.count})
+               .Bind(int64_t{ban.code})
+               .Bind(ban.id)
+               .Bind(ban.label)
+               .Bind(ban.text);
+         });
+  insert("INSERT OR REPLACE INTO growth VALUES (?,?,?)", batch.known.growth,
+         [](SqliteStatement& row, const BanGrowth::Entry& entry) {
+           row.Bind(entry.who.ToString())
+               .Bind(int64_t{entry.times})
+               .Bind(Milliseconds(entry.ends));
+         });
+  insert("INSERT OR REPLACE INTO offences VALUES (?,?,?,?,?,?)",
+         batch.known.offences,
+         [](SqliteStatement& row, const OffenceBook::Entry& entry) {
+           row.Bind(entry.who.ToString())
+               .Bind(OffenceName(entry.kind))
+               .Bind(int64_t{entry.count})
+               .Bind(int64_t{entry.before})
+               .Bind(Milliseconds(entry.begin))
+               .Bind(Milliseconds(entry.last));
+         });
+  insert("INSERT OR REPLACE INTO history VALUES (?,?,?,?,?,?,?)",
+         batch.known.history,
+         [](SqliteStatement& row, const GoodHistory::Entry& entry) {
+           row.Bind(entry.client.ToString())
+               .Bind(int64_t{entry.good})
+               .Bind(double{entry.weight})
+               .Bind(Milliseconds(entry.weighed))
+               .Bind(Milliseconds(entry.first))
+               .Bind(Milliseconds(entry.last));
+           entry.warned == Instant::min()
+               ? row.BindNull()
+               : row.Bind(Milliseconds(entry.warned));
+         });
+  insert(
+      "INSERT INTO events VALUES (NULL,?,?,?,?,?,?,?)", batch.events,
+      [](SqliteStatement& row, const DatedEvent& dated) {
+        const Event& event = dated.event;
+        row.Bind(Milliseconds(dated.when))
+            .Bind(event.who.ToString())
+            .Bind(EventKindName(event.kind))
+            .Bind(event.label)
+            .Bind(event.id)
+            .Bind(event.detail)
+            .Bind(int64_t{std::chrono::round<std::chrono::seconds>(event.length)
+                              .count()});
+      });
+  return status;
+}
+
+absl::Status MemoryStore::WriteClock(const ClockReading& now) {
+  absl::Status status = file_.Run("DELETE FROM clock");
+  if (!status.ok()) return status;
+  return Prepared(file_, "INSERT INTO clock VALUES (?,?,?)",
+                  [&](SqliteStatement& row) {
+                    return row.Bind(now.boot)
+                        .Bind(Milliseconds(now.steady))
+                        .Bind(Milliseconds(now.wall))
+                        .Run();
+                  });
+}
+
+absl::Status MemoryStore::Prune(const Retention& retention,
+                                const ClockReading& now) {
+  return Transact([&] {
+    const int64_t ended = Milliseconds(now.steady);
+    const int64_t too_old = ended - retention.keep.count();
+    absl::Status status = absl::OkStatus();
+    const auto run = [&](absl::string_view sql,
+                         std::initializer_list<int64_t> parameters) {
+      if (status.ok()) status = RunOnce(file_, sql, parameters);
+    };
+    run("DELETE FROM bans WHERE ends <= ?", {ended});
+    for (const Table& table : kOfNetworks) {
+      run(absl::StrCat("DELETE FROM ", table.name, " WHERE ", table.last,
+                       " <= ?"),
+          {too_old});
+      if (!status.ok()) return status;
+      const absl::StatusOr<int64_t> rows =
+          Number(file_, absl::StrCat("SELECT count(*) FROM ", table.name));
+      if (!rows.ok()) return rows.status();
+      const int64_t excess = *rows - static_cast<int64_t>(retention.most_rows);
+      if (excess <= 0) continue;
+      // Some more go with those that are as old.
+      run(absl::StrCat("DELETE FROM ", table.name, " WHERE ", table.last,
+                       " <= (SELECT ", table.last, " FROM ", table.name,
+                       " ORDER BY ", table.last, " LIMIT 1 OFFSET ?)"),
+          {excess - 1});
+    }
+    run("DELETE FROM events WHERE wall <= ?",
+        {Milliseconds(now.wall - retention.keep)});
+    run("DELETE FROM events WHERE number <= (SELECT max(number) FROM events) "
+        "- ?",
+        {static_cast<int64_t>(retention.most_events)});
+    return status;
+  });
+}
+
+}  // namespace breakwater

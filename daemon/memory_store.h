@@ -1,0 +1,96 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/memory.h"
+#include "daemon/sqlite.h"
+
+namespace breakwater {
+
+// The two clocks at one moment. Ours begins anew with each boot of the host;
+// the wall's may jump.
+struct ClockReading {
+  std::string boot;  // which boot of the host that was
+  Instant steady;
+  std::chrono::system_clock::time_point wall;
+
+  static ClockReading Now();
+};
+
+struct DatedEvent {
+  std::chrono::system_clock::time_point when;
+  Event event;
+};
+
+// As it is read again: the words as they were written.
+struct PastEvent {
+  std::chrono::system_clock::time_point when;
+  std::string network;
+  std::string kind;
+  std::string label;
+  std::string id;
+  std::string detail;
+  std::chrono::seconds length{};
+};
+
+// The file in which the memory is kept: a SQLite database in WAL mode, with a
+// table each for bans, growth, offences and good history, and one for events.
+//
+// What lasts is written in times of our own clock, and beside it, with every
+// write, what both clocks said: so a jump of the wall's clock neither prolongs
+// nor cuts a ban. Only the time for which the host was off is taken from that
+// one; if it runs backwards meanwhile, that was no time.
+//
+// Errors as in sqlite.h; kDataLoss also if the file is another program's or of
+// another version. One thread.
+class MemoryStore {
+ public:
+  static absl::StatusOr<std::unique_ptr<MemoryStore>> Open(
+      const std::string& path);
+
+  // What has not ended. Brings the times of all that is in to this boot's
+  // clock.
+  absl::StatusOr<Remembered> Load(const ClockReading& now);
+
+  struct Batch {
+    // Of these all that was known is replaced by what is.
+    std::vector<Network> changed;
+    Remembered known;
+    std::vector<DatedEvent> events;
+  };
+  // All of it or nothing.
+  absl::Status Write(const Batch& batch, const ClockReading& now);
+
+  // What happened to any of these networks, the last first.
+  absl::StatusOr<std::vector<PastEvent>> History(
+      absl::Span<const Network> networks, size_t most);
+
+  struct Retention {
+    Duration keep = std::chrono::hours(30 * 24);
+    size_t most_events = 1'000'000;
+    size_t most_rows = 2'000'000;  // of each of the other tables
+  };
+  // Drops bans that have ended, and what is too old or too much.
+  absl::Status Prune(const Retention& retention, const ClockReading& now);
+
+ private:
+  explicit MemoryStore(SqliteFile file) : file_(std::move(file)) {}
+
+  absl::Status MakeTables();
+  absl::Status MoveTimes(const ClockReading& now);
+  absl::Status WriteClock(const ClockReading& now);
+  absl::Status WriteAll(const Batch& batch, const ClockReading& now);
+  absl::Status Transact(absl::FunctionRef<absl::Status()> work);
+
+  SqliteFile file_;
+};
+
+}  // namespace breakwater

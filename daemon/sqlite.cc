@@ -1,0 +1,140 @@
+#include "daemon/sqlite.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace breakwater {
+namespace {
+
+absl::Status ErrorOf(sqlite3* database) {
+  const char* path = sqlite3_db_filename(database, "main");
+  const std::string message =
+      absl::StrCat(path == nullptr ? "" : path, ": ", sqlite3_errmsg(database));
+  switch (sqlite3_errcode(database) & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return absl::DataLossError(message);
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(message);
+    default:
+      return absl::UnavailableError(message);
+  }
+}
+
+}  // namespace
+
+SqliteStatement& SqliteStatement::Bind(int64_t value) {
+  sqlite3_bind_int64(statement_.get(), ++bound_, value);
+  return *this;
+}
+
+SqliteStatement& SqliteStatement::Bind(double value) {
+  sqlite3_bind_double(statement_.get(), ++bound_, value);
+  return *this;
+}
+
+SqliteStatement& SqliteStatement::Bind(absl::string_view text) {
+  sqlite3_bind_text(statement_.get(), ++bound_, text.data(),
+                    static_cast<int>(text.size()), SQLITE_TRANSIENT);
+  return *this;
+}
+
+SqliteStatement& SqliteStatement::BindNull() {
+  ++bound_;  // what is not bound is NULL
+  return *this;
+}
+
+absl::StatusOr<bool> SqliteStatement::Next() {
+  switch (sqlite3_step(statement_.get())) {
+    case SQLITE_ROW:
+      return true;
+    case SQLITE_DONE:
+      Reset();
+      return false;
+    default: {
+      absl::Status status = ErrorOf(database_);
+      Reset();
+      return status;
+    }
+  }
+}
+
+bool SqliteStatement::IsNull(int column) const {
+  return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
+
+int64_t SqliteStatement::Integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
+
+double SqliteStatement::Real(int column) const {
+  return sqlite3_column_double(statement_.get(), column);
+}
+
+std::string SqliteStatement::Text(int column) const {
+  const auto* text = reinterpret_cast<const char*>(
+      sqlite3_column_text(statement_.get(), column));
+  if (text == nullptr) return "";
+  return {text,
+          static_cast<size_t>(sqlite3_column_bytes(statement_.get(), column))};
+}
+
+absl::Status SqliteStatement::Run() {
+  while (true) {
+    const absl::StatusOr<bool> row = Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+  }
+}
+
+void SqliteStatement::Reset() {
+  // What it returns is the error of the last step, which is known.
+  sqlite3_reset(statement_.get());
+  sqlite3_clear_bindings(statement_.get());
+  bound_ = 0;
+}
+
+absl::StatusOr<SqliteFile> SqliteFile::Open(const std::string& path) {
+  // SQLite gives its other files the permissions of this one.
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot open ", path, ": ", strerror(errno)));
+  }
+  close(fd);
+  sqlite3* handle = nullptr;
+  const int result = sqlite3_open_v2(
+      path.c_str(), &handle,
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+      nullptr);
+  SqliteFile file(handle);
+  if (handle == nullptr) return absl::UnavailableError("out of memory");
+  if (result != SQLITE_OK) return ErrorOf(handle);
+  return file;
+}
+
+absl::Status SqliteFile::Run(const char* sql) {
+  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) ==
+      SQLITE_OK) {
+    return absl::OkStatus();
+  }
+  return ErrorOf(database_.get());
+}
+
+absl::StatusOr<SqliteStatement> SqliteFile::Prepare(absl::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(
+          database_.get(), sql.data(), static_cast<int>(sql.size()),
+          SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+    return ErrorOf(database_.get());
+  }
+  return SqliteStatement(database_.get(), statement);
+}
+
+}  // namespace breakwater

@@ -1,0 +1,331 @@
+#include "daemon/memory_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/daemon/test_daemon.h"
+
+namespace breakwater {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+Network At(std::string_view text) {
+  return Network::OfClient(*IpAddress::Parse(text));
+}
+
+class MemoryStoreTest : public testing::Test {
+ protected:
+  MemoryStoreTest() { Open(); }
+
+  void Open() {
+    store_.reset();
+    auto store = MemoryStore::Open(path_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  void Write(const MemoryStore::Batch& batch) {
+    const absl::Status status = store_->Write(batch, now_);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  Remembered Load() {
+    absl::StatusOr<Remembered> known = store_->Load(now_);
+    EXPECT_TRUE(known.ok()) << known.status();
+    return known.ok() ? *std::move(known) : Remembered{};
+  }
+  // The host is off for so long by the wall's clock, and its own begins anew.
+  void Reboot(std::chrono::milliseconds off) {
+    now_ = {.boot = now_.boot + "'",
+            .steady = Instant() + 30s,
+            .wall = now_.wall + off};
+  }
+  void Pass(std::chrono::milliseconds time) {
+    now_.steady += time;
+    now_.wall += time;
+  }
+  Ban BanOf(std::string_view address, Duration length) const {
+    return {.network = At(address),
+            .client = *IpAddress::Parse(address),
+            .expires = now_.steady + length,
+            .id = "5d0c7f3a",
+            .label = "list.test",
+            .text = "Client is listed",
+            .imposed = now_.steady};
+  }
+  // How long each ban still lasts.
+  std::vector<Duration> Left() {
+    std::vector<Duration> left;
+    for (const Ban& ban : Load().bans) {
+      left.push_back(
+          std::chrono::duration_cast<Duration>(ban.expires - now_.steady));
+    }
+    return left;
+  }
+
+  TestDirectory directory_;
+  const std::string path_ = directory_.File("memory.db");
+  ClockReading now_ = {.boot = "first",
+                       .steady = Instant() + 1000h,
+                       .wall = std::chrono::floor<std::chrono::milliseconds>(
+                           std::chrono::system_clock::now())};
+  std::unique_ptr<MemoryStore> store_;
+};
+
+TEST_F(MemoryStoreTest, ABanIsReadAsItWasWritten) {
+  Ban ban = BanOf("2001:db8:1:2::5", 10min);
+  ban.origin = Origin::kOffence;
+  ban.count = 3;
+  ban.code = 450;
+  Write({.known = {.bans = {ban}}});
+  Open();
+  const Remembered known = Load();
+  ASSERT_THAT(known.bans, SizeIs(1));
+  const Ban& read = known.bans[0];
+  EXPECT_EQ(read.network.ToString(), "2001:db8:1:2::/64");
+  EXPECT_EQ(read.client, ban.client);
+  EXPECT_EQ(read.expires, ban.expires);
+  EXPECT_EQ(read.imposed, ban.imposed);
+  EXPECT_EQ(read.origin, Origin::kOffence);
+  EXPECT_EQ(read.count, 3u);
+  EXPECT_EQ(read.code, 450);
+  EXPECT_EQ(read.id, "5d0c7f3a");
+  EXPECT_EQ(read.label, "list.test");
+  EXPECT_EQ(read.text, "Client is listed");
+}
+
+TEST_F(MemoryStoreTest, SoAreGrowthOffencesAndGoodHistory) {
+  const Network who = At("192.0.2.1");
+  const Instant then = now_.steady - 1h;
+  Write({.known = {.growth = {{.who = who, .times = 4, .ends = then}},
+                   .offences = {{.who = who,
+                                 .kind = OffenceKind::kRelay,
+                                 .count = 2,
+                                 .before = 7,
+                                 .begin = then,
+                                 .last = then + 1min}},
+                   .history = {{.client = who,
+                                .good = true,
+                                .weight = 2.5,
+                                .weighed = then,
+                                .first = then - 24h,
+                                .last = then}}}});
+  const Remembered known = Load();
+  ASSERT_THAT(known.growth, SizeIs(1));
+  EXPECT_EQ(known.growth[0].times, 4u);
+  EXPECT_EQ(known.growth[0].ends, then);
+  ASSERT_THAT(known.offences, SizeIs(1));
+  EXPECT_EQ(known.offences[0].kind, OffenceKind::kRelay);
+  EXPECT_EQ(known.offences[0].before, 7u);
+  EXPECT_EQ(known.offences[0].last, then + 1min);
+  ASSERT_THAT(known.history, SizeIs(1));
+  EXPECT_TRUE(known.history[0].good);
+  EXPECT_FLOAT_EQ(known.history[0].weight, 2.5);
+  EXPECT_EQ(known.history[0].first, then - 24h);
+  EXPECT_EQ(known.history[0].warned, Instant::min());
+}
+
+TEST_F(MemoryStoreTest, WhoHasChangedIsReplacedAndNobodyElse) {
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h), BanOf("192.0.2.2", 1h)}}});
+  Write({.changed = {At("192.0.2.1")}});
+  EXPECT_THAT(Load().bans, ElementsAre(Field(&Ban::network, At("192.0.2.2"))));
+}
+
+TEST_F(MemoryStoreTest, TheRestartOfTheProgramChangesNoTimes) {
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+  Pass(20min);
+  Open();
+  EXPECT_THAT(Left(), ElementsAre(40min));
+}
+
+TEST_F(MemoryStoreTest, TheTimeForWhichTheHostWasOffCounts) {
+  Write(
+      {.known = {.bans = {BanOf("192.0.2.1", 1h), BanOf("192.0.2.2", 3min)}}});
+  Reboot(10min);
+  EXPECT_THAT(Left(), ElementsAre(50min));
+  // And once only.
+  Pass(1min);
+  EXPECT_THAT(Left(), ElementsAre(49min));
+}
+
+TEST_F(MemoryStoreTest, AWallClockThatJumpsNeitherProlongsNorCutsABan) {
+  for (const auto jump : {24h * 3650, -24h * 3650}) {
+    Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+    now_.wall += jump;
+    Open();
+    EXPECT_THAT(Left(), ElementsAre(60min));
+  }
+}
+
+TEST_F(MemoryStoreTest, AJumpBeforeTheHostGoesDownDoesNotEither) {
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+  now_.wall += 24h;
+  Write({});  // as every second
+  Reboot(10min);
+  EXPECT_THAT(Left(), ElementsAre(50min));
+}
+
+TEST_F(MemoryStoreTest, AClockThatRanBackWhileTheHostWasOffWasNoTime) {
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+  Reboot(-24h * 3650);
+  EXPECT_THAT(Left(), ElementsAre(60min));
+}
+
+TEST_F(MemoryStoreTest, AllTimesAreBroughtToTheNewClock) {
+  const Network who = At("192.0.2.1");
+  const Instant then = now_.steady;
+  Write({.known = {.growth = {{.who = who, .times = 1, .ends = then}},
+                   .offences = {{.who = who, .begin = then, .last = then}},
+                   .history = {{.client = who,
+                                .weighed = then,
+                                .first = then,
+                                .last = then,
+                                .warned = then}}}});
+  Reboot(1h);
+  const Instant moved = now_.steady - 1h;
+  const Remembered known = Load();
+  EXPECT_EQ(known.growth[0].ends, moved);
+  EXPECT_EQ(known.offences[0].begin, moved);
+  EXPECT_EQ(known.offences[0].last, moved);
+  EXPECT_EQ(known.history[0].weighed, moved);
+  EXPECT_EQ(known.history[0].first, moved);
+  EXPECT_EQ(known.history[0].last, moved);
+  EXPECT_EQ(known.history[0].warned, moved);
+}
+
+TEST_F(MemoryStoreTest, WhatHappenedIsToldOfSeveralNetworksTheLastFirst) {
+  const Network near = At("192.0.2.1");
+  const Network wide = Network::Of(near.address, 120);
+  const auto event = [this](const Network& who, EventKind kind, Duration for_) {
+    return DatedEvent{now_.wall, {.who = who, .kind = kind, .length = for_}};
+  };
+  Write({.events = {event(near, EventKind::kRejected, 0s),
+                    event(wide, EventKind::kBan, 10min),
+                    event(At("192.0.2.2"), EventKind::kBan, 1h),
+                    event(near, EventKind::kUnban, 0s)}});
+  const auto events = store_->History({{near, wide}}, 2);
+  ASSERT_TRUE(events.ok()) << events.status();
+  ASSERT_THAT(*events, SizeIs(2));
+  EXPECT_EQ((*events)[0].kind, "unban");
+  EXPECT_EQ((*events)[1].kind, "ban");
+  EXPECT_EQ((*events)[1].network, "192.0.2.0/24");
+  EXPECT_EQ((*events)[1].length, 10min);
+}
+
+TEST_F(MemoryStoreTest, WordsOfStrangersAreKeptAsTheyAre) {
+  const std::string words = "'); DROP TABLE bans; -- \n\xff\0x";
+  Write({.events = {{now_.wall,
+                     {.who = At("192.0.2.1"),
+                      .kind = EventKind::kOffence,
+                      .detail = words}}}});
+  EXPECT_EQ(store_->History({{At("192.0.2.1")}}, 1)->front().detail, words);
+}
+
+TEST_F(MemoryStoreTest, WhatHasEndedAndWhatIsTooOldIsDropped) {
+  const Network who = At("192.0.2.1");
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h), BanOf("192.0.2.2", 48h)},
+                   .growth = {{.who = who, .times = 1, .ends = now_.steady}}},
+         .events = {{now_.wall, {.who = who}}}});
+  Pass(24h);
+  ASSERT_TRUE(store_->Prune({.keep = 25h}, now_).ok());
+  EXPECT_THAT(Load().growth, SizeIs(1));
+  EXPECT_THAT(*store_->History({{who}}, 9), SizeIs(1));
+  Pass(1h);
+  ASSERT_TRUE(store_->Prune({.keep = 25h}, now_).ok());
+  EXPECT_THAT(Load().bans, ElementsAre(Field(&Ban::network, At("192.0.2.2"))));
+  EXPECT_THAT(Load().growth, IsEmpty());
+  EXPECT_THAT(*store_->History({{who}}, 9), IsEmpty());
+}
+
+TEST_F(MemoryStoreTest, OfTooMuchTheOldestGoes) {
+  MemoryStore::Batch batch;
+  for (int i = 1; i <= 9; ++i) {
+    const std::string address = "192.0.2." + std::to_string(i);
+    batch.known.bans.push_back(BanOf(address, 1h * i));
+    batch.events.push_back(
+        {now_.wall, {.who = At("192.0.2.99"), .id = address}});
+  }
+  Write(batch);
+  ASSERT_TRUE(store_->Prune({.most_events = 2, .most_rows = 3}, now_).ok());
+  EXPECT_THAT(Left(), ElementsAre(7h, 8h, 9h));
+  EXPECT_THAT(*store_->History({{At("192.0.2.99")}}, 9),
+              ElementsAre(Field(&PastEvent::id, "192.0.2.9"),
+                          Field(&PastEvent::id, "192.0.2.8")));
+}
+
+TEST_F(MemoryStoreTest, OnlyItsOwnerMayReadIt) {
+  using std::filesystem::perms;
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+  for (const char* suffix : {"", "-wal"}) {
+    EXPECT_EQ(std::filesystem::status(path_ + suffix).permissions(),
+              perms::owner_read | perms::owner_write)
+        << suffix;
+  }
+}
+
+TEST_F(MemoryStoreTest, ASecondDaemonIsTurnedAway) {
+  Write({});
+  const auto second = MemoryStore::Open(path_);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(second.status().message(), HasSubstr("memory.db"));
+}
+
+TEST_F(MemoryStoreTest, WhatIsNoDatabaseIsSaidToBeBroken) {
+  const std::string path = directory_.File("text");
+  std::ofstream(path) << std::string(5000, 'x');
+  const auto store = MemoryStore::Open(path);
+  EXPECT_TRUE(absl::IsDataLoss(store.status())) << store.status();
+}
+
+TEST_F(MemoryStoreTest, SoIsATornOne) {
+  MemoryStore::Batch batch;
+  for (int i = 0; i < 5000; ++i) {
+    batch.known.bans.push_back(
+        BanOf(IpAddress::FromV4(0x0b000000u + i).ToString(), 1h));
+  }
+  Write(batch);
+  store_.reset();
+  const auto size = std::filesystem::file_size(path_);
+  std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(size / 3));
+  file << std::string(size / 3, '\xa5');
+  file.close();
+  auto store = MemoryStore::Open(path_);
+  const absl::Status status =
+      store.ok() ? (*store)->Load(now_).status() : store.status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+}
+
+TEST_F(MemoryStoreTest, AnotherProgramsDatabaseIsNotWrittenInto) {
+  const std::string path = directory_.File("others.db");
+  {
+    auto others = SqliteFile::Open(path);
+    ASSERT_TRUE(others->Run("CREATE TABLE theirs (x)").ok());
+  }
+  const auto store = MemoryStore::Open(path);
+  EXPECT_TRUE(absl::IsDataLoss(store.status()));
+  EXPECT_THAT(store.status().message(), HasSubstr("another program"));
+}
+
+TEST_F(MemoryStoreTest, ARowThatSaysNothingSoundIsPassedOver) {
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h), BanOf("192.0.2.2", 2h)}}});
+  store_.reset();
+  {
+    auto file = SqliteFile::Open(path_);
+    ASSERT_TRUE(file->Run("UPDATE bans SET network = 'nonsense' "
+                          "WHERE network = '192.0.2.1'")
+                    .ok());
+  }
+  Open();
+  EXPECT_THAT(Load().bans, ElementsAre(Field(&Ban::network, At("192.0.2.2"))));
+}
+
+}  // namespace
+}  // namespace breakwater
