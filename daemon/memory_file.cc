@@ -17,7 +17,7 @@ namespace {
 using asio::experimental::as_tuple;
 using std::chrono::seconds;
 
-constexpr Duration kPrunePeriod = std::chrono::minutes(1);
+constexpr Duration kPrunePeriod = std::chrono::minutes(5);
 constexpr Duration kRetryPeriod = seconds(10);
 constexpr Duration kPatienceAtTheEnd = seconds(2);
 // Seconds' worth of changes that the thread may lag behind.

@@ -259,7 +259,7 @@ absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
   };
   load(
       "SELECT network, client, ends, imposed, origin, count, code, id, label, "
-      "text FROM bans ORDER BY ends",
+      "text FROM bans",
       known.bans, ReadBan);
   std::erase_if(known.bans,
                 [&](const Ban& ban) { return ban.expires <= now.steady; });

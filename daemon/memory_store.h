@@ -56,7 +56,7 @@ class MemoryStore {
   static absl::StatusOr<std::unique_ptr<MemoryStore>> Open(
       const std::string& path);
 
-  // What has not ended. Brings the times of all that is in to this boot's
+  // What has not ended, bans in no order. Brings the times of all that is in to this boot's
   // clock.
   absl::StatusOr<Remembered> Load(const ClockReading& now);
 
