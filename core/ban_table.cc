@@ -110,6 +110,16 @@ std::vector<Ban> BanTable::List(Instant now, size_t most) const {
   return result;
 }
 
+std::vector<Network> BanTable::Networks(Instant now) const {
+  std::vector<Network> result;
+  const std::lock_guard lock(mutex_);
+  result.reserve(bans_.size());
+  for (const auto& [network, ban] : bans_) {
+    if (ban.expires > now) result.push_back(network);
+  }
+  return result;
+}
+
 size_t BanTable::size() const {
   const std::lock_guard lock(mutex_);
   return bans_.size();

@@ -38,6 +38,9 @@ class BanTable {
 
   // The bans in force, soonest to end first, at most `most` of them.
   std::vector<Ban> List(Instant now, size_t most) const;
+  // Whom the bans in force cover, in no order: cheaper than the bans, for those
+  // who look at them bit by bit.
+  std::vector<Network> Networks(Instant now) const;
   size_t size() const;
 
  private:

@@ -117,6 +117,9 @@ class Screener {
   // An error if that would cover a protected address; else what is in force.
   absl::StatusOr<Ban> BanByOperator(const IpAddress& address, Duration length,
                                     std::string_view why);
+  // The same for one that was in force elsewhere or once: as it is told, with
+  // an id and a text of our own where it has none.
+  absl::StatusOr<Ban> BanAsTold(Ban ban);
   // What was in force, if anything was; the kernel is told in either case.
   std::optional<Ban> Unban(const IpAddress& address);
 

@@ -7,34 +7,50 @@
 #include "core/screener.h"
 
 namespace breakwater {
+namespace {
+
+constexpr char kOperatorsReply[] =
+    "Client {client} is refused{reason} [id {id}]";
+
+}  // namespace
 
 absl::StatusOr<Ban> Screener::BanByOperator(const IpAddress& address,
                                             Duration length,
                                             std::string_view why) {
+  const std::string id = NewId();
+  return BanAsTold(
+      {.network = Network::OfClient(address),
+       .expires = Clock::now() + length,
+       .origin = Origin::kOperator,
+       .id = id,
+       .text = RenderReply(kOperatorsReply,
+                           {.client = address, .reason = why, .id = id})});
+}
+
+absl::StatusOr<Ban> Screener::BanAsTold(Ban ban) {
   if (rules_->observe) {
     return absl::FailedPreconditionError(
         "in observe mode nobody is banned; set mode = \"enforce\"");
   }
-  const Network network = Network::OfClient(address);
-  if (const auto holds = keeper_.ProtectedIn(network)) {
+  if (const auto holds = keeper_.ProtectedIn(ban.network)) {
     return absl::FailedPreconditionError(
-        absl::StrCat(network.ToString(), " is not banned: ", holds->ToString(),
-                     " is protected"));
+        absl::StrCat(ban.network.ToString(),
+                     " is not banned: ", holds->ToString(), " is protected"));
   }
-  if (length < std::chrono::seconds(1) ||
+  const auto length =
+      std::chrono::ceil<std::chrono::milliseconds>(ban.expires - Clock::now());
+  if (length <= std::chrono::milliseconds(0) ||
       length > std::chrono::seconds(kLongestBanSeconds)) {
     return absl::InvalidArgumentError(
         absl::StrCat("a ban lasts from 1 to ", kLongestBanSeconds, " seconds"));
   }
-  const Instant now = Clock::now();
-  const std::string id = NewId();
-  const auto in_force = keeper_.Put(
-      {.network = network,
-       .expires = now + length,
-       .origin = Origin::kOperator,
-       .id = id,
-       .text = RenderReply("Client {client} is refused{reason} [id {id}]",
-                           {.client = address, .reason = why, .id = id})});
+  if (ban.id.empty()) ban.id = NewId();
+  if (ban.text.empty()) {
+    ban.text = RenderReply(
+        kOperatorsReply,
+        {.client = ban.network.address, .reason = "imported", .id = ban.id});
+  }
+  const auto in_force = keeper_.Put(ban);
   TurnOut(in_force->ban);
   return in_force->ban;
 }
