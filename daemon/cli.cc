@@ -13,6 +13,7 @@
 #include "core/text.h"
 #include "daemon/cli_firewall.h"
 #include "daemon/cli_tables.h"
+#include "daemon/cli_transfer.h"
 #include "daemon/config.h"
 #include "daemon/control_client.h"
 #include "daemon/control_request.h"
@@ -45,6 +46,7 @@ struct Options {
   bool test = false;  // of zones
   size_t limit = kUsualBansShown;
   FirewallCommand firewall;
+  TransferCommand transfer;
   std::optional<uint16_t> doctor_port;
 };
 
@@ -110,6 +112,7 @@ void AddCommands(CLI::App& app, Options& options) {
   test->add_option("ZONE", options.zone, "Only the list with that label");
   command("metrics", "Print the metrics in Prometheus' text format");
   command("reload", "Load the configuration, or say why it cannot be");
+  AddTransferCommands(app, options.transfer);
   AddFirewallCommand(app, options.firewall);
   command("doctor", "Try whether the firewall keeps banned clients out")
       ->add_option("--port", options.doctor_port,
@@ -214,6 +217,44 @@ int RunFirewall(const FirewallCommand& command, const Config& config) {
               std::string(status.message()));
 }
 
+int FailFor(const absl::Status& status) {
+  const int code = absl::IsInvalidArgument(status) ? kUsage
+                   : absl::IsUnavailable(status)   ? kUnreachable
+                                                   : kRefused;
+  return Fail(code, std::string(status.message()));
+}
+
+int RunImport(const Options& options, const std::string& socket,
+              Duration usual) {
+  if (!options.transfer.length.empty()) {
+    const absl::StatusOr<Duration> given =
+        ParseDuration(options.transfer.length);
+    if (!given.ok()) return FailFor(given.status());
+    usual = *given;
+  }
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(usual);
+  if (seconds.count() < 1 || seconds.count() > kLongestBanSeconds) {
+    return Fail(kUsage, "--for: a ban lasts from 1 to 2147483 seconds");
+  }
+  const absl::StatusOr<ImportCounts> counts =
+      ImportBans(socket, options.transfer, seconds, std::cerr);
+  if (!counts.ok()) return FailFor(counts.status());
+  if (options.json) {
+    std::cout << nlohmann::json{{"ok", true},
+                                {"new", counts->began},
+                                {"prolonged", counts->prolonged},
+                                {"as_before", counts->as_before},
+                                {"ended", counts->ended},
+                                {"refused", counts->refused},
+                                {"bad", counts->bad},
+                                {"note", counts->note}}
+              << "\n";
+  } else {
+    std::cout << ShowImport(*counts) << "\n";
+  }
+  return counts->refused + counts->bad == 0 ? kOk : kRefused;
+}
+
 int Run(const std::string& verb, const Options& options) {
   // Only its control.socket and ban.duration are needed here. One that cannot
   // be read is no reason to give up: the daemon may still run on an older one,
@@ -235,14 +276,22 @@ int Run(const std::string& verb, const Options& options) {
   }
   const Config config = loaded.ok() ? *loaded : DefaultConfig();
 
+  const std::string socket =
+      options.socket.empty() ? config.control.socket : options.socket;
+  if (verb == "import") {
+    return RunImport(options, socket, config.rules.ban_duration);
+  }
+  if (verb == "export") {
+    const absl::Status status = ExportBans(socket, options.transfer, std::cout);
+    return status.ok() ? kOk : FailFor(status);
+  }
   const absl::StatusOr<ControlRequest> request =
       MakeRequest(verb, options, config.rules.ban_duration);
   if (!request.ok()) {
     return Fail(kUsage, std::string(request.status().message()));
   }
   const absl::StatusOr<std::string> line =
-      AskDaemon(options.socket.empty() ? config.control.socket : options.socket,
-                FormatControlRequest(*request), kPatience);
+      AskDaemon(socket, FormatControlRequest(*request), kPatience);
   if (!line.ok()) {
     return Fail(kUnreachable, std::string(line.status().message()));
   }

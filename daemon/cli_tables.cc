@@ -366,6 +366,9 @@ std::string ShowAnswer(const ControlRequest& request, const json& answer) {
     }
     case Verb::kReload:
       return ShowReload(answer);
+    case Verb::kExport:
+    case Verb::kImport:
+      break;  // are many requests, and shown by who makes them
   }
   return "";
 }

@@ -17,13 +17,6 @@ namespace {
 // An answer is far below this, unless something else answers.
 constexpr size_t kLongestAnswer = 64 << 20;
 
-struct Socket {
-  ~Socket() {
-    if (fd >= 0) close(fd);
-  }
-  int fd = -1;
-};
-
 absl::Status Unreachable(const std::string& path, const char* what) {
   return absl::UnavailableError(
       absl::StrCat(what, " ", path, ": ", std::strerror(errno)));
@@ -51,34 +44,40 @@ absl::Status ConnectTo(const std::string& path, int fd) {
 
 }  // namespace
 
-absl::StatusOr<std::string> AskDaemon(const std::string& socket_path,
-                                      const std::string& line,
-                                      Duration longest) {
-  const Socket socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  if (socket.fd < 0) return Unreachable(socket_path, "making a socket for");
+absl::StatusOr<DaemonConnection> DaemonConnection::Open(
+    const std::string& socket_path, Duration longest) {
+  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) {
+    return Unreachable(socket_path, "making a socket for");
+  }
   const timeval patience{.tv_sec = longest.count() / 1000,
                          .tv_usec = longest.count() % 1000 * 1000};
-  setsockopt(socket.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  setsockopt(socket.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (absl::Status status = ConnectTo(socket_path, socket.fd); !status.ok()) {
-    return status;
-  }
+  setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  absl::Status status = ConnectTo(socket_path, socket.get());
+  if (!status.ok()) return status;
+  return DaemonConnection(socket_path, std::move(socket));
+}
+
+absl::StatusOr<std::string> DaemonConnection::Ask(const std::string& line) {
   // Who may not command is answered and hung up on before the request is read:
   // a failure to send is no reason not to listen.
   const std::string request = line + "\n";
-  const ssize_t sent =
-      send(socket.fd, request.data(), request.size(), MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(request.size()) && errno != EPIPE &&
-      errno != ECONNRESET) {
-    return Unreachable(socket_path, "sending to");
+  for (size_t at = 0; at < request.size();) {
+    const ssize_t sent = send(socket_.get(), request.data() + at,
+                              request.size() - at, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) break;
+    if (sent < 0) return Unreachable(path_, "sending to");
+    at += static_cast<size_t>(sent);
   }
 
   std::string answer;
   char buffer[65536];
   while (answer.size() < kLongestAnswer) {
-    const ssize_t length = recv(socket.fd, buffer, sizeof buffer, 0);
+    const ssize_t length = recv(socket_.get(), buffer, sizeof buffer, 0);
     if (length < 0 && errno == EINTR) continue;
-    if (length < 0) return Unreachable(socket_path, "waiting for an answer at");
+    if (length < 0) return Unreachable(path_, "waiting for an answer at");
     answer.append(buffer, static_cast<size_t>(length));
     if (answer.ends_with('\n')) {
       answer.pop_back();
@@ -87,7 +86,16 @@ absl::StatusOr<std::string> AskDaemon(const std::string& socket_path,
     if (length == 0) break;
   }
   return absl::UnavailableError(
-      absl::StrCat("the daemon at ", socket_path, " gave no whole answer"));
+      absl::StrCat("the daemon at ", path_, " gave no whole answer"));
+}
+
+absl::StatusOr<std::string> AskDaemon(const std::string& socket_path,
+                                      const std::string& line,
+                                      Duration longest) {
+  absl::StatusOr<DaemonConnection> connection =
+      DaemonConnection::Open(socket_path, longest);
+  if (!connection.ok()) return connection.status();
+  return connection->Ask(line);
 }
 
 }  // namespace breakwater

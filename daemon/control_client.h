@@ -1,16 +1,35 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "core/clock.h"
+#include "daemon/file_descriptor.h"
 
 namespace breakwater {
 
-// Sends one line (control_request.h) to the daemon and returns the line that it
-// answers, without the newline. Blocks, for at most `longest` at each step. The
-// error says what is likely to be wrong: the daemon cannot be reached, or ended
-// before it had answered.
+// A connection to the daemon for one request after the other, as far as it
+// takes them (control_request.h). Blocks, for at most `longest` at each step.
+// The error says what is likely to be wrong: the daemon cannot be reached, or
+// ended before it had answered.
+class DaemonConnection {
+ public:
+  static absl::StatusOr<DaemonConnection> Open(const std::string& socket_path,
+                                               Duration longest);
+
+  // Sends a line and returns the line that is answered, without the newline.
+  absl::StatusOr<std::string> Ask(const std::string& line);
+
+ private:
+  DaemonConnection(std::string path, FileDescriptor socket)
+      : path_(std::move(path)), socket_(std::move(socket)) {}
+
+  std::string path_;
+  FileDescriptor socket_;
+};
+
+// One line, one answer, on a connection of its own.
 absl::StatusOr<std::string> AskDaemon(const std::string& socket_path,
                                       const std::string& line,
                                       Duration longest);

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -20,7 +21,8 @@ constexpr size_t kLongestLabel = 100;
 constexpr std::array kVerbs = {Verb::kStatus,  Verb::kBans,    Verb::kBan,
                                Verb::kUnban,   Verb::kHistory, Verb::kExplain,
                                Verb::kReport,  Verb::kZones,   Verb::kTestZones,
-                               Verb::kMetrics, Verb::kReload};
+                               Verb::kMetrics, Verb::kReload,  Verb::kExport,
+                               Verb::kImport};
 
 std::string Shown(std::string_view word) {
   return absl::StrCat("\"", Escaped(word, 60), "\"");
@@ -82,6 +84,27 @@ absl::Status ReadLimit(std::string_view& line, ControlRequest& request) {
   return absl::OkStatus();
 }
 
+absl::Status ReadPlace(std::string_view& line, ControlRequest& request) {
+  if (line.empty()) return absl::OkStatus();
+  const std::string_view snapshot = NextWord(line);
+  const std::string_view offset = NextWord(line);
+  const auto which = ParseNumber(snapshot, 1, UINT64_MAX);
+  const auto where = ParseNumber(offset, 0, UINT32_MAX);
+  if (!which) return Wrong("snapshot", snapshot, "is not a snapshot's number");
+  if (!where) return Wrong("offset", offset, "is not a place in a snapshot");
+  request.snapshot = *which;
+  request.offset = *where;
+  return absl::OkStatus();
+}
+
+absl::Status ReadEntries(std::string_view& line, ControlRequest& request) {
+  absl::StatusOr<std::vector<BanEntry>> entries =
+      ParseBanEntries(std::exchange(line, {}));
+  if (!entries.ok()) return entries.status();
+  request.entries = *std::move(entries);
+  return absl::OkStatus();
+}
+
 // A label is all that is left, for it may hold spaces.
 absl::Status ReadLabel(std::string_view& line, ControlRequest& request) {
   request.label = SafeReplyText(line, kLongestLabel);
@@ -118,15 +141,20 @@ const char* VerbName(Verb verb) {
       return "metrics";
     case Verb::kReload:
       return "reload";
+    case Verb::kExport:
+      return "export";
+    case Verb::kImport:
+      return "import";
   }
   return "?";
 }
 
 absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
-  if (line.size() > kLongestControlLine) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("line: has ", line.size(), " bytes; at most ",
-                     kLongestControlLine, " are read"));
+  const size_t longest =
+      line.starts_with(kImportBegin) ? kLongestImportLine : kLongestControlLine;
+  if (line.size() > longest) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "line: has ", line.size(), " bytes; at most ", longest, " are read"));
   }
   ControlRequest request;
   const std::string_view whole = line;
@@ -141,7 +169,7 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
     return Wrong(
         "verb", verb,
         "is unknown; write status, bans, ban, unban, history, explain, "
-        "report, zones, test-zones, metrics or reload");
+        "report, zones, test-zones, metrics, reload, export or import");
   }
   if (request.verb == Verb::kReport) {
     absl::StatusOr<ReportRequest> report = ParseReport(whole);
@@ -173,6 +201,8 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
     status = ReadLimit(line, request);
   }
   if (request.verb == Verb::kTestZones) status = ReadLabel(line, request);
+  if (request.verb == Verb::kExport) status = ReadPlace(line, request);
+  if (request.verb == Verb::kImport) status = ReadEntries(line, request);
   if (!status.ok()) return status;
   if (!line.empty()) {
     return Wrong("line", line, "is too much; write nothing behind the rest");
@@ -195,6 +225,12 @@ std::string FormatControlRequest(const ControlRequest& request) {
   if (request.verb == Verb::kBan) {
     absl::StrAppend(&line, " ", request.length.count());
     if (!request.reason.empty()) absl::StrAppend(&line, " ", request.reason);
+  }
+  if (request.verb == Verb::kExport && request.snapshot != 0) {
+    absl::StrAppend(&line, " ", request.snapshot, " ", request.offset);
+  }
+  if (request.verb == Verb::kImport) {
+    absl::StrAppend(&line, " ", FormatBanEntries(request.entries));
   }
   return line;
 }

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/address.h"
+#include "daemon/ban_entry.h"
 #include "daemon/report_request.h"
 
 namespace breakwater {
@@ -26,9 +28,12 @@ namespace breakwater {
 //   test-zones [LABEL]
 //   metrics
 //   reload
+//   export [SNAPSHOT OFFSET]
+//   import [{"network":"ADDRESS","seconds_left":SECONDS, ...}, ...]
 //
 // The answer is one line too, a JSON object: {"ok":true, ...} or
-// {"ok":false,"error":"..."}. Then the connection is closed.
+// {"ok":false,"error":"..."}. Then the connection is closed; but behind one of
+// the last two another request may come.
 enum class Verb : uint8_t {
   kStatus,
   kBans,
@@ -41,24 +46,31 @@ enum class Verb : uint8_t {
   kTestZones,
   kMetrics,
   kReload,
+  kExport,
+  kImport,
 };
 
 const char* VerbName(Verb verb);
 
 inline constexpr size_t kLongestControlLine = 4096;
+// How the only line begins that may be longer: kLongestImportLine.
+inline constexpr char kImportBegin[] = "import ";
 inline constexpr size_t kUsualBansShown = 1000;
 // Making the answer must not hold up the loop.
 inline constexpr size_t kMostBansShown = 10'000;
 
 struct ControlRequest {
   Verb verb = Verb::kStatus;
-  IpAddress address;               // of ban, unban, history, explain
-  std::string name;                // of explain, in the place of an address
-  std::chrono::seconds length{};   // of ban
-  std::string reason;              // of ban: safe ASCII, may be empty
-  std::string label;               // of test-zones; empty: all
-  size_t limit = kUsualBansShown;  // of bans and history
-  ReportRequest report = {};       // of report
+  IpAddress address;                   // of ban, unban, history, explain
+  std::string name;                    // of explain, in the place of an address
+  std::chrono::seconds length{};       // of ban
+  std::string reason;                  // of ban: safe ASCII, may be empty
+  std::string label;                   // of test-zones; empty: all
+  size_t limit = kUsualBansShown;      // of bans and history
+  ReportRequest report = {};           // of report
+  uint64_t snapshot = 0;               // of export; 0: a new one
+  size_t offset = 0;                   // in the snapshot
+  std::vector<BanEntry> entries = {};  // of import
 
   bool operator==(const ControlRequest&) const = default;
 };

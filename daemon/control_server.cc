@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -56,6 +57,7 @@ struct Peer {
 
   stream_protocol::socket socket;
   asio::steady_timer timer;
+  std::string unread;  // behind the last request
 };
 
 void CloseAfter(const std::shared_ptr<Peer>& peer, Duration time) {
@@ -77,7 +79,11 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
 
   asio::awaitable<void> Accept();
   asio::awaitable<void> Serve(std::shared_ptr<Peer> peer);
-  asio::awaitable<nlohmann::json> Answer(std::shared_ptr<Peer> peer, uid_t uid);
+  asio::awaitable<absl::StatusOr<std::string>> ReadLine(
+      std::shared_ptr<Peer> peer);
+  // `more`: whether another request may follow.
+  asio::awaitable<nlohmann::json> Answer(std::shared_ptr<Peer> peer, uid_t uid,
+                                         bool& more);
   bool IsAllowed(uid_t uid) const;
   void Close();
 
@@ -126,23 +132,29 @@ asio::awaitable<void> ControlServer::State::Accept() {
 
 asio::awaitable<void> ControlServer::State::Serve(std::shared_ptr<Peer> peer) {
   const auto self = shared_from_this();
-  CloseAfter(peer, options.request_deadline);
-  nlohmann::json answer;
   const std::optional<uid_t> uid = PeerOf(peer->socket);
-  if (uid && IsAllowed(*uid)) {
-    answer = co_await Answer(peer, *uid);
-  } else {
-    Log(Severity::kWarning, "control-refused")
-        .Add("uid", uid ? std::to_string(*uid) : "unknown");
-    answer = Failure(
-        "you may not command the daemon; use sudo, or have your user added to "
-        "control.users");
-  }
-  // Nobody waits for an answer to nothing.
-  if (!answer.is_null()) {
+  const bool allowed = uid && IsAllowed(*uid);
+  bool more = true;
+  while (more) {
+    CloseAfter(peer, options.request_deadline);
+    nlohmann::json answer;
+    more = false;
+    if (allowed) {
+      answer = co_await Answer(peer, *uid, more);
+    } else {
+      Log(Severity::kWarning, "control-refused")
+          .Add("uid", uid ? std::to_string(*uid) : "unknown");
+      answer = Failure(
+          "you may not command the daemon; use sudo, or have your user added "
+          "to control.users");
+    }
+    // Nobody waits for an answer to nothing.
+    if (answer.is_null()) break;
     CloseAfter(peer, options.answer_deadline);
     const std::string line = OneLine(answer);
-    co_await asio::async_write(peer->socket, asio::buffer(line), kAsTuple);
+    const auto [error, sent] =
+        co_await asio::async_write(peer->socket, asio::buffer(line), kAsTuple);
+    if (error) break;
   }
   peer->timer.cancel();
   asio::error_code ignored;
@@ -151,25 +163,40 @@ asio::awaitable<void> ControlServer::State::Serve(std::shared_ptr<Peer> peer) {
   pause.cancel();
 }
 
-asio::awaitable<nlohmann::json> ControlServer::State::Answer(
-    std::shared_ptr<Peer> peer, uid_t uid) {
-  std::string line;
+// Nothing if none comes.
+asio::awaitable<absl::StatusOr<std::string>> ControlServer::State::ReadLine(
+    std::shared_ptr<Peer> peer) {
+  std::string& unread = peer->unread;
   auto [error, length] = co_await asio::async_read_until(
-      peer->socket, asio::dynamic_buffer(line, kLongestControlLine + 1), '\n',
+      peer->socket, asio::dynamic_buffer(unread, kLongestControlLine + 1), '\n',
       kAsTuple);
-  if (error == asio::error::not_found) {
-    co_return Failure("line: is longer than 4096 bytes");
+  if (error == asio::error::not_found && unread.starts_with(kImportBegin)) {
+    std::tie(error, length) = co_await asio::async_read_until(
+        peer->socket, asio::dynamic_buffer(unread, kLongestImportLine + 1),
+        '\n', kAsTuple);
   }
-  if (error) co_return nullptr;
-  line.resize(length - 1);
+  if (error == asio::error::not_found) {
+    co_return absl::InvalidArgumentError("line: is longer than 4096 bytes");
+  }
+  if (error) co_return absl::CancelledError(error.message());
+  std::string line = unread.substr(0, length - 1);
+  unread.erase(0, length);
   // "\r\n" is what somebody types who tries it by hand.
   if (line.ends_with('\r')) line.pop_back();
+  co_return line;
+}
 
-  absl::StatusOr<ControlRequest> request = ParseControlRequest(line);
+asio::awaitable<nlohmann::json> ControlServer::State::Answer(
+    std::shared_ptr<Peer> peer, uid_t uid, bool& more) {
+  const absl::StatusOr<std::string> line = co_await ReadLine(peer);
+  if (absl::IsCancelled(line.status())) co_return nullptr;
+  if (!line.ok()) co_return Failure(line.status().message());
+
+  absl::StatusOr<ControlRequest> request = ParseControlRequest(*line);
   if (!request.ok()) {
     Log(Severity::kWarning, "control-bad-request")
         .Add("uid", uid)
-        .Add("line", line.substr(0, 100))
+        .Add("line", line->substr(0, 100))
         .Add("error", std::string(request.status().message()));
     co_return Failure(request.status().message());
   }
@@ -177,6 +204,7 @@ asio::awaitable<nlohmann::json> ControlServer::State::Answer(
       .Add("uid", uid)
       .Add("verb", VerbName(request->verb));
   peer->timer.cancel();
+  more = request->verb == Verb::kExport || request->verb == Verb::kImport;
   co_return co_await handler(*std::move(request), uid);
 }
 

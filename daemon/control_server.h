@@ -18,9 +18,10 @@
 namespace breakwater {
 
 // Serves breakwater(8) on a unix socket: one request, one answer for each
-// connection (control_request.h). The socket file is open to all; who may
-// command is decided by the uid that the kernel vouches for (SO_PEERCRED), and
-// everybody else is turned away before a byte of theirs is read.
+// connection, and many of those that carry bans (control_request.h). The socket
+// file is open to all; who may command is decided by the uid that the kernel
+// vouches for (SO_PEERCRED), and everybody else is turned away before a byte of
+// theirs is read.
 //
 // Loop thread only. Connections that are open when it goes are closed.
 class ControlServer {

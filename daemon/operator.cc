@@ -4,6 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "asio/experimental/as_tuple.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/this_coro.hpp"
+#include "asio/use_awaitable.hpp"
 #include "core/duration.h"
 #include "core/log.h"
 #include "daemon/memory_report.h"
@@ -18,6 +22,12 @@ namespace {
 
 using nlohmann::json;
 using std::chrono::seconds;
+
+// A ban that ends this little later is as it was.
+constexpr Duration kSameEnd = seconds(2);
+// Of what the enforcer takes; the rest is for clients that come meanwhile.
+constexpr double kImportShare = 0.5;
+constexpr Duration kPause = std::chrono::milliseconds(20);
 
 json Failure(const absl::Status& status) {
   return {{"ok", false}, {"error", std::string(status.message())}};
@@ -92,10 +102,12 @@ std::string NameSummary(const json& answer, bool observe) {
 
 }  // namespace
 
-Operator::Operator(Parts parts) : parts_(std::move(parts)) {}
+Operator::Operator(Parts parts)
+    : parts_(std::move(parts)), export_(parts_.bans) {}
 
 asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
   json answer;
+  std::string what;
   switch (request.verb) {
     case Verb::kStatus:
       co_return Status();
@@ -112,6 +124,14 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
       co_return co_await TestZones(request.label);
     case Verb::kMetrics:
       co_return MetricsText();
+    case Verb::kExport:
+      co_return export_.Page(
+          request.snapshot, request.offset,
+          FirewallNames(parts_.config()->firewall.set_prefix), Clock::now());
+    case Verb::kImport:
+      what = absl::StrCat("import ", request.entries.size(), " bans");
+      answer = co_await Import(std::move(request.entries));
+      break;
     case Verb::kBan:
       answer = co_await BanAddress(request);
       break;
@@ -128,7 +148,7 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
   // Who changed what.
   Log(Severity::kInfo, "operator")
       .Add("uid", user)
-      .Add("request", FormatControlRequest(request))
+      .Add("request", what.empty() ? FormatControlRequest(request) : what)
       .Add("error", answer.value("error", ""));
   co_return answer;
 }
@@ -209,6 +229,57 @@ asio::awaitable<json> Operator::BanAddress(ControlRequest request) {
   json answer = {{"ok", true}, {"ban", DescribeBan(*ban, Clock::now())}};
   if (!settled) answer["note"] = NotYet("this ban");
   co_return answer;
+}
+
+asio::awaitable<json> Operator::Import(std::vector<BanEntry> entries) {
+  size_t began = 0;
+  size_t prolonged = 0;
+  json refused = json::array();
+  for (size_t i = 0; i < entries.size(); ++i) {
+    BanEntry& entry = entries[i];
+    co_await Pace();
+    const Instant now = Clock::now();
+    const std::optional<Ban> before = parts_.bans.Find(entry.network, now);
+    const absl::StatusOr<Ban> ban =
+        parts_.screener.BanAsTold({.network = entry.network,
+                                   .expires = now + entry.left,
+                                   .origin = entry.origin,
+                                   .count = entry.count,
+                                   .id = std::move(entry.id),
+                                   .label = std::move(entry.label),
+                                   .text = std::move(entry.reason)});
+    if (!ban.ok()) {
+      refused.push_back(
+          {{"entry", i}, {"error", std::string(ban.status().message())}});
+    } else if (!before) {
+      ++began;
+    } else if (ban->expires > before->expires + kSameEnd) {
+      ++prolonged;
+    }
+  }
+  const bool settled = co_await parts_.settled();
+  json answer = {{"ok", true},
+                 {"new", began},
+                 {"prolonged", prolonged},
+                 {"refused", refused}};
+  if (!settled) answer["note"] = NotYet("these bans");
+  co_return answer;
+}
+
+asio::awaitable<void> Operator::Pace() {
+  const double rate = parts_.config()->enforcer.bans_per_second * kImportShare;
+  if (!pace_ || paced_rate_ != rate) {
+    paced_rate_ = rate;
+    pace_.emplace(rate, parts_.config()->enforcer.ban_burst * kImportShare,
+                  Clock::now());
+  }
+  bool may = pace_->Take(Clock::now());
+  while (!may) {
+    asio::steady_timer pause(co_await asio::this_coro::executor, kPause);
+    co_await pause.async_wait(
+        asio::experimental::as_tuple(asio::use_awaitable));
+    may = pace_->Take(Clock::now());
+  }
 }
 
 asio::awaitable<json> Operator::Unban(IpAddress address) {

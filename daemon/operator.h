@@ -19,9 +19,11 @@
 #include "core/dnsbl.h"
 #include "core/metrics.h"
 #include "core/screener.h"
+#include "daemon/ban_export.h"
 #include "daemon/config.h"
 #include "daemon/control_request.h"
 #include "daemon/memory_file.h"
+#include "daemon/token_bucket.h"
 
 namespace breakwater {
 
@@ -65,6 +67,9 @@ class Operator {
   nlohmann::json Status() const;
   nlohmann::json Bans(size_t limit) const;
   asio::awaitable<nlohmann::json> BanAddress(ControlRequest request);
+  asio::awaitable<nlohmann::json> Import(std::vector<BanEntry> entries);
+  // Slows down who would have the enforcer refuse more than it takes.
+  asio::awaitable<void> Pace();
   asio::awaitable<nlohmann::json> Unban(IpAddress address);
   std::string NotYet(const char* what) const;
   asio::awaitable<nlohmann::json> Report(ReportRequest request);
@@ -77,6 +82,10 @@ class Operator {
   nlohmann::json Reload();
 
   Parts parts_;
+  BanExport export_;
+  // Of imports, below what the enforcer takes; with the rate that it is for.
+  std::optional<TokenBucket> pace_;
+  double paced_rate_ = 0;
   const Instant started_ = Clock::now();
 };
 
