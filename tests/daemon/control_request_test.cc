@@ -77,10 +77,25 @@ TEST(ControlRequest, WhatIsFormattedReadsBackTheSame) {
   for (const char* line :
        {"status", "bans 10000", "ban 2001:db8::5 2147483 a b", "ban ::1 1",
         "unban 192.0.2.5", "explain ::ffff:192.0.2.5", "zones", "test-zones",
-        "test-zones a.test", "metrics", "reload"}) {
+        "test-zones a.test", "metrics", "reload", "export", "export 7 128",
+        "import [{\"network\":\"192.0.2.5\",\"seconds_left\":7}]"}) {
     const ControlRequest request = Parsed(line);
     EXPECT_EQ(Parsed(FormatControlRequest(request)), request) << line;
   }
+}
+
+TEST(ControlRequest, AnImportMayBeLongerThanTheRest) {
+  std::vector<BanEntry> entries(kMostEntries,
+                                {.network = *Network::Parse("192.0.2.5"),
+                                 .left = std::chrono::seconds(7),
+                                 .reason = std::string(300, 'x')});
+  const std::string line = "import " + FormatBanEntries(entries);
+  EXPECT_GT(line.size(), kLongestControlLine);
+  EXPECT_EQ(Parsed(line).entries, entries);
+  EXPECT_THAT(ErrorOf(line + std::string(kLongestImportLine, ' ')),
+              HasSubstr("at most 65536 are read"));
+  EXPECT_THAT(ErrorOf("status" + std::string(5000, ' ')),
+              HasSubstr("at most 4096 are read"));
 }
 
 struct BadLine {

@@ -109,6 +109,19 @@ TEST_F(ControlServerTest, AnswersOneRequestWithOneLineAndCloses) {
   EXPECT_THAT(Ask("status\nmetrics\n"), HasSubstr("\"verb\":\"status\""));
 }
 
+TEST_F(ControlServerTest, RequestsThatCarryBansMayFollowOneAnother) {
+  Start();
+  const std::string import =
+      R"(import [{"network":"192.0.2.5","seconds_left":7,"reason":")" +
+      std::string(40'000, 'x') + "\"}]\n";
+  const std::string answers =
+      Ask(import + "export\n" + import + "status\n" + "status\n");
+  EXPECT_EQ(std::count(answers.begin(), answers.end(), '\n'), 4);
+  EXPECT_THAT(answers, ::testing::EndsWith("\"verb\":\"status\"}\n"));
+  EXPECT_THAT(Ask("import " + std::string(100'000, 'x') + "\n"),
+              HasSubstr("line: is longer than"));
+}
+
 TEST_F(ControlServerTest, ReadsARequestThatComesByteByByte) {
   Start();
   const int fd = Connect();

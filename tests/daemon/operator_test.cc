@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
+#include "absl/strings/str_cat.h"
 #include "asio/post.hpp"
 #include "daemon/operator_report.h"
 #include "daemon/restraint_report.h"
@@ -172,6 +174,80 @@ TEST_F(OperatorTest, ABanThatTheKernelHasNotConfirmedSaysSo) {
               HasSubstr("the kernel has not confirmed this ban yet"));
   EXPECT_THAT(Ask("unban 192.0.2.5")["note"].get<std::string>(),
               HasSubstr("not confirmed"));
+}
+
+TEST_F(OperatorTest, AnImportSaysWhatCameOfEach) {
+  Ask("ban 192.0.2.6 600 known");
+  Ask("ban 192.0.2.7 600 known");
+  const json answer = Ask(
+      R"(import [{"network":"192.0.2.5","seconds_left":60},)"
+      R"({"network":"192.0.2.6","seconds_left":6000},)"
+      R"({"network":"192.0.2.7","seconds_left":60},)"
+      R"({"network":"198.51.100.7","seconds_left":60},)"
+      R"({"network":"2001:db8::/64","seconds_left":60,"id":"5d0c7f3a",)"
+      R"("reason":"as it was told","origin":"list","zone":"z","count":3}])");
+  EXPECT_EQ(answer["new"], 2) << answer;
+  EXPECT_EQ(answer["prolonged"], 1);
+  ASSERT_THAT(answer["refused"], SizeIs(1));
+  EXPECT_EQ(answer["refused"][0]["entry"], 3);
+  EXPECT_THAT(answer["refused"][0]["error"].get<std::string>(),
+              HasSubstr("198.51.100.0/24 is protected"));
+  const Instant now = Clock::now();
+  const auto plain = bans_.Find(*IpAddress::Parse("192.0.2.5"), now);
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->origin, Origin::kOperator);
+  EXPECT_THAT(plain->text, HasSubstr("refused (imported) [id " + plain->id));
+  const auto told = bans_.Find(*IpAddress::Parse("2001:db8::5"), now);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(DescribeBan(*told, now)["reason"], "as it was told");
+  EXPECT_EQ(told->id, "5d0c7f3a");
+  EXPECT_EQ(told->origin, Origin::kList);
+  EXPECT_EQ(told->label, "z");
+  EXPECT_EQ(told->count, 3U);
+}
+
+TEST_F(OperatorTest, AnExportTellsEachBanOnceAPageAtATime) {
+  constexpr size_t kBans = 2 * BanExport::kPage + 1;
+  for (uint32_t i = 0; i < kBans; ++i) {
+    bans_.Add({.network = Network::OfClient(IpAddress::FromV4(0x0a000000 + i)),
+               .expires = Clock::now() + 1h},
+              Clock::now());
+  }
+  std::set<std::string> told;
+  json page = Ask("export");
+  EXPECT_EQ(page["total"], kBans);
+  EXPECT_EQ(page["sets"], json({"breakwater4", "breakwater6"}));
+  for (int pages = 1;; ++pages) {
+    EXPECT_LE(page["bans"].size(), BanExport::kPage);
+    for (const json& ban : page["bans"]) told.insert(ban["network"]);
+    if (page["next"].is_null()) {
+      EXPECT_EQ(pages, 3);
+      break;
+    }
+    // Who comes meanwhile disturbs nothing.
+    bans_.Add({.network = *Network::Parse(absl::StrCat("192.0.2.", pages)),
+               .expires = Clock::now() + 1h},
+              Clock::now());
+    page = Ask(absl::StrCat("export ", page["snapshot"].dump(), " ",
+                            page["next"].dump()));
+    ASSERT_EQ(page["ok"], true) << page;
+  }
+  EXPECT_THAT(told, SizeIs(kBans));
+}
+
+TEST_F(OperatorTest, ExportsThatNobodyEndsAreBounded) {
+  for (uint32_t i = 0; i <= BanExport::kPage; ++i) {
+    bans_.Add({.network = Network::OfClient(IpAddress::FromV4(0x0a000000 + i)),
+               .expires = Clock::now() + 1h},
+              Clock::now());
+  }
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(Ask("export")["ok"], true);
+  EXPECT_THAT(Ask("export")["error"].get<std::string>(),
+              HasSubstr("four exports run already"));
+  EXPECT_EQ(Ask("export 2 128")["next"], nullptr);
+  EXPECT_EQ(Ask("export")["ok"], true) << "one of them is done";
+  EXPECT_THAT(Ask("export 2 128")["error"].get<std::string>(),
+              HasSubstr("has ended"));
 }
 
 TEST_F(OperatorTest, AProtectedAddressIsNotBanned) {

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   Require(request->limit <= kMostBansShown, "the limit is bounded");
   Require(IsPrintable(request->reason), "a reason can be shown");
+  Require(request->entries.size() <= kMostEntries, "an import is bounded");
   const absl::StatusOr<ControlRequest> again =
       ParseControlRequest(FormatControlRequest(*request));
   Require(again.ok() && *again == *request, "what is written is read back");
