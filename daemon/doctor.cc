@@ -25,9 +25,6 @@ using Answer = DoctorProbe::Answer;
 using Sentences = std::vector<std::string>;
 
 constexpr Duration kPatience = std::chrono::seconds(5);
-// A client of IPv6 is not played, only its way through the rules is read.
-constexpr char kBanned6[] = "2001:db8:0:bad::2";
-
 std::string ReadFile(const char* path) {
   std::ifstream file(path);
   std::stringstream text;
@@ -109,10 +106,30 @@ void BlameForAllowed(const ProbePacket& packet, DoctorReport& report) {
     report.faults.push_back(absl::StrCat(fault, ": ", rule));
   }
   if (!rules.empty()) return;
+  const std::string way = WayTo(packet.client.ToString());
+  if (way != DoctorProbe::kInterface) {
+    report.faults.push_back(absl::StrCat(
+        fault, ": the answer leaves by ", way.empty() ? "no interface" : way,
+        " and not by ", DoctorProbe::kInterface, "; \"ip rule\" shows why"));
+    return;
+  }
   report.faults.push_back(absl::StrCat(
       fault,
       ", and no rule is seen that drops it: it may be for a rule that "
-      "knows the real interfaces only, or net.ipv4.conf.*.rp_filter"));
+      "knows the real interfaces only"));
+}
+
+// What the kernel throws away before any rule of the firewall's input proves
+// nothing about the ban.
+void BlameReversePath(const std::string& client, DoctorReport& report) {
+  const std::string way = WayTo(client);
+  report.faults.push_back(absl::StrCat(
+      "rp_filter, not the ban, drops the test's packets, so they prove "
+      "nothing: net.ipv4.conf.*.rp_filter is ",
+      ReversePathFilter(DoctorProbe::kInterface), ", and the way back to ",
+      client, " leads by ", way.empty() ? "no interface" : way, ", not by ",
+      DoctorProbe::kInterface,
+      "; \"ip rule\" shows why, and 2 instead of 1 lets them pass"));
 }
 
 // What is not played, but only read.
@@ -130,9 +147,11 @@ void ReadRules(const ProbePacket& packet, const std::string& who,
   }
 }
 
-ProbePacket BannedPacket(const Config& config, const char* client,
-                         const IpAddress& server, uint16_t port) {
-  return {.client = *IpAddress::Parse(client),
+ProbePacket BannedPacket(const Config& config, const IpAddress& server,
+                         uint16_t port) {
+  const DoctorProbe::Clients clients =
+      server.IsV4() ? DoctorProbe::kIpv4 : DoctorProbe::kIpv6;
+  return {.client = *IpAddress::Parse(clients.banned),
           .server = server,
           .port = port,
           .interface = DoctorProbe::kInterface,
@@ -140,66 +159,104 @@ ProbePacket BannedPacket(const Config& config, const char* client,
           .names = FirewallNames(config.firewall.set_prefix)};
 }
 
-void ReadIpv6AndNetworks(const Config& config, const IpAddress& server,
-                         uint16_t port, DoctorReport& report) {
-  const std::vector<IpAddress> addresses = ReachableAddresses();
-  const auto server6 = std::ranges::find_if(
-      addresses, [](const IpAddress& address) { return !address.IsV4(); });
-  const bool has_ipv6 = server6 != addresses.end();
-  if (has_ipv6) {
-    ReadRules(BannedPacket(config, kBanned6, *server6, port), "a banned client",
-              report);
-  }
+void ReadNetworks(const Config& config, const IpAddress& server, uint16_t port,
+                  DoctorReport& report) {
   if (!config.firewall.Uses(FirewallBackend::kIpset) &&
       !config.firewall.Uses(FirewallBackend::kNftables)) {
     return;  // nothing holds networks
   }
   for (const Width width : kAllWidths) {
     if (!config.rules.widening.Allows(width)) continue;
-    if (!IsV4(width) && !has_ipv6) continue;
-    ProbePacket packet =
-        IsV4(width) ? BannedPacket(config, DoctorProbe::kBanned, server, port)
-                    : BannedPacket(config, kBanned6, *server6, port);
+    if (IsV4(width) != server.IsV4()) continue;
+    ProbePacket packet = BannedPacket(config, server, port);
     packet.width = width;
     ReadRules(packet, absl::StrCat("a client of a banned /", BitsOf(width)),
               report);
   }
 }
 
+// What becomes of the test's packets, and how many of them rp_filter took.
+struct Outcome {
+  Answer answer;
+  bool reverse_path = false;
+};
+absl::StatusOr<Outcome> Send(DoctorProbe& probe, const char* client,
+                             const IpAddress& server, uint16_t port) {
+  const auto dropped = [] {
+    return ReversePathDrops(ReadFile("/proc/net/netstat"));
+  };
+  const uint64_t before = dropped();
+  const absl::StatusOr<Answer> answer = probe.Send(client, server, port);
+  if (!answer.ok()) return answer.status();
+  return Outcome{
+      *answer, server.IsV4() && *answer == Answer::kNone && dropped() > before};
+}
+
 absl::Status Try(const Config& config, const DoctorOptions& options,
-                 const DoctorTarget& target, uint16_t port, bool bans,
-                 DoctorReport& report) {
-  absl::StatusOr<std::unique_ptr<DoctorProbe>> probe =
-      DoctorProbe::Make(target.server);
-  if (!probe.ok()) return probe.status();
-  const DoctorBan ban(config, options.control_socket, bans, report.faults);
-  const absl::StatusOr<Answer> banned =
-      (*probe)->Send(DoctorProbe::kBanned, port);
+                 DoctorProbe& probe, const IpAddress& server, uint16_t port,
+                 bool bans, DoctorReport& report) {
+  const DoctorProbe::Clients clients =
+      server.IsV4() ? DoctorProbe::kIpv4 : DoctorProbe::kIpv6;
+  if (absl::Status status = probe.Lead(server); !status.ok()) return status;
+  const DoctorBan ban(config, options.control_socket, clients.banned, bans,
+                      report.faults);
+  const absl::StatusOr<Outcome> banned =
+      Send(probe, clients.banned, server, port);
   if (!banned.ok()) return banned.status();
-  const absl::StatusOr<Answer> allowed =
-      (*probe)->Send(DoctorProbe::kAllowed, port);
+  const absl::StatusOr<Outcome> allowed =
+      Send(probe, clients.allowed, server, port);
   if (!allowed.ok()) return allowed.status();
 
-  const std::string where =
-      absl::StrCat(target.server.ToString(), " port ", port);
-  const auto tell = [&](const char* who, const char* address, Answer answer) {
-    report.seen.push_back(
-        absl::StrCat(who, " (", address, ") to ", where, ": ", Words(answer)));
+  const std::string where = absl::StrCat(server.ToString(), " port ", port);
+  const auto tell = [&](const char* who, const char* address,
+                        const Outcome& outcome) {
+    report.seen.push_back(absl::StrCat(
+        who, " (", address, ") to ", where, ": ",
+        outcome.reverse_path ? "dropped by rp_filter" : Words(outcome.answer)));
   };
-  tell("a banned client", DoctorProbe::kBanned, *banned);
-  ProbePacket packet{.client = *IpAddress::Parse(DoctorProbe::kBanned),
-                     .server = target.server,
-                     .port = port,
-                     .interface = DoctorProbe::kInterface,
-                     .banned = true,
-                     .names = FirewallNames(config.firewall.set_prefix)};
-  if (*banned != Answer::kNone) BlameForBanned(packet, *banned, report);
-
-  tell("another client", DoctorProbe::kAllowed, *allowed);
-  packet.client = *IpAddress::Parse(DoctorProbe::kAllowed);
+  ProbePacket packet = BannedPacket(config, server, port);
+  tell("a banned client", clients.banned, *banned);
+  tell("another client", clients.allowed, *allowed);
+  if (banned->reverse_path || allowed->reverse_path) {
+    BlameReversePath(banned->reverse_path ? clients.banned : clients.allowed,
+                     report);
+    ReadRules(packet, "a banned client", report);
+    return absl::OkStatus();
+  }
+  if (banned->answer != Answer::kNone) {
+    BlameForBanned(packet, banned->answer, report);
+  }
+  packet.client = *IpAddress::Parse(clients.allowed);
   packet.banned = false;
-  if (*allowed == Answer::kNone) BlameForAllowed(packet, report);
+  if (allowed->answer == Answer::kNone) BlameForAllowed(packet, report);
   return absl::OkStatus();
+}
+
+absl::Status TryFamily(bool v4, const Config& config,
+                       const DoctorOptions& options, DoctorProbe& probe,
+                       uint16_t port, bool bans, DoctorReport& report) {
+  const std::optional<DoctorTarget> target =
+      ChooseTarget(v4,
+                   ListenersOn(port, v4 ? ReadFile("/proc/net/tcp") : "",
+                               ReadFile("/proc/net/tcp6")),
+                   ReachableAddresses());
+  if (!target) return absl::NotFoundError("no address of that family");
+  if (!target->listens) {
+    report.seen.push_back(absl::StrCat("nobody listens on port ", port, " of ",
+                                       target->server.ToString(),
+                                       ": a reset is an answer too"));
+  }
+  absl::Status status =
+      Try(config, options, probe, target->server, port, bans, report);
+  if (!status.ok() && !v4) {
+    report.seen.push_back(
+        absl::StrCat("IPv6 could not be tried: ", status.message()));
+    ReadRules(BannedPacket(config, target->server, port), "a banned client",
+              report);
+    status = absl::OkStatus();
+  }
+  if (status.ok()) ReadNetworks(config, target->server, port, report);
+  return status;
 }
 
 }  // namespace
@@ -224,21 +281,19 @@ absl::StatusOr<DoctorReport> Doctor(const Config& config,
         "firewall.backend is \"none\": bans reach no firewall");
     return report;
   }
-  const std::optional<DoctorTarget> target = ChooseTarget(
-      ListenersOn(port, ReadFile("/proc/net/tcp"), ReadFile("/proc/net/tcp6")),
-      ReachableAddresses());
-  if (!target) {
+  absl::StatusOr<std::unique_ptr<DoctorProbe>> probe = DoctorProbe::Make();
+  if (!probe.ok()) return probe.status();
+  bool tried = false;
+  for (const bool v4 : {true, false}) {
+    const absl::Status status =
+        TryFamily(v4, config, options, **probe, port, bans, report);
+    if (!status.ok() && !absl::IsNotFound(status)) return status;
+    tried |= status.ok();
+  }
+  if (!tried) {
     return absl::FailedPreconditionError(
-        "this host has no IPv4 address that others can reach");
+        "this host has no address that others can reach");
   }
-  if (!target->listens) {
-    report.seen.push_back(absl::StrCat("nobody listens on port ", port, " of ",
-                                       target->server.ToString(),
-                                       ": a reset is an answer too"));
-  }
-  const absl::Status status = Try(config, options, *target, port, bans, report);
-  if (!status.ok()) return status;
-  ReadIpv6AndNetworks(config, target->server, port, report);
   return report;
 }
 

@@ -6,10 +6,10 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "core/address.h"
 #include "core/clock.h"
 #include "daemon/cli_json.h"
 #include "daemon/control_client.h"
-#include "daemon/doctor_probe.h"
 #include "daemon/run_program.h"
 #include "firewall/names.h"
 
@@ -38,47 +38,50 @@ absl::Status WriteLine(const std::string& path, const std::string& line) {
                                  "iptables names that list"));
 }
 
-std::string RecentPath(const FirewallNames& names) {
-  return absl::StrCat("/proc/net/xt_recent/", names.recent[0]);
+std::string RecentPath(const FirewallNames& names, size_t family) {
+  return absl::StrCat("/proc/net/xt_recent/", names.recent[family]);
 }
 
 std::vector<std::string> NftElement(const char* verb,
-                                    const FirewallNames& names,
-                                    const std::string& more) {
+                                    const FirewallNames& names, size_t family,
+                                    const std::string& element) {
   return {"nft",
           verb,
           "element",
           "inet",
           names.nft_table,
-          names.sets[0],
-          absl::StrCat("{ ", DoctorProbe::kBanned, more, " }")};
+          names.sets[family],
+          absl::StrCat("{ ", element, " }")};
 }
 
 }  // namespace
 
 DoctorBan::DoctorBan(const Config& config, const std::string& control_socket,
-                     bool through_daemon, std::vector<std::string>& faults)
-    : config_(config), control_socket_(control_socket) {
+                     const char* client, bool through_daemon,
+                     std::vector<std::string>& faults)
+    : config_(config),
+      control_socket_(control_socket),
+      client_(client),
+      element_(Network::OfClient(*IpAddress::Parse(client)).address.ToString()),
+      family_(client_.find(':') == std::string::npos ? 0 : 1) {
   by_daemon_ = through_daemon && AskForBan(faults);
   if (!by_daemon_) PutIn(faults);
 }
 
 DoctorBan::~DoctorBan() {
   if (by_daemon_) {
-    static_cast<void>(AskDaemon(control_socket_,
-                                absl::StrCat("unban ", DoctorProbe::kBanned),
-                                kPatience));
+    static_cast<void>(
+        AskDaemon(control_socket_, absl::StrCat("unban ", client_), kPatience));
   } else {
     TakeOut();
   }
 }
 
 bool DoctorBan::AskForBan(std::vector<std::string>& faults) const {
-  const absl::StatusOr<std::string> line =
-      AskDaemon(control_socket_,
-                absl::StrCat("ban ", DoctorProbe::kBanned, " ", kSeconds,
-                             " breakwater doctor"),
-                kPatience);
+  const absl::StatusOr<std::string> line = AskDaemon(
+      control_socket_,
+      absl::StrCat("ban ", client_, " ", kSeconds, " breakwater doctor"),
+      kPatience);
   if (!line.ok()) {
     faults.push_back(std::string(line.status().message()));
     return false;
@@ -101,11 +104,10 @@ bool DoctorBan::AskForBan(std::vector<std::string>& faults) const {
       faults.push_back(absl::StrCat(
           "breakwaterd has banned the test address, but the enforcer has not "
           "put it into the set ",
-          FirewallNames(config_.firewall.set_prefix).sets[0],
+          FirewallNames(config_.firewall.set_prefix).sets[family_],
           ": see its log, and firewall.set_prefix of the running daemon"));
       static_cast<void>(AskDaemon(control_socket_,
-                                  absl::StrCat("unban ", DoctorProbe::kBanned),
-                                  kPatience));
+                                  absl::StrCat("unban ", client_), kPatience));
       return false;
     }
     std::this_thread::sleep_for(kPause);
@@ -115,9 +117,9 @@ bool DoctorBan::AskForBan(std::vector<std::string>& faults) const {
 
 bool DoctorBan::IsInIpset() const {
   const FirewallNames names(config_.firewall.set_prefix);
-  for (const size_t set : {0, 2}) {
-    const absl::StatusOr<ProgramResult> result = RunProgram(
-        {"ipset", "-q", "test", names.sets[set], DoctorProbe::kBanned});
+  for (const size_t set : {family_, family_ + 2}) {
+    const absl::StatusOr<ProgramResult> result =
+        RunProgram({"ipset", "-q", "test", names.sets[set], element_});
     if (result.ok() && result->exit_code == 0) return true;
   }
   return false;
@@ -131,16 +133,17 @@ void DoctorBan::PutIn(std::vector<std::string>& faults) const {
   for (const FirewallBackend backend : config_.firewall.backends) {
     switch (backend) {
       case FirewallBackend::kIpset:
-        note(Run({"ipset", "-exist", "add", names.sets[0], DoctorProbe::kBanned,
+        note(Run({"ipset", "-exist", "add", names.sets[family_], element_,
                   "timeout", kSeconds}));
         break;
       case FirewallBackend::kNftables:
-        note(Run(NftElement("add", names,
-                            absl::StrCat(" timeout ", kSeconds, "s"))));
+        note(Run(
+            NftElement("add", names, family_,
+                       absl::StrCat(element_, " timeout ", kSeconds, "s"))));
         break;
       case FirewallBackend::kXtRecent:
-        note(WriteLine(RecentPath(names),
-                       absl::StrCat("+", DoctorProbe::kBanned)));
+        note(
+            WriteLine(RecentPath(names, family_), absl::StrCat("+", element_)));
         break;
     }
   }
@@ -151,15 +154,15 @@ void DoctorBan::TakeOut() const {
   for (const FirewallBackend backend : config_.firewall.backends) {
     switch (backend) {
       case FirewallBackend::kIpset:
-        static_cast<void>(Run(
-            {"ipset", "-exist", "del", names.sets[0], DoctorProbe::kBanned}));
+        static_cast<void>(
+            Run({"ipset", "-exist", "del", names.sets[family_], element_}));
         break;
       case FirewallBackend::kNftables:
-        static_cast<void>(Run(NftElement("delete", names, "")));
+        static_cast<void>(Run(NftElement("delete", names, family_, element_)));
         break;
       case FirewallBackend::kXtRecent:
-        static_cast<void>(WriteLine(RecentPath(names),
-                                    absl::StrCat("-", DoctorProbe::kBanned)));
+        static_cast<void>(
+            WriteLine(RecentPath(names, family_), absl::StrCat("-", element_)));
         break;
     }
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -7,15 +8,16 @@
 
 namespace breakwater {
 
-// The ban of the doctor's test address, for as long as this object lives; the
-// kernel ends it after a minute in any case.
+// The ban of one of the doctor's test addresses, for as long as this object
+// lives; the kernel ends it after a minute in any case.
 class DoctorBan {
  public:
   // By way of the daemon, as a wave's bans go, if `through_daemon`; else, or if
   // the daemon will not, straight into the sets. What is wrong is added to
   // `faults`.
   DoctorBan(const Config& config, const std::string& control_socket,
-            bool through_daemon, std::vector<std::string>& faults);
+            const char* client, bool through_daemon,
+            std::vector<std::string>& faults);
   ~DoctorBan();
   DoctorBan(const DoctorBan&) = delete;
   DoctorBan& operator=(const DoctorBan&) = delete;
@@ -28,6 +30,9 @@ class DoctorBan {
 
   const Config& config_;
   const std::string control_socket_;
+  const std::string client_;
+  const std::string element_;  // how it stands in the sets
+  const size_t family_;        // of the sets: 0 or 1
   bool by_daemon_ = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -88,21 +89,61 @@ std::vector<IpAddress> ReachableAddresses() {
 }
 
 std::optional<DoctorTarget> ChooseTarget(
-    const std::vector<IpAddress>& listeners,
+    bool v4, const std::vector<IpAddress>& listeners,
     const std::vector<IpAddress>& addresses) {
   const auto listens_on = [&](const IpAddress& address) {
     return std::ranges::find(listeners, address) != listeners.end();
   };
   // Who listens on :: mostly does for IPv4 too.
-  const bool on_all = std::ranges::any_of(
-      listeners, [](const IpAddress& one) { return one.IsUnspecified(); });
+  const bool on_all =
+      std::ranges::any_of(listeners, [v4](const IpAddress& one) {
+        return one.IsUnspecified() && (v4 || !one.IsV4());
+      });
   std::optional<DoctorTarget> target;
   for (const IpAddress& address : addresses) {
-    if (!address.IsV4()) continue;
+    if (address.IsV4() != v4) continue;
     if (listens_on(address)) return DoctorTarget{address, true};
     if (!target) target = DoctorTarget{address, on_all};
   }
   return target;
+}
+
+uint64_t ReversePathDrops(std::string_view netstat) {
+  // A line of names, and below it one of numbers.
+  std::vector<absl::string_view> names;
+  for (const absl::string_view line : absl::StrSplit(
+           absl::string_view(netstat.data(), netstat.size()), '\n')) {
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, ' ', absl::SkipEmpty());
+    const auto place = std::ranges::find(names, "IPReversePathFilter");
+    const auto index = static_cast<size_t>(place - names.begin());
+    uint64_t count = 0;
+    if (place != names.end() && index < words.size() &&
+        absl::SimpleAtoi(words[index], &count)) {
+      return count;
+    }
+    names = words;
+  }
+  return 0;
+}
+
+int ReversePathFilter(const std::string& interface) {
+  int strictest = 0;
+  for (const std::string& which : {std::string("all"), interface}) {
+    std::ifstream file(
+        absl::StrCat("/proc/sys/net/ipv4/conf/", which, "/rp_filter"));
+    int value = 0;
+    if (file >> value) strictest = std::max(strictest, value);
+  }
+  return strictest;
+}
+
+std::string WayTo(const std::string& address) {
+  const std::vector<std::string> words =
+      absl::StrSplit(Output({"ip", "-o", "route", "get", address}),
+                     absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  const auto place = std::ranges::find(words, "dev");
+  return place == words.end() || place + 1 == words.end() ? "" : *(place + 1);
 }
 
 std::vector<PathTable> ReadFirewall(const ProbePacket& packet) {

@@ -22,15 +22,27 @@ std::vector<IpAddress> ListenersOn(uint16_t port, std::string_view tcp,
 // none that is link-local.
 std::vector<IpAddress> ReachableAddresses();
 
-// Where to send test packets to: an IPv4 address at which the port is listened
-// on, else any.
+// Where to send test packets of that family to: an address at which the port is
+// listened on, else any.
 struct DoctorTarget {
   IpAddress server;
   bool listens = false;
 };
 std::optional<DoctorTarget> ChooseTarget(
-    const std::vector<IpAddress>& listeners,
+    bool v4, const std::vector<IpAddress>& listeners,
     const std::vector<IpAddress>& addresses);
+
+// How often the kernel has thrown an IPv4 packet away since the way back to its
+// sender does not lead by the interface it came in by (net.ipv4.conf.*.
+// rp_filter), of the text of /proc/net/netstat.
+uint64_t ReversePathDrops(std::string_view netstat);
+
+// How such a packet is judged on the interface: 0 not at all, 1 strictly, 2
+// loosely; the larger of what holds for all and for it.
+int ReversePathFilter(const std::string& interface);
+
+// The interface by which the host answers that address; empty if it cannot.
+std::string WayTo(const std::string& address);
 
 // All rules of the running firewall, as they would meet the packet.
 std::vector<PathTable> ReadFirewall(const ProbePacket& packet);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <random>
@@ -27,7 +28,10 @@ namespace {
 
 // One that is dropped is dropped each time; one alone may be lost.
 constexpr int kTries = 3;
-constexpr Duration kPatience = std::chrono::milliseconds(400);
+constexpr Duration kPatience = std::chrono::milliseconds(250);
+// The addresses of both ends are known beforehand: nobody need ask for them.
+constexpr char kHere[] = "02:62:77:00:00:01";
+constexpr char kThere[] = "02:62:77:00:00:02";
 
 absl::Status Run(const std::vector<std::string>& words) {
   const absl::StatusOr<ProgramResult> result = RunProgram(words);
@@ -51,20 +55,54 @@ uint16_t Checksum(uint32_t client, uint32_t server, const tcphdr& header) {
   return static_cast<uint16_t>(~sum);
 }
 
-sockaddr_in SocketAddress(const IpAddress& address) {
-  sockaddr_in result{.sin_family = AF_INET};
-  result.sin_addr.s_addr = htonl(address.V4());
-  return result;
+struct SocketAddress {
+  explicit SocketAddress(const IpAddress& address) {
+    if (address.IsV4()) {
+      v4.sin_family = AF_INET;
+      v4.sin_addr.s_addr = htonl(address.V4());
+      size = sizeof v4;
+    } else {
+      v6.sin6_family = AF_INET6;
+      std::memcpy(&v6.sin6_addr, address.bytes.data(), sizeof v6.sin6_addr);
+      size = sizeof v6;
+    }
+  }
+  const sockaddr* get() const {
+    return reinterpret_cast<const sockaddr*>(&storage);
+  }
+
+  union {
+    sockaddr_storage storage{};
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  };
+  socklen_t size = 0;
+};
+
+// A raw socket in the calling thread's namespace. Of IPv6 the kernel makes the
+// checksum, and shows us no header of its own.
+FileDescriptor RawSocket(bool v4) {
+  FileDescriptor raw(
+      socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP));
+  const int offset = offsetof(tcphdr, check);
+  if (!v4 && setsockopt(raw.get(), IPPROTO_IPV6, IPV6_CHECKSUM, &offset,
+                        sizeof offset) != 0) {
+    return FileDescriptor();
+  }
+  return raw;
 }
 
-// What a received IPv4 packet says to our SYN, if it is an answer to it.
-DoctorProbe::Answer Read(const uint8_t* packet, size_t size, uint16_t port,
-                         uint16_t our_port) {
-  iphdr ip;
+// What a received packet says to our SYN, if it is an answer to it.
+DoctorProbe::Answer Read(const uint8_t* packet, size_t size, bool v4,
+                         uint16_t port, uint16_t our_port) {
   tcphdr tcp;
-  if (size < sizeof ip) return DoctorProbe::Answer::kNone;
-  std::memcpy(&ip, packet, sizeof ip);
-  const size_t offset = ip.ihl * size_t{4};
+  size_t offset = 0;
+  if (v4) {
+    iphdr ip;
+    if (size < sizeof ip) return DoctorProbe::Answer::kNone;
+    std::memcpy(&ip, packet, sizeof ip);
+    offset = ip.ihl * size_t{4};
+  }
   if (size < offset + sizeof tcp) return DoctorProbe::Answer::kNone;
   std::memcpy(&tcp, packet + offset, sizeof tcp);
   if (tcp.source != htons(port) || tcp.dest != htons(our_port)) {
@@ -77,8 +115,7 @@ DoctorProbe::Answer Read(const uint8_t* packet, size_t size, uint16_t port,
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<DoctorProbe>> DoctorProbe::Make(
-    const IpAddress& server) {
+absl::StatusOr<std::unique_ptr<DoctorProbe>> DoctorProbe::Make() {
   FileDescriptor home(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!home.is_open()) return absl::ErrnoToStatus(errno, "/proc/self/ns/net");
   if (unshare(CLONE_NEWNET) != 0) {
@@ -88,8 +125,18 @@ absl::StatusOr<std::unique_ptr<DoctorProbe>> DoctorProbe::Make(
   if (setns(home.get(), CLONE_NEWNET) != 0) std::abort();
   if (!there.is_open()) return absl::ErrnoToStatus(errno, "/proc/self/ns/net");
   std::unique_ptr<DoctorProbe> probe(
-      new DoctorProbe(server, std::move(home), std::move(there)));
-  if (absl::Status status = probe->Connect(); !status.ok()) return status;
+      new DoctorProbe(std::move(home), std::move(there)));
+  // What a run left that was killed.
+  static_cast<void>(RunProgram({"ip", "link", "del", kInterface}));
+  const std::string other_end =
+      absl::StrCat("/proc/", getpid(), "/fd/", probe->there_.get());
+  const std::vector<std::string> up = {"ip", "link", "set", kInterface, "up"};
+  absl::Status status =
+      Run({"ip", "link", "add", kInterface, "address", kHere, "type", "veth",
+           "peer", "name", kInterface, "address", kThere, "netns", other_end});
+  if (status.ok()) status = Run(up);
+  if (status.ok()) status = probe->RunThere(up);
+  if (!status.ok()) return status;
   return probe;
 }
 
@@ -108,56 +155,46 @@ absl::Status DoctorProbe::RunThere(const std::vector<std::string>& words) {
   return status;
 }
 
-absl::Status DoctorProbe::Connect() {
-  const std::string there =
-      absl::StrCat("/proc/", getpid(), "/fd/", there_.get());
-  const std::string route = absl::StrCat(kBanned, "/31");
-  const std::string server = server_.ToString();
-  // What a run left that was killed.
-  static_cast<void>(RunProgram({"ip", "link", "del", kInterface}));
-  // The addresses of both ends are known beforehand: nobody need ask for them.
-  constexpr char kHere[] = "02:62:77:00:00:01";
-  constexpr char kThere[] = "02:62:77:00:00:02";
-  for (const std::vector<std::string>& words :
-       std::vector<std::vector<std::string>>{
-           {"ip", "link", "add", kInterface, "address", kHere, "type", "veth",
-            "peer", "name", kInterface, "address", kThere, "netns", there},
-           {"ip", "link", "set", kInterface, "up"},
-           {"ip", "route", "add", route, "dev", kInterface},
-           {"ip", "neigh", "add", kBanned, "lladdr", kThere, "dev", kInterface,
-            "nud", "permanent"},
-           {"ip", "neigh", "add", kAllowed, "lladdr", kThere, "dev", kInterface,
-            "nud", "permanent"}}) {
-    if (absl::Status status = Run(words); !status.ok()) return status;
+absl::Status DoctorProbe::Lead(const IpAddress& server) {
+  const bool v4 = server.IsV4();
+  const Clients clients = v4 ? kIpv4 : kIpv6;
+  for (const char* client : {clients.banned, clients.allowed}) {
+    absl::Status status =
+        Run({"ip", "route", "add", client, "dev", kInterface});
+    if (status.ok()) {
+      status = Run({"ip", "neigh", "add", client, "lladdr", kThere, "dev",
+                    kInterface, "nud", "permanent"});
+    }
+    if (status.ok()) {
+      std::vector<std::string> words = {"ip",   "addr", "add",
+                                        client, "dev",  kInterface};
+      // Nobody else can have it.
+      if (!v4) words.push_back("nodad");
+      status = RunThere(words);
+    }
+    if (!status.ok()) return status;
   }
-  for (const std::vector<std::string>& words :
-       std::vector<std::vector<std::string>>{
-           {"ip", "link", "set", kInterface, "up"},
-           {"ip", "addr", "add", kBanned, "dev", kInterface},
-           {"ip", "addr", "add", kAllowed, "dev", kInterface},
-           {"ip", "route", "add", server, "dev", kInterface},
-           {"ip", "neigh", "add", server, "lladdr", kHere, "dev", kInterface,
-            "nud", "permanent"}}) {
-    if (absl::Status status = RunThere(words); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+  absl::Status status =
+      RunThere({"ip", "route", "add", server.ToString(), "dev", kInterface});
+  if (!status.ok()) return status;
+  return RunThere({"ip", "neigh", "add", server.ToString(), "lladdr", kHere,
+                   "dev", kInterface, "nud", "permanent"});
 }
 
 absl::StatusOr<DoctorProbe::Answer> DoctorProbe::Send(const std::string& from,
+                                                      const IpAddress& server,
                                                       uint16_t port) {
+  const bool v4 = server.IsV4();
   if (setns(there_.get(), CLONE_NEWNET) != 0) {
     return absl::ErrnoToStatus(errno, "entering the test's namespace");
   }
   // It stays there, whoever uses it.
-  const FileDescriptor raw(
-      socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP));
+  const FileDescriptor raw = RawSocket(v4);
   if (setns(home_.get(), CLONE_NEWNET) != 0) std::abort();
   const IpAddress client = *IpAddress::Parse(from);
-  const sockaddr_in mine = SocketAddress(client);
-  const sockaddr_in theirs = SocketAddress(server_);
-  if (!raw.is_open() ||
-      bind(raw.get(), reinterpret_cast<const sockaddr*>(&mine), sizeof mine) !=
-          0) {
+  const SocketAddress mine(client);
+  const SocketAddress theirs(server);
+  if (!raw.is_open() || bind(raw.get(), mine.get(), mine.size) != 0) {
     return absl::ErrnoToStatus(errno, "making a raw socket");
   }
   std::random_device random;
@@ -170,9 +207,8 @@ absl::StatusOr<DoctorProbe::Answer> DoctorProbe::Send(const std::string& from,
     syn.doff = sizeof syn / 4;
     syn.syn = 1;
     syn.window = htons(1024);
-    syn.check = Checksum(client.V4(), server_.V4(), syn);
-    if (sendto(raw.get(), &syn, sizeof syn, 0,
-               reinterpret_cast<const sockaddr*>(&theirs), sizeof theirs) < 0) {
+    if (v4) syn.check = Checksum(client.V4(), server.V4(), syn);
+    if (sendto(raw.get(), &syn, sizeof syn, 0, theirs.get(), theirs.size) < 0) {
       return absl::ErrnoToStatus(errno, "sending a test packet");
     }
     const Instant end = Clock::now() + kPatience;
@@ -184,7 +220,7 @@ absl::StatusOr<DoctorProbe::Answer> DoctorProbe::Send(const std::string& from,
       const ssize_t size = recv(raw.get(), packet, sizeof packet, 0);
       if (size <= 0) continue;
       const Answer answer =
-          Read(packet, static_cast<size_t>(size), port, our_port);
+          Read(packet, static_cast<size_t>(size), v4, port, our_port);
       // Our kernel resets what it never asked for, by itself.
       if (answer != Answer::kNone) return answer;
     }

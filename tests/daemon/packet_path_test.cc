@@ -151,11 +151,24 @@ TEST(DoctorHostTest, ListenersAreReadFromTheKernelsTable) {
   EXPECT_THAT(found, ElementsAre(*IpAddress::Parse("127.0.0.1"),
                                  *IpAddress::Parse("192.0.2.25"),
                                  *IpAddress::Parse("::")));
-  const auto target = ChooseTarget(found, {*IpAddress::Parse("203.0.113.1"),
-                                           *IpAddress::Parse("192.0.2.25")});
+  const auto target = ChooseTarget(
+      true, found,
+      {*IpAddress::Parse("203.0.113.1"), *IpAddress::Parse("192.0.2.25")});
   ASSERT_TRUE(target);
   EXPECT_EQ(target->server.ToString(), "192.0.2.25");
   EXPECT_TRUE(target->listens);
+  EXPECT_FALSE(ChooseTarget(false, found, {*IpAddress::Parse("192.0.2.25")}));
+  EXPECT_TRUE(
+      ChooseTarget(false, found, {*IpAddress::Parse("2001:db8::1")})->listens);
+}
+
+TEST(Host, WhatTheReversePathFilterDropsIsCounted) {
+  EXPECT_EQ(ReversePathDrops("TcpExt: SyncookiesSent TW IPReversePathFilter X\n"
+                             "TcpExt: 1 2 37 4\n"
+                             "IpExt: InNoRoutes\nIpExt: 9\n"),
+            37U);
+  EXPECT_EQ(ReversePathDrops("TcpExt: TW\nTcpExt: 2\n"), 0U);
+  EXPECT_EQ(ReversePathDrops(""), 0U);
 }
 
 }  // namespace

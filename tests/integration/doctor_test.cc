@@ -36,7 +36,8 @@ class DoctorTest : public BreakwaterTest {
     BREAKWATER_ASSERT_OK_AND_ASSIGN(
         auto server,
         Process::Start({Breakwater::ProgramPath("breakwater-tarpit"), "--user",
-                        "nobody", "--listen", absl::StrCat("0.0.0.0:", port)},
+                        "nobody", "--listen", absl::StrCat("0.0.0.0:", port),
+                        "--listen", absl::StrCat("[::]:", port)},
                        absl::StrCat(directory_->path(), "/log", port)));
     ASSERT_TRUE(server->WaitForLog("event=tarpit-started")) << server->Log();
     servers_.push_back(std::move(server));
@@ -99,10 +100,14 @@ TEST_F(DoctorTest, ProvesThatTheBannedAreDroppedAndOthersAreNot) {
                       "dropped"),
             HasSubstr("another client (198.51.100.3) to 192.0.2.25 port 25: "
                       "accepted"),
-            HasSubstr("IPv6, by its rules alone: a banned client meets"),
+            HasSubstr("a banned client (2001:db8:0:bad::2) to "
+                      "2001:db8:25::25 port 25: dropped"),
+            HasSubstr("another client (2001:db8:0:900d::3) to "
+                      "2001:db8:25::25 port 25: accepted"),
             HasSubstr("all is well")));
   // Asked of the daemon, as any ban.
-  EXPECT_THAT(breakwater_->Log(), HasSubstr("ban 198.51.100.2 60"));
+  EXPECT_THAT(breakwater_->Log(), AllOf(HasSubstr("ban 198.51.100.2 60"),
+                                        HasSubstr("ban 2001:db8:0:bad::2 60")));
   // The mail server has seen none of it.
   servers_[0]->Signal(SIGUSR1);
   EXPECT_TRUE(servers_[0]->WaitForLog("accepted=0"));
@@ -179,6 +184,63 @@ TEST_F(DoctorTest, ARuleThatDropsEverybodyIsFound) {
   ExpectFault(
       "a client that is not banned gets no answer from 192.0.2.25 port 25: "
       "iptables -t filter: -A INPUT -p tcp -m tcp --dport 25 -j DROP");
+}
+
+TEST_F(DoctorTest, AMissingRuleOfIpv6IsFound) {
+  StartWith("", /*rules=*/true);
+  ExpectWell();
+  RunThere("ip6tables -t raw -F");
+  const CommandResult result = Doctor();
+  EXPECT_EQ(result.exit_code, kNotWell);
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("to 192.0.2.25 port 25: dropped"),
+                    HasSubstr("to 2001:db8:25::25 port 25: accepted"),
+                    HasSubstr("a banned client gets in: no rule of the "
+                              "firewall looks into the set breakwater6")));
+}
+
+TEST_F(DoctorTest, ARuleThatDropsAllOfIpv6IsFound) {
+  StartWith("", /*rules=*/true);
+  RunThere("ip6tables -A INPUT -p tcp --dport 25 -j DROP");
+  ExpectFault(
+      "a client that is not banned gets no answer from 2001:db8:25::25 port "
+      "25: ip6tables -t filter: -A INPUT -p tcp -m tcp --dport 25 -j DROP");
+}
+
+// As a VPN does that takes all that leaves.
+constexpr char kOtherWay[] =
+    "dev=$(ip -o route get 192.0.2.1 | sed 's/.* dev \\([^ ]*\\).*/\\1/');"
+    "ip route add 198.51.100.0/24 dev $dev table 100;"
+    "ip rule add pref 100 to 198.51.100.0/24 lookup 100;"
+    "sysctl -q net.ipv4.conf.all.rp_filter=";
+
+TEST_F(DoctorTest, PacketsThatRpFilterDropsProveNothing) {
+  StartWith();
+  RunThere(absl::StrCat(kOtherWay, "1"));
+  const CommandResult result = Doctor();
+  EXPECT_EQ(result.exit_code, kNotWell);
+  EXPECT_THAT(
+      result.out,
+      AllOf(HasSubstr("(198.51.100.2) to 192.0.2.25 port 25: dropped by "
+                      "rp_filter"),
+            HasSubstr("FAULT: rp_filter, not the ban, drops the test's "
+                      "packets, so they prove nothing: "
+                      "net.ipv4.conf.*.rp_filter is 1, and the way back to "
+                      "198.51.100.2 leads by "),
+            // What can be read is said all the same.
+            HasSubstr("IPv4, by its rules alone: a banned client gets in: no "
+                      "rule of the firewall looks into the set breakwater4")));
+}
+
+TEST_F(DoctorTest, AnAnswerThatLeavesByAnotherInterfaceIsFound) {
+  StartWith("", /*rules=*/true);
+  RunThere(absl::StrCat(kOtherWay, "0"));
+  RunThere("for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$f; done");
+  const CommandResult result = Doctor();
+  EXPECT_EQ(result.exit_code, kNotWell);
+  EXPECT_THAT(result.out, AllOf(HasSubstr("(198.51.100.2) to 192.0.2.25 port "
+                                          "25: dropped\n"),
+                                HasSubstr("the answer leaves by ")));
 }
 
 TEST_F(DoctorTest, ObserveModeIsFound) {
