@@ -1,13 +1,6 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+// What must be true of every backend, on the real kernel.
 
-#include <chrono>
-#include <functional>
-#include <optional>
-#include <thread>
-
-#include "tests/fakes/cable.h"
-#include "tests/firewall/backend_kinds.h"
+#include "tests/firewall/every_backend.h"
 
 namespace breakwater {
 namespace {
@@ -18,85 +11,9 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-constexpr uint32_t kUsual = 600;
-
-Network Net(const std::string& text) { return *Network::Parse(text); }
 Network Number(uint32_t number) {
   return Network::OfClient(IpAddress::FromV4(0x0a000000 + number));
 }
-
-// What must be true of every backend, on the real kernel: the sets and rules
-// are in this thread's network namespace, with the mail server; the clients are
-// at the other end of a cable.
-class EveryBackend
-    : public testing::TestWithParam<std::shared_ptr<BackendKind>> {
- protected:
-  void SetUp() override {
-    if (!namespace_.made()) GTEST_SKIP() << "needs root for a namespace";
-  }
-  BackendKind& kind() { return *GetParam(); }
-
-  void Run(const std::string& command) {
-    ASSERT_TRUE(NetNamespace::Run(command)) << command;
-  }
-  // With the rules that make it take effect.
-  void Open(TimedSetsOptions options = {}) {
-    options.usual_seconds = std::min(options.usual_seconds, kUsual);
-    if (kind().rules_first()) Run(kind().Rules(options.extend, seconds_));
-    sets_ = kind().Open(options);
-    ASSERT_NE(sets_, nullptr);
-    if (!kind().rules_first()) Run(kind().Rules(options.extend, seconds_));
-    ASSERT_THAT(sets_->Check().wrong, IsEmpty());
-  }
-  void LayCable() {
-    cable_.emplace();
-    for (const char* client :
-         {"192.0.2.5/23", "192.0.2.6/23", "192.0.3.7/23", "2001:db8:0:5::5/47",
-          "2001:db8:0:5:aa::9/47", "2001:db8:0:6::6/47", "2001:db8:0:1ff::1/47",
-          "2001:db8:1:5::5/47"}) {
-      cable_->AddClient(client);
-    }
-    listener_ = ListenOn("::", 25);
-  }
-  bool CanConnect(const char* client) { return cable_->CanConnect(client); }
-  void Ban(const std::string& network, uint32_t length = kUsual) {
-    EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{Net(network), length}}),
-                IsEmpty());
-  }
-  static bool Eventually(const std::function<bool()>& true_now) {
-    const auto end = std::chrono::steady_clock::now() + seconds(10);
-    while (!true_now()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      std::this_thread::sleep_for(milliseconds(50));
-    }
-    return true;
-  }
-
-  NetNamespace namespace_;
-  std::optional<Cable> cable_;
-  TcpSocketFd listener_;
-  uint32_t seconds_ = kUsual;  // as the rule has it
-  std::unique_ptr<BanSets> sets_;
-};
-
-// Those that hold whole networks: xt_recent does not, and says so.
-class EveryBackendOfNetworks : public EveryBackend {
- protected:
-  void OpenWide(uint32_t most_entries = 1000) {
-    Open({.most_entries = most_entries, .widening = {.members = {9, 9, 9}}});
-    ASSERT_TRUE(sets_->capabilities().prefixes);
-    Run(kind().WideRules());
-  }
-  // As an earlier program left it.
-  std::optional<uint32_t> Left(const std::string& network) {
-    const auto list = sets_->List();
-    EXPECT_TRUE(list.ok()) << list.status();
-    for (const TimedNetwork& element : *list) {
-      if (element.network == Net(network)) return element.seconds;
-    }
-    return std::nullopt;
-  }
-};
 
 // A list of xt_recent has no type that could be another's, and no timeouts.
 class EveryBackendOfTypedSets : public EveryBackend {};
@@ -300,132 +217,18 @@ TEST_P(EveryBackend, ABatchOfManyIsInAsAWhole) {
   }
 }
 
-TEST_P(EveryBackendOfNetworks, ANetworkIsKeptOutAndThoseAroundItAreNot) {
-  LayCable();
-  OpenWide();
-  Ban("192.0.2.0/24");
-  Ban("2001:db8:0:100::/56");
-  EXPECT_FALSE(CanConnect("192.0.2.5"));
-  EXPECT_FALSE(CanConnect("192.0.2.6"));
-  EXPECT_TRUE(CanConnect("192.0.3.7"));
-  EXPECT_FALSE(CanConnect("2001:db8:0:1ff::1"));
-  EXPECT_TRUE(CanConnect("2001:db8:0:5::5")) << "another /56 of the /48";
-  Ban("2001:db8::/48");
-  EXPECT_FALSE(CanConnect("2001:db8:0:5::5"));
-  EXPECT_TRUE(CanConnect("2001:db8:1:5::5")) << "another /48";
-}
-
-// Their first addresses are equal.
-TEST_P(EveryBackendOfNetworks, TheFirstPartOfANetworkIsNotAllOfIt) {
-  LayCable();
-  OpenWide();
-  Ban("2001:db8::/56");
-  EXPECT_FALSE(CanConnect("2001:db8:0:5::5"));
-  EXPECT_TRUE(CanConnect("2001:db8:0:1ff::1"));
-  Ban("2001:db8::/48");
-  sets_->Remove(std::vector<Network>{Net("2001:db8::/56")});
-  EXPECT_FALSE(CanConnect("2001:db8:0:5::5"));
-  sets_->Remove(std::vector<Network>{Net("2001:db8::/48")});
-  EXPECT_TRUE(CanConnect("2001:db8:0:5::5"));
-}
-
-TEST_P(EveryBackendOfNetworks, OneMoreBanOfANetworkNeverShortens) {
-  OpenWide();
-  Ban("2001:db8::/56", 500);
-  Ban("2001:db8::/56", 100);
-  EXPECT_NEAR(Left("2001:db8::/56").value_or(0), 500, 3);
-  Ban("2001:db8::/56", 600);
-  EXPECT_NEAR(Left("2001:db8::/56").value_or(0), 600, 3);
-  // Nor is it taken for one of a client.
-  Ban("2001:db8::/64", 100);
-  EXPECT_NEAR(Left("2001:db8::/64").value_or(0), 100, 3);
-}
-
-TEST_P(EveryBackendOfNetworks, TheKernelEndsTheBanOfANetwork) {
-  LayCable();
-  OpenWide();
-  Ban("192.0.2.0/24", 2);
-  Ban("2001:db8::/56", 2);
-  EXPECT_FALSE(CanConnect("192.0.2.5"));
-  EXPECT_TRUE(Eventually([this] { return CanConnect("192.0.2.5"); }));
-  EXPECT_TRUE(Eventually([this] { return CanConnect("2001:db8:0:5::5"); }));
-}
-
-TEST_P(EveryBackendOfNetworks, InAFullSetOfNetworksWhatEndsFirstMakesRoom) {
-  LayCable();
-  OpenWide(/*most_entries=*/50);
-  Ban("192.0.2.0/24", 60);
-  for (uint32_t i = 0; i < 300; ++i) {
-    const Network network =
-        Widened(IpAddress::FromV4(0x0a000000 + (i << 8)), Width::kV4By24);
-    EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{network, 600}}),
-                IsEmpty());
-  }
-  EXPECT_GT(sets_->evicted(), 0U);
-  EXPECT_TRUE(CanConnect("192.0.2.5"));
-  // They have taken no room from clients.
-  Ban("192.0.2.5");
-  EXPECT_FALSE(CanConnect("192.0.2.5"));
-}
-
-TEST_P(EveryBackendOfNetworks, AnotherProgramKeepsAndEndsWhatItFinds) {
-  LayCable();
-  OpenWide();
-  Ban("2001:db8::/56", 600);
-  // And is not configured to widen.
-  sets_ = kind().Open({});
-  if (sets_->capabilities().lists) {
-    EXPECT_NEAR(Left("2001:db8::/56").value_or(0), 600, 3);
-  }
-  EXPECT_FALSE(CanConnect("2001:db8:0:5::5"));
-  EXPECT_THAT(sets_->Remove(std::vector<Network>{Net("2001:db8::/56")}),
-              IsEmpty());
-  EXPECT_TRUE(CanConnect("2001:db8:0:5::5"));
-}
-
-TEST_P(EveryBackendOfNetworks, SetsOfNetworksThatAreEmptiedAreNoticed) {
-  OpenWide();
-  Ban("192.0.2.0/24");
-  EXPECT_EQ(sets_->Check().flushed, 0);
-  Run(kind().FlushWide());
-  EXPECT_EQ(sets_->Check().flushed, 1);
-}
-
-TEST_P(EveryBackendOfNetworks, AReloadMakesTheSetsThatItNeeds) {
-  Open();
-  const std::vector<TimedNetwork> wide = {{Net("2001:db8::/56"), 60}};
-  const auto failures = sets_->Add(wide);
-  ASSERT_THAT(failures, SizeIs(1)) << "not configured";
-  EXPECT_TRUE(absl::IsInvalidArgument(failures[0].status));
-  EXPECT_THAT(sets_->Remove(std::vector<Network>{wide[0].network}), IsEmpty());
-  sets_->SetWidening({.members = {0, 8, 0}});
-  EXPECT_THAT(sets_->Add(wide), IsEmpty());
-  EXPECT_EQ(sets_->Check().made, 0) << "that was asked for";
-}
-
-std::string NameOf(
-    const testing::TestParamInfo<std::shared_ptr<BackendKind>>& info) {
-  return info.param->name();
-}
-
 INSTANTIATE_TEST_SUITE_P(, EveryBackend,
                          testing::Values(std::make_shared<IpsetKind>(),
                                          std::make_shared<NftKind>(false),
                                          std::make_shared<NftKind>(true),
                                          std::make_shared<RecentKind>()),
-                         NameOf);
-
-INSTANTIATE_TEST_SUITE_P(, EveryBackendOfNetworks,
-                         testing::Values(std::make_shared<IpsetKind>(),
-                                         std::make_shared<NftKind>(false),
-                                         std::make_shared<NftKind>(true)),
-                         NameOf);
+                         EveryBackend::NameOf);
 
 INSTANTIATE_TEST_SUITE_P(, EveryBackendOfTypedSets,
                          testing::Values(std::make_shared<IpsetKind>(),
                                          std::make_shared<NftKind>(false),
                                          std::make_shared<NftKind>(true)),
-                         NameOf);
+                         EveryBackend::NameOf);
 
 }  // namespace
 }  // namespace breakwater
