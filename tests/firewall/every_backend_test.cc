@@ -203,6 +203,21 @@ TEST_P(EveryBackend, OnlyWhatABanCoversIsTaken) {
   }
 }
 
+TEST_P(EveryBackend, TakesNetworksIfItSaysSo) {
+  Open({.widening = {.members = {9, 9, 9}}});
+  const bool can = sets_->capabilities().prefixes;
+  for (const char* network :
+       {"192.0.2.0/24", "2001:db8:0:100::/56", "2001:db8::/48"}) {
+    const auto refused =
+        sets_->Add(std::vector<TimedNetwork>{{Net(network), 60}});
+    EXPECT_EQ(refused.empty(), can) << network;
+    for (const ElementFailure& failure : refused) {
+      EXPECT_TRUE(absl::IsInvalidArgument(failure.status)) << failure.status;
+    }
+    EXPECT_EQ(sets_->Remove(std::vector<Network>{Net(network)}).empty(), can);
+  }
+}
+
 TEST_P(EveryBackend, ABatchOfManyIsInAsAWhole) {
   LayCable();
   Open();
