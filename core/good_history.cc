@@ -4,6 +4,8 @@
 #include <cmath>
 #include <iterator>
 
+#include "core/width.h"
+
 namespace breakwater {
 namespace {
 
@@ -58,10 +60,12 @@ void GoodHistory::Promote(Entries::iterator entry, Instant now) {
   if (good_.size() >= most_good()) {
     const Entries::iterator lightest = LightestOfTheSilent(now);
     if (WeightOf(*lightest, now) > WeightOf(*entry, now)) return;
+    CountGood(lightest->client, -1);
     places_.erase(lightest->client);
     good_.erase(lightest);
   }
   entry->good = true;
+  CountGood(entry->client, 1);
   good_.splice(good_.begin(), probation_, entry);
 }
 
@@ -126,6 +130,7 @@ void GoodHistory::Restore(const Entry& entry) {
   if (most == 0) return;
   if (entries.size() >= most) DropLast(entries);
   entries.push_front(entry);
+  if (entry.good) CountGood(entry.client, 1);
   places_[entry.client] = entries.begin();
 }
 
@@ -140,7 +145,9 @@ size_t GoodHistory::bytes() const {
   // A node has two links and malloc's word; a place has the table's byte.
   constexpr size_t kNode = sizeof(Entry) + 3 * sizeof(void*);
   constexpr size_t kPlace = sizeof(decltype(places_)::value_type) + 1;
-  return places_.size() * kNode + places_.capacity() * kPlace;
+  constexpr size_t kAround = sizeof(decltype(good_around_)::value_type) + 1;
+  return places_.size() * kNode + places_.capacity() * kPlace +
+         good_around_.capacity() * kAround;
 }
 
 double GoodHistory::WeightOf(const Entry& entry, Instant now) const {
@@ -157,8 +164,18 @@ const GoodHistory::Entry* GoodHistory::Known(const IpAddress& client,
 }
 
 void GoodHistory::DropLast(Entries& entries) {
+  if (entries.back().good) CountGood(entries.back().client, -1);
   places_.erase(entries.back().client);
   entries.pop_back();
+}
+
+void GoodHistory::CountGood(const Network& client, int step) {
+  for (const Width width : WidthsOf(client.address)) {
+    const Network network = Widened(client.address, width);
+    uint32_t& count = good_around_[network];
+    count += static_cast<uint32_t>(step);
+    if (count == 0) good_around_.erase(network);
+  }
 }
 
 }  // namespace breakwater

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <optional>
 #include <vector>
@@ -33,7 +34,7 @@ struct HistoryRules {
 // client's weight is the number of occasions on which its mail was accepted,
 // each counting half after a half-life.
 //
-// Bounded, some 150 bytes for each client (see bytes). Not thread-safe; the
+// Bounded, some 200 bytes for each client (see bytes). Not thread-safe; the
 // screener's is the loop's.
 class GoodHistory {
  public:
@@ -47,6 +48,10 @@ class GoodHistory {
   // condemnation bans.
   void Warn(const IpAddress& client, Instant now);
   bool IsWarned(const IpAddress& client, Instant now) const;
+  // Whether a good client is in that network, which has one of the Widths.
+  bool HasGoodIn(const Network& network) const {
+    return good_around_.contains(network);
+  }
   // Drops what is too old. Cheap when little is.
   void Expire(Instant now);
 
@@ -90,11 +95,14 @@ class GoodHistory {
   void Promote(Entries::iterator entry, Instant now);
   Entries::iterator LightestOfTheSilent(Instant now);
   void DropLast(Entries& entries);
+  void CountGood(const Network& client, int step);
 
   HistoryRules rules_;
   Entries good_;
   Entries probation_;
   absl::flat_hash_map<Network, Entries::iterator> places_;
+  // How many good clients are in each network around one.
+  absl::flat_hash_map<Network, uint32_t> good_around_;
 };
 
 }  // namespace breakwater

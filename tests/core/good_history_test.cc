@@ -93,6 +93,37 @@ TEST_F(GoodHistoryTest, AnIpv6ClientIsItsSlash64) {
   EXPECT_FALSE(IsGood(At("2001:db8:1:3::5")));
 }
 
+TEST_F(GoodHistoryTest, KnowsWhichNetworksAGoodClientIsIn) {
+  const auto has_good = [this](const char* network) {
+    return history_.HasGoodIn(*Network::Parse(network));
+  };
+  Accept(At("2001:db8:1:2::5"));
+  EXPECT_FALSE(has_good("2001:db8:1::/48")) << "on probation";
+  MakeGood(At("2001:db8:1:2::5"));
+  MakeGood(At("2001:db8:1:3::5"));
+  MakeGood(friend_);
+  EXPECT_TRUE(has_good("2001:db8:1::/48"));
+  EXPECT_TRUE(has_good("2001:db8:1::/56"));
+  EXPECT_FALSE(has_good("2001:db8:1:100::/56"));
+  EXPECT_TRUE(has_good("198.51.100.0/24"));
+  EXPECT_FALSE(has_good("198.51.101.0/24"));
+  history_.Restore(
+      {.client = *Network::Parse("203.0.113.9"), .good = true, .last = now_});
+  EXPECT_TRUE(has_good("203.0.113.0/24"));
+  now_ += 14 * 24h;
+  history_.Expire(now_);
+  EXPECT_FALSE(has_good("2001:db8:1::/48"));
+  EXPECT_FALSE(has_good("198.51.100.0/24"));
+}
+
+TEST_F(GoodHistoryTest, WhoMakesRoomLeavesItsNetworkWithoutAGoodClient) {
+  MakeGood(friend_);
+  for (uint32_t i = 0; i < 15; ++i) MakeGood(Stranger(i << 8));
+  EXPECT_FALSE(IsGood(friend_));
+  EXPECT_FALSE(history_.HasGoodIn(*Network::Parse("198.51.100.0/24")));
+  EXPECT_TRUE(history_.HasGoodIn(Network::Of(Stranger(0xe00), 120)));
+}
+
 TEST_F(GoodHistoryTest, AClientIsForgottenSomeTimeAfterItsLastMessage) {
   MakeGood(friend_);
   now_ += 14 * 24h - 1ms;
