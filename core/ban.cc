@@ -15,6 +15,8 @@ const char* OriginName(Origin origin) {
       return "operator";
     case Origin::kBeforeRestart:
       return "before-restart";
+    case Origin::kNeighbours:
+      return "neighbours";
   }
   return "?";
 }

@@ -14,17 +14,19 @@ enum class Origin : uint8_t {
   kOffence,        // what it did
   kOperator,       // `breakwater ban`
   kBeforeRestart,  // found in the kernel's set at start
+  kNeighbours,     // so many of its network are banned
 };
 
 const char* OriginName(Origin origin);  // "list", "offence", ...
 
 // Who is kept out, until when and why.
 struct Ban {
-  Network network;   // as Network::OfClient makes it
+  Network network;   // of a client, or of one of the Widths
   IpAddress client;  // who was judged; unspecified if nobody was
   Instant expires;
   Origin origin = Origin::kList;
-  uint32_t count = 1;  // how often it was imposed while in force
+  uint32_t count = 1;    // how often it was imposed while in force
+  uint32_t members = 0;  // of a network: how many banned clients made it
   int code = 521;
   std::string id;
   std::string label;  // the list's or the offence's; empty if none

@@ -31,11 +31,14 @@ Ban BanTable::Add(const Ban& ban, Instant now) {
   const std::lock_guard lock(mutex_);
   const auto [place, added] = bans_.try_emplace(ban.network, ban);
   Ban& kept = place->second;
-  if (!added) {
+  if (added) {
+    CountWide(ban.network, 1);
+  } else {
     if (kept.expires <= now) {
       kept = ban;
     } else {
       ++kept.count;
+      kept.members = std::max(kept.members, ban.members);
       AddEvidence(kept.evidence, ban.evidence);
       if (ban.expires <= kept.expires) return kept;
       kept.expires = ban.expires;
@@ -44,8 +47,7 @@ Ban BanTable::Add(const Ban& ban, Instant now) {
   const Ban result = kept;
   PushEnding(result);
   while (bans_.size() > capacity_) {
-    if (!IsStale(endings_.front())) bans_.erase(endings_.front().network);
-    PopEnding();
+    EraseSoonest();
   }
   return result;
 }
@@ -55,7 +57,7 @@ std::optional<Ban> BanTable::Remove(const Network& network) {
   const auto place = bans_.find(network);
   if (place == bans_.end()) return std::nullopt;
   Ban removed = std::move(place->second);
-  bans_.erase(place);
+  Erase(place);
   return removed;
 }
 
@@ -65,29 +67,57 @@ std::vector<Ban> BanTable::RemoveIf(const std::function<bool(Ban&)>& which) {
   absl::erase_if(bans_, [&](auto& entry) {
     if (!which(entry.second)) return false;
     removed.push_back(entry.second);
+    CountWide(entry.first, -1);
     return true;
   });
   return removed;
 }
 
 std::optional<Ban> BanTable::Find(const IpAddress& client, Instant now) const {
-  return Find(Network::OfClient(client), now);
+  const std::lock_guard lock(mutex_);
+  const Ban* ban = InForce(Network::OfClient(client), now);
+  const absl::Span<const Width> widths = WidthsOf(client);
+  for (size_t i = widths.size(); ban == nullptr && i-- > 0;) {
+    if (wide_[static_cast<size_t>(widths[i])] == 0) continue;
+    ban = InForce(Widened(client, widths[i]), now);
+  }
+  return ban == nullptr ? std::nullopt : std::optional(*ban);
 }
 
 std::optional<Ban> BanTable::Find(const Network& network, Instant now) const {
   const std::lock_guard lock(mutex_);
+  const Ban* ban = InForce(network, now);
+  return ban == nullptr ? std::nullopt : std::optional(*ban);
+}
+
+const Ban* BanTable::InForce(const Network& network, Instant now) const {
   const auto place = bans_.find(network);
-  if (place == bans_.end() || place->second.expires <= now) {
-    return std::nullopt;
+  if (place == bans_.end() || place->second.expires <= now) return nullptr;
+  return &place->second;
+}
+
+void BanTable::Erase(Bans::iterator place) {
+  CountWide(place->first, -1);
+  bans_.erase(place);
+}
+
+void BanTable::CountWide(const Network& network, int step) {
+  if (const std::optional<Width> width = WidthOf(network)) {
+    wide_[static_cast<size_t>(*width)] += step;
   }
-  return place->second;
+}
+
+void BanTable::EraseSoonest() {
+  if (!IsStale(endings_.front())) {
+    Erase(bans_.find(endings_.front().network));
+  }
+  PopEnding();
 }
 
 void BanTable::Expire(Instant now) {
   const std::lock_guard lock(mutex_);
   while (!endings_.empty() && endings_.front().expires <= now) {
-    if (!IsStale(endings_.front())) bans_.erase(endings_.front().network);
-    PopEnding();
+    EraseSoonest();
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "core/ban.h"
 #include "core/clock.h"
+#include "core/width.h"
 
 namespace breakwater {
 
@@ -30,8 +32,10 @@ class BanTable {
   // Removes those of whom `which` says so, and returns them. It may change the
   // others' evidence.
   std::vector<Ban> RemoveIf(const std::function<bool(Ban&)>& which);
-  // The ban that covers this client.
+  // The ban that covers this client: its own, or else the widest one of its
+  // network.
   std::optional<Ban> Find(const IpAddress& client, Instant now) const;
+  // The ban of just that network.
   std::optional<Ban> Find(const Network& network, Instant now) const;
   // Drops what has ended. Cheap when little has.
   void Expire(Instant now);
@@ -48,19 +52,28 @@ class BanTable {
     Instant expires;
     Network network;
   };
+  using Bans = absl::flat_hash_map<Network, Ban>;
   static bool EndsLater(const Ending& a, const Ending& b) {
     return a.expires > b.expires;
   }
 
   // An ending whose ban was prolonged or removed is stale and is passed over.
   bool IsStale(const Ending& ending) const;
+  // What is kept of a network, if it is in force.
+  const Ban* InForce(const Network& network, Instant now) const;
+  void Erase(Bans::iterator place);
+  void CountWide(const Network& network, int step);
+  // What comes to its end, or makes room.
+  void EraseSoonest();
   void PopEnding();
   void PushEnding(const Ban& ban);
 
   const size_t capacity_;
   mutable std::mutex mutex_;
-  absl::flat_hash_map<Network, Ban> bans_;  // guarded by mutex_
-  std::vector<Ending> endings_;             // a heap; guarded by mutex_
+  Bans bans_;                    // guarded by mutex_
+  std::vector<Ending> endings_;  // a heap; guarded by mutex_
+  // How many bans have each width, so that no other is looked for.
+  std::array<size_t, kWidths> wide_{};  // guarded by mutex_
 };
 
 }  // namespace breakwater

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/conduct_rules.h"
+#include "core/width.h"
 
 namespace breakwater {
 namespace {
@@ -52,6 +53,12 @@ size_t SessionTable::CountAround(const IpAddress& client) const {
 
 std::vector<SessionTable::Session*> SessionTable::Of(const Network& network) {
   std::vector<Session*> result;
+  if (!IsClient(network)) {
+    for (auto& [key, session] : sessions_) {
+      if (network.Contains(key->client().address())) result.push_back(&session);
+    }
+    return result;
+  }
   const auto place = by_network_.find(network);
   if (place == by_network_.end()) return result;
   for (const Screening* key : place->second) {

@@ -27,8 +27,8 @@ class SessionTable {
   Session* Find(const Screening& screening);
   // What was known of it, if anything was.
   std::optional<Session> Remove(const Screening& screening);
-  // The sessions of the clients in a network that Network::OfClient made. Good
-  // as those of Find.
+  // The sessions of the clients in a network: found at once if it is that of
+  // one, else looked for. Good as those of Find.
   std::vector<Session*> Of(const Network& network);
 
   // How many that client has, and how many all of its neighbours

@@ -61,6 +61,46 @@ TEST_F(BanTableTest, AnIpv6BanCoversItsNetwork) {
   EXPECT_FALSE(table_.Find(*IpAddress::Parse("2001:db8:0:1::5"), now_));
 }
 
+TEST_F(BanTableTest, ABanOfANetworkCoversItsClientsUntilItIsGone) {
+  const Network wide = *Network::Parse("2001:db8:0:100::/56");
+  const IpAddress client = *IpAddress::Parse("2001:db8:0:1ff::5");
+  const auto id = [&] {
+    const std::optional<Ban> ban = table_.Find(client, now_);
+    return ban ? ban->id : "";
+  };
+  for (const std::string end :
+       {"removed", "removed by a rule", "ended", "evicted"}) {
+    table_.Add({.network = wide, .expires = now_ + minutes(1), .id = "wide"},
+               now_);
+    EXPECT_EQ(id(), "wide");
+    EXPECT_FALSE(table_.Find(*IpAddress::Parse("2001:db8:0:200::5"), now_));
+    if (end == "removed") {
+      table_.Remove(wide);
+    } else if (end == "removed by a rule") {
+      table_.RemoveIf([&](const Ban& ban) { return ban.network == wide; });
+    } else if (end == "ended") {
+      now_ += minutes(1);
+      table_.Expire(now_);
+    } else {
+      for (uint32_t i = 0; i < 100; ++i) table_.Add(BanOf(i, minutes(9)), now_);
+    }
+    EXPECT_EQ(id(), "") << end;
+  }
+}
+
+TEST_F(BanTableTest, AClientsOwnBanSaysMoreAndOfNetworksTheWider) {
+  const auto add = [this](const char* network) {
+    table_.Add({.network = *Network::Parse(network),
+                .expires = now_ + minutes(1),
+                .id = network},
+               now_);
+    return table_.Find(*IpAddress::Parse("2001:db8::5"), now_)->id;
+  };
+  EXPECT_EQ(add("2001:db8::/56"), "2001:db8::/56");
+  EXPECT_EQ(add("2001:db8::/48"), "2001:db8::/48");
+  EXPECT_EQ(add("2001:db8::/64"), "2001:db8::/64");
+}
+
 TEST_F(BanTableTest, ASecondBanProlongsAndNeverShortens) {
   table_.Add(BanOf(1, minutes(10)), now_);
   EXPECT_EQ(table_.Add(BanOf(1, minutes(60)), now_).expires,

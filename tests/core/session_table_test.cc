@@ -36,6 +36,18 @@ TEST(SessionTable, FindsAllSessionsOfAClient) {
   EXPECT_EQ(table.Of(network)[0]->screening, second);
 }
 
+TEST(SessionTable, FindsTheSessionsOfAllClientsOfANetwork) {
+  SessionTable table;
+  std::vector<std::shared_ptr<Screening>> sessions;
+  for (const char* address : {"2001:db8:0:101::1", "2001:db8:0:1ff::1",
+                              "2001:db8:0:200::1", "192.0.2.5"}) {
+    sessions.push_back(SessionOf(address));
+    table.Add(sessions.back());
+  }
+  EXPECT_EQ(table.Of(*Network::Parse("2001:db8:0:100::/56")).size(), 2u);
+  EXPECT_EQ(table.Of(*Network::Parse("192.0.2.0/24")).size(), 1u);
+}
+
 TEST(SessionTable, AnIpv6ClientIsItsSlash64) {
   SessionTable table;
   const auto one = SessionOf("2001:db8::1");
