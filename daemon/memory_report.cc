@@ -1,5 +1,6 @@
 #include "daemon/memory_report.h"
 
+#include "core/width.h"
 #include "daemon/operator_report.h"
 
 namespace breakwater {
@@ -8,11 +9,8 @@ using nlohmann::json;
 
 std::vector<Network> NetworksOf(const IpAddress& client) {
   std::vector<Network> networks = {Network::OfClient(client)};
-  if (client.IsV4()) {
-    networks.push_back(Network::Of(client, 96 + 24));
-  } else {
-    networks.push_back(Network::Of(client, 56));
-    networks.push_back(Network::Of(client, 48));
+  for (const Width width : WidthsOf(client)) {
+    networks.push_back(Widened(client, width));
   }
   return networks;
 }

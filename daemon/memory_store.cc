@@ -18,13 +18,14 @@ using SystemClock = std::chrono::system_clock;
 
 // "BrWa", and which tables it has: whoever changes these counts it up.
 constexpr int64_t kApplication = 0x42725761;
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 constexpr char kTables[] = R"(
 CREATE TABLE clock (boot TEXT, steady INTEGER, wall INTEGER);
 CREATE TABLE bans (
   network TEXT PRIMARY KEY, client TEXT, ends INTEGER, imposed INTEGER,
-  origin TEXT, count INTEGER, code INTEGER, id TEXT, label TEXT, text TEXT
+  origin TEXT, count INTEGER, members INTEGER, code INTEGER, id TEXT,
+  label TEXT, text TEXT
 ) WITHOUT ROWID;
 CREATE TABLE growth (
   network TEXT PRIMARY KEY, times INTEGER, ends INTEGER
@@ -118,8 +119,9 @@ absl::StatusOr<int64_t> Number(SqliteFile& file, absl::string_view sql) {
 }
 
 std::optional<Origin> ParseOrigin(const std::string& name) {
-  for (const Origin origin : {Origin::kList, Origin::kOffence,
-                              Origin::kOperator, Origin::kBeforeRestart}) {
+  for (const Origin origin :
+       {Origin::kList, Origin::kOffence, Origin::kOperator,
+        Origin::kBeforeRestart, Origin::kNeighbours}) {
     if (name == OriginName(origin)) return origin;
   }
   return std::nullopt;
@@ -137,10 +139,11 @@ std::optional<Ban> ReadBan(const SqliteStatement& row) {
              .expires = InstantAt(row.Integer(2)),
              .origin = *origin,
              .count = static_cast<uint32_t>(row.Integer(5)),
-             .code = static_cast<int>(row.Integer(6)),
-             .id = row.Text(7),
-             .label = row.Text(8),
-             .text = row.Text(9),
+             .members = static_cast<uint32_t>(row.Integer(6)),
+             .code = static_cast<int>(row.Integer(7)),
+             .id = row.Text(8),
+             .label = row.Text(9),
+             .text = row.Text(10),
              .imposed = InstantAt(row.Integer(3))};
 }
 
@@ -258,8 +261,8 @@ absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
     });
   };
   load(
-      "SELECT network, client, ends, imposed, origin, count, code, id, label, "
-      "text FROM bans",
+      "SELECT network, client, ends, imposed, origin, count, members, code, "
+      "id, label, text FROM bans",
       known.bans, ReadBan);
   std::erase_if(known.bans,
                 [&](const Ban& ban) { return ban.expires <= now.steady; });
@@ -367,7 +370,7 @@ absl::Status MemoryStore::WriteAll(const Batch& batch,
   const auto insert = [&](absl::string_view sql, const auto& items, auto bind) {
     if (status.ok()) status = RunForEach(file_, sql, items, bind);
   };
-  insert("INSERT OR REPLACE INTO bans VALUES (?,?,?,?,?,?,?,?,?,?)",
+  insert("INSERT OR REPLACE INTO bans VALUES (?,?,?,?,?,?,?,?,?,?,?)",
          batch.known.bans, [](SqliteStatement& row, const Ban& ban) {
            row.Bind(ban.network.ToString())
                .Bind(ban.client.ToString())
@@ -375,6 +378,7 @@ absl::Status MemoryStore::WriteAll(const Batch& batch,
                .Bind(Milliseconds(ban.imposed))
                .Bind(OriginName(ban.origin))
                .Bind(int64_t{ban.count})
+               .Bind(int64_t{ban.members})
                .Bind(int64_t{ban.code})
                .Bind(ban.id)
                .Bind(ban.label)

@@ -83,6 +83,7 @@ TEST_F(MemoryStoreTest, ABanIsReadAsItWasWritten) {
   Ban ban = BanOf("2001:db8:1:2::5", 10min);
   ban.origin = Origin::kOffence;
   ban.count = 3;
+  ban.members = 8;
   ban.code = 450;
   Write({.known = {.bans = {ban}}});
   Open();
@@ -95,6 +96,7 @@ TEST_F(MemoryStoreTest, ABanIsReadAsItWasWritten) {
   EXPECT_EQ(read.imposed, ban.imposed);
   EXPECT_EQ(read.origin, Origin::kOffence);
   EXPECT_EQ(read.count, 3u);
+  EXPECT_EQ(read.members, 8u);
   EXPECT_EQ(read.code, 450);
   EXPECT_EQ(read.id, "5d0c7f3a");
   EXPECT_EQ(read.label, "list.test");
