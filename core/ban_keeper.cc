@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/log.h"
 #include "core/record.h"
 
@@ -14,22 +16,41 @@ using std::chrono::seconds;
 // A ban that would end this little later is not worth telling the kernel.
 constexpr Duration kSameEnd = seconds(2);
 
+// Only a network has some.
+void AddMembers(Log& line, const Ban& ban) {
+  if (ban.members > 0) line.Add("members", ban.members);
+}
+
 }  // namespace
 
-BanKeeper::BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics)
+BanKeeper::BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics,
+                     const GoodHistory& history)
     : bans_(bans),
       enforcer_(enforcer),
       metrics_(metrics),
+      history_(history),
       rules_(std::make_shared<const Rules>()) {}
 
 void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
   rules_ = std::move(rules);
   growth_.SetRules(rules_->growth);
   recheck_.SetLeast(rules_->recheck_from);
+  widening_.SetRules(rules_->widening);
   const std::vector<Ban> lifted = bans_.RemoveIf(
-      [this](const Ban& ban) { return ProtectedIn(ban.network).has_value(); });
-  for (const Ban& ban : lifted) Lifted(ban.network, ban.id, "protected");
+      [this](const Ban& ban) { return Against(ban.network) != nullptr; });
+  for (const Ban& ban : lifted) {
+    Lifted(ban.network, ban.id, Against(ban.network));
+  }
   ShowSize();
+}
+
+const char* BanKeeper::Against(const Network& network) const {
+  if (ProtectedIn(network)) return "protected";
+  const std::optional<Width> width = WidthOf(network);
+  if (!width) return nullptr;
+  if (!rules_->widening.Allows(*width)) return "not-widened";
+  if (rules_->spare.networks.FindOverlap(network)) return "spared";
+  return nullptr;
 }
 
 std::optional<Network> BanKeeper::ProtectedIn(const Network& network) const {
@@ -81,12 +102,13 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
     recheck_.Add(after, now);
   }
   metrics_.Bans(OriginName(ban.origin)).Increment();
-  Log(Severity::kInfo, "ban")
-      .Add("client", after.network.ToString())
-      .Add("for_s", std::chrono::round<seconds>(length).count())
-      .Add("origin", OriginName(ban.origin))
-      .Add("zone", after.label)
-      .Add("id", after.id);
+  AddMembers(Log(Severity::kInfo, "ban")
+                 .Add("client", after.network.ToString())
+                 .Add("for_s", std::chrono::round<seconds>(length).count())
+                 .Add("origin", OriginName(ban.origin))
+                 .Add("zone", after.label)
+                 .Add("id", after.id),
+             after);
   memory_->Changed(after.network);
   memory_->Happened({.who = after.network,
                      .kind = EventKind::kBan,
@@ -94,15 +116,98 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
                      .id = after.id,
                      .detail = ban.text,
                      .length = length});
+  // The operator has said whom to ban, and whom not.
+  if (ban.origin == Origin::kList || ban.origin == Origin::kOffence) {
+    result.wide = Widen(after);
+  }
   return result;
+}
+
+std::optional<Ban> BanKeeper::Widen(const Ban& member) {
+  const Instant now = Clock::now();
+  for (const BanWidening::Reached& reached :
+       widening_.Note(member.network, member.expires, now)) {
+    const Network& network = reached.network;
+    const char* against = Against(network);
+    if (against == nullptr && history_.HasGoodIn(network)) {
+      against = WithheldName(Withheld::kGoodHistory);
+    }
+    if (against != nullptr) {
+      if (const auto held_back = refusals_.Admit()) {
+        Log(Severity::kInfo, "ban-refused")
+            .Add("client", network.ToString())
+            .Add("why", against)
+            .Add("zone", member.label)
+            .Add("id", member.id)
+            .Add("held_back", *held_back);
+      }
+      continue;
+    }
+    const std::string id =
+        absl::StrFormat("%08x", absl::Uniform<uint32_t>(random_));
+    const int code = rules_->reply.code;
+    std::optional<InForce> wide =
+        Put({.network = network,
+             .expires = reached.ends,
+             .origin = Origin::kNeighbours,
+             .members = reached.members,
+             .code = code >= 500 ? code : Ban().code,
+             .id = id,
+             .text = absl::StrCat("Client network ", network.ToString(),
+                                  " is refused: ", reached.members,
+                                  " of its addresses are banned [id ", id, "]"),
+             .imposed = now});
+    if (wide && wide->began) return std::move(wide->ban);
+    return std::nullopt;
+  }
+  return std::nullopt;
 }
 
 std::optional<Ban> BanKeeper::Lift(const Network& network,
                                    std::string_view why) {
   std::optional<Ban> ban = bans_.Remove(network);
   Lifted(network, ban ? ban->id : "", why);
+  LiftTheWideAround(network);
   ShowSize();
   return ban;
+}
+
+std::vector<Ban> BanKeeper::LiftAllOf(const IpAddress& address,
+                                      std::string_view why) {
+  std::vector<Ban> lifted;
+  const Network client = Network::OfClient(address);
+  if (std::optional<Ban> own = bans_.Remove(client)) {
+    lifted.push_back(*std::move(own));
+  }
+  Lifted(client, lifted.empty() ? "" : lifted[0].id, why);
+  const absl::Span<const Width> widths = WidthsOf(address);
+  for (size_t i = widths.size(); i-- > 0;) {
+    const Network network = Widened(address, widths[i]);
+    widening_.Forget(network);
+    if (std::optional<Ban> wide = bans_.Remove(network)) {
+      Lifted(network, wide->id, why);
+      lifted.push_back(*std::move(wide));
+    } else if (rules_->widening.Allows(widths[i])) {
+      enforcer_.Unban(network);
+    }
+  }
+  ShowSize();
+  return lifted;
+}
+
+void BanKeeper::LiftTheWideAround(const Network& member) {
+  if (!IsClient(member)) return;
+  const Instant now = Clock::now();
+  for (const Width width : WidthsOf(member.address)) {
+    const Network network = Widened(member.address, width);
+    const std::optional<Ban> wide = bans_.Find(network, now);
+    if (!wide || wide->origin != Origin::kNeighbours ||
+        widening_.Count(network, now) >= rules_->widening.Members(width)) {
+      continue;
+    }
+    bans_.Remove(network);
+    Lifted(network, wide->id, OriginName(Origin::kNeighbours));
+  }
 }
 
 void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
@@ -123,19 +228,25 @@ void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
     growth_.Forget(ban.network);
     Lifted(ban.network, ban.id, "zone-lied");
   }
+  for (const Ban& ban : lifted) LiftTheWideAround(ban.network);
   ShowSize();
 }
 
 void BanKeeper::Adopt(const Ban& ban) {
   const Instant now = Clock::now();
   if (bans_.Find(ban.network, now)) return;
+  const std::optional<Width> width = WidthOf(ban.network);
+  if (width && !rules_->widening.Allows(*width)) {
+    return Lifted(ban.network, ban.id, "not-widened");
+  }
   bans_.Add(ban, now);
+  if (IsClient(ban.network)) widening_.Note(ban.network, ban.expires, now);
   ShowSize();
 }
 
 void BanKeeper::Restore(Ban ban) {
   const Instant now = Clock::now();
-  if (rules_->observe || ban.expires <= now || ProtectedIn(ban.network)) return;
+  if (rules_->observe || ban.expires <= now || Against(ban.network)) return;
   // Whatever the file says.
   ban.expires = std::min(ban.expires, now + seconds(kLongestBanSeconds));
   // It rested on that list, at least; only so is it looked at again.
@@ -147,12 +258,16 @@ void BanKeeper::Restore(Ban ban) {
   }
   bans_.Add(ban, now);
   recheck_.Add(ban, now);
+  if (IsClient(ban.network) && ban.origin != Origin::kOperator) {
+    widening_.Note(ban.network, ban.expires, now);
+  }
   ShowSize();
 }
 
 void BanKeeper::Withdraw(const Network& network) {
   bans_.Remove(network);
   memory_->Changed(network);
+  widening_.Forget(network);
   ShowSize();
 }
 
@@ -165,6 +280,7 @@ std::optional<Ban> BanKeeper::Find(const Recheck::Due& due) const {
 void BanKeeper::Lifted(const Network& network, const std::string& id,
                        std::string_view why) {
   enforcer_.Unban(network);
+  widening_.Forget(network);
   Log(Severity::kInfo, "unban")
       .Add("client", network.ToString())
       .Add("why", why)

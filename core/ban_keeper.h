@@ -3,14 +3,18 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "absl/random/random.h"
 #include "core/ban_growth.h"
 #include "core/ban_table.h"
+#include "core/ban_widening.h"
 #include "core/client.h"
 #include "core/enforcer.h"
+#include "core/good_history.h"
 #include "core/judge.h"
 #include "core/lists.h"
+#include "core/log_limit.h"
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "core/recheck.h"
@@ -25,11 +29,17 @@ namespace breakwater {
 // Whether somebody is to be banned it does not ask, but for one thing: nothing
 // that is protected ever is.
 //
+// Where enough clients of a network are banned, all of the network is, unless
+// somebody in it must not be: who is protected or spared, or has a good
+// history.
+//
 // Loop thread only. What the constructor takes must outlive it.
 class BanKeeper {
  public:
-  BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics);
-  // Bans that cover an address which is protected from now on are lifted.
+  BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics,
+            const GoodHistory& history);
+  // Bans that cover an address which is protected from now on are lifted, and
+  // those of networks of a width that is not wanted any more.
   void SetRules(std::shared_ptr<const Rules> rules);
 
   // Must outlive this.
@@ -41,6 +51,8 @@ class BanKeeper {
   struct InForce {
     Ban ban;             // as it is now
     bool began = false;  // else it was in force before
+    // Of a network around it, which began by this one.
+    std::optional<Ban> wide = {};
   };
   // As the verdict about the client says; it must ban. Bans grow with each that
   // is earned. Nothing if that would hit something protected.
@@ -51,6 +63,10 @@ class BanKeeper {
 
   // What was in force, if anything was; the kernel is told in either case.
   std::optional<Ban> Lift(const Network& network, std::string_view why);
+  // Whatever covers that address: the ban that found it first, that of its
+  // network or networks behind it. They do not come back before as many others
+  // are banned. The kernel is told of all that may be.
+  std::vector<Ban> LiftAllOf(const IpAddress& address, std::string_view why);
   // Those that rest on that zone alone, since it was last proven true.
   void LiftThoseOf(const ZoneLie& lie);
 
@@ -71,8 +87,16 @@ class BanKeeper {
   std::optional<Ban> Find(const Recheck::Due& due) const;
 
   const BanGrowth& growth() const { return growth_; }
+  const BanWidening& widening() const { return widening_; }
 
  private:
+  // The ban of one client is in force. That of a network around it which began
+  // by that, if one did.
+  std::optional<Ban> Widen(const Ban& member);
+  // What speaks against any ban of that network, as the log has it, or null.
+  const char* Against(const Network& network) const;
+  // The bans of networks that rested on that one, if too few are left.
+  void LiftTheWideAround(const Network& member);
   void Lifted(const Network& network, const std::string& id,
               std::string_view why);
   void ShowSize();
@@ -80,9 +104,12 @@ class BanKeeper {
   BanTable& bans_;
   Enforcer& enforcer_;
   Metrics& metrics_;
+  const GoodHistory& history_;
   Memory* memory_ = &NoMemory();
   std::shared_ptr<const Rules> rules_;
   BanGrowth growth_;
+  BanWidening widening_;
+  LogLimit refusals_{10, std::chrono::seconds(10)};
   Recheck recheck_;
   absl::BitGen random_;
 };

@@ -75,7 +75,7 @@ Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
                 [this](const auto& screening) { EndIfSilent(*screening); }),
       restraint_(metrics),
       conduct_(lists, domains, metrics),
-      keeper_(bans, enforcer, metrics) {
+      keeper_(bans, enforcer, metrics, restraint_.history()) {
   lists_.SetLieListener(
       [this](const ZoneLie& lie) { keeper_.LiftThoseOf(lie); });
   TellRules();
@@ -362,6 +362,7 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
   if (!in_force) return;
   if (in_force->began) restraint_.Imposed();
   TurnOut(in_force->ban);
+  if (in_force->wide) TurnOut(*in_force->wide);
 }
 
 asio::awaitable<void> Screener::LiftIfUnlisted(Recheck::Due due) {
@@ -398,7 +399,7 @@ void Screener::TurnOut(const Ban& ban) {
       }
     }
   };
-  if (ban.network.address.IsV4()) {
+  if (ban.network == Network{.address = ban.network.address}) {
     const auto place = waiting_.find(ban.network.address);
     if (place != waiting_.end()) answer(place->second);
   } else {

@@ -120,8 +120,9 @@ class Screener {
   // The same for one that was in force elsewhere or once: as it is told, with
   // an id and a text of our own where it has none.
   absl::StatusOr<Ban> BanAsTold(Ban ban);
-  // What was in force, if anything was; the kernel is told in either case.
-  std::optional<Ban> Unban(const IpAddress& address);
+  // Every ban that covered the address, its own first, then those of its
+  // network; the kernel is told in either case.
+  std::vector<Ban> Unban(const IpAddress& address);
 
   // --- The enforcer's side ---
   // The kernel's set holds a ban that the table does not know: the daemon was
@@ -146,6 +147,7 @@ class Screener {
   const Restraint& restraint() const { return restraint_; }
   const Conduct& conduct() const { return conduct_; }
   const BanGrowth& growth() const { return keeper_.growth(); }
+  const BanWidening& widening() const { return keeper_.widening(); }
   size_t waiting() const { return waiting_.size(); }
   size_t sessions() const { return sessions_.size(); }
 

@@ -52,21 +52,26 @@ absl::StatusOr<Ban> Screener::BanAsTold(Ban ban) {
   }
   const auto in_force = keeper_.Put(ban);
   TurnOut(in_force->ban);
+  if (in_force->wide) TurnOut(*in_force->wide);
   return in_force->ban;
 }
 
-std::optional<Ban> Screener::Unban(const IpAddress& address) {
-  return keeper_.Lift(Network::OfClient(address), "operator");
+std::vector<Ban> Screener::Unban(const IpAddress& address) {
+  return keeper_.LiftAllOf(address, "operator");
 }
 
 void Screener::Adopt(const Network& network, Duration left) {
   const std::string id = NewId();
+  const std::string text =
+      IsClient(network) ? RenderReply("Client {client} is refused [id {id}]",
+                                      {.client = network.address, .id = id})
+                        : absl::StrCat("Client network ", network.ToString(),
+                                       " is refused [id ", id, "]");
   keeper_.Adopt({.network = network,
                  .expires = Clock::now() + left,
                  .origin = Origin::kBeforeRestart,
                  .id = id,
-                 .text = RenderReply("Client {client} is refused [id {id}]",
-                                     {.client = network.address, .id = id})});
+                 .text = text});
 }
 
 void Screener::Withdraw(const Network& network) { keeper_.Withdraw(network); }

@@ -26,6 +26,9 @@ json BanExport::Page(uint64_t snapshot, size_t offset,
     snapshot = ++last_number_;
     snapshots_.push_back(
         {.number = snapshot, .used = now, .networks = bans_.Networks(now)});
+    // What was widened is widened again where its clients are imported.
+    std::erase_if(snapshots_.back().networks,
+                  [](const Network& network) { return !IsClient(network); });
   }
   const auto place = std::ranges::find(snapshots_, snapshot, &Snapshot::number);
   if (place == snapshots_.end()) {

@@ -11,10 +11,10 @@
 
 namespace breakwater {
 
-// Tells all bans, a page at a time, so that telling a million holds up the loop
-// no longer than telling a few. What counts is who was banned at the first
-// page: who is unbanned before its page is not told, and who is banned
-// meanwhile is not waited for.
+// Tells all bans of clients, a page at a time, so that telling a million holds
+// up the loop no longer than telling a few. What counts is who was banned at
+// the first page: who is unbanned before its page is not told, and who is
+// banned meanwhile is not waited for.
 //
 // Loop thread only. `bans` must outlive it.
 class BanExport {

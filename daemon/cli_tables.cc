@@ -212,11 +212,16 @@ std::string ShowReport(const json& answer) {
   return out + "\n";
 }
 
-std::string ShowUnban(const json& answer) {
-  const json& was = Member(answer, "was");
+std::string LiftedLine(const json& was) {
   return absl::StrCat(Text(was, "network"), " may come in again; it was banned",
                       " by ", Text(was, "origin"), ": ", Text(was, "reason"),
-                      "\n", NoteLine(answer));
+                      "\n");
+}
+
+std::string ShowUnban(const json& answer) {
+  std::string out = LiftedLine(Member(answer, "was"));
+  for (const json& ban : Member(answer, "more")) out += LiftedLine(ban);
+  return out + NoteLine(answer);
 }
 
 // What each list answered, asked about an address or a name.

@@ -217,14 +217,15 @@ void AddConduct(Config& c, std::vector<ConfigKey>& keys) {
 }
 
 void AddWidening(Config& c, std::vector<ConfigKey>& keys) {
-  // At most as many as there are in such a network.
+  // At most as many as there are in such a network, or can be looked through at
+  // each ban.
   const auto add = [&](const char* name, Width width, int64_t clients) {
     uint32_t& slot = c.rules.widening.members[static_cast<size_t>(width)];
     keys.push_back({name, Effect::kReload, NumberField(slot, 0, clients)});
   };
   add("widen.ipv4_24", Width::kV4By24, 256);
   add("widen.ipv6_56", Width::kV6By56, 256);
-  add("widen.ipv6_48", Width::kV6By48, 65'536);
+  add("widen.ipv6_48", Width::kV6By48, 4096);
 }
 
 std::vector<std::string_view> AllNames() {

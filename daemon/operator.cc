@@ -43,6 +43,14 @@ std::string Unheard(const json& zones) {
   return absl::StrCat(" (no answer from ", absl::StrJoin(labels, ", "), ")");
 }
 
+// ", with its neighbours: 8 of 2001:db8:0:100::/56 are banned", or nothing if
+// it was banned itself.
+std::string Neighbours(const json& ban) {
+  if (ban["origin"] != OriginName(Origin::kNeighbours)) return "";
+  return absl::StrCat(", with its neighbours: ", ban["members"].get<uint32_t>(),
+                      " of ", ban["network"].get<std::string>(), " are banned");
+}
+
 // What would happen to a client, in words.
 std::string Summary(const json& answer, bool observe) {
   if (answer["exempt"].is_object()) {
@@ -56,7 +64,7 @@ std::string Summary(const json& answer, bool observe) {
   if (answer["ban"].is_object()) {
     words = absl::StrCat("is kept out until ",
                          answer["ban"]["until"].get<std::string>(),
-                         "; without that ban it ");
+                         Neighbours(answer["ban"]), "; without that ban it ");
   }
   if (action == "pass") {
     return absl::StrCat(words, "would pass", Unheard(answer["zones"]));
@@ -283,14 +291,20 @@ asio::awaitable<void> Operator::Pace() {
 }
 
 asio::awaitable<json> Operator::Unban(IpAddress address) {
-  const std::optional<Ban> ban = parts_.screener.Unban(address);
+  const std::vector<Ban> bans = parts_.screener.Unban(address);
   const bool settled = co_await parts_.settled();
-  if (!ban) {
+  if (bans.empty()) {
     co_return Failure(absl::NotFoundError(absl::StrCat(
         Network::OfClient(address).ToString(),
         " was not banned; the kernel was told to let it in all the same")));
   }
-  json answer = {{"ok", true}, {"was", DescribeBan(*ban, Clock::now())}};
+  const Instant now = Clock::now();
+  json answer = {{"ok", true},
+                 {"was", DescribeBan(bans.front(), now)},
+                 {"more", json::array()}};
+  for (size_t i = 1; i < bans.size(); ++i) {
+    answer["more"].push_back(DescribeBan(bans[i], now));
+  }
   if (!settled) answer["note"] = NotYet("it");
   co_return answer;
 }

@@ -71,6 +71,7 @@ json DescribeBan(const Ban& ban, Instant now) {
       {"until", WallTime(ban.expires, now)},
       {"origin", OriginName(ban.origin)},
       {"count", ban.count},
+      {"members", ban.members},
       {"id", ban.id},
       {"zone", ban.label},
       {"reason", ban.text}};

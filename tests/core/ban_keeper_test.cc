@@ -68,7 +68,8 @@ class BanKeeperTest : public testing::Test {
   Metrics metrics_;
   FakeMemory memory_;
   std::shared_ptr<const Rules> rules_;
-  BanKeeper keeper_{bans_, enforcer_, metrics_};
+  GoodHistory history_;
+  BanKeeper keeper_{bans_, enforcer_, metrics_, history_};
 };
 
 TEST_F(BanKeeperTest, TableKernelMetricsAndMemoryAreToldOfABan) {

@@ -367,6 +367,41 @@ TEST_F(ScreenerTest, AnIpv6ClientIsBannedWithItsWholeSlash64) {
   EXPECT_FALSE(screener_->Banned(ClientAt("2001:db8:1:3::5")));
 }
 
+TEST_F(ScreenerTest, ABannedNetworkTurnsOutAllOfItsSessions) {
+  Rules rules = OneZone();
+  rules.widening.members = {2, 2, 0};
+  Use(rules);
+  for (const auto& [net, inside, outside, first, second] :
+       {std::tuple("2001:db8:0:100::/56", "2001:db8:0:1aa::5",
+                   "2001:db8:0:2aa::5", "2001:db8:0:101::1",
+                   "2001:db8:0:102::1"),
+        std::tuple("192.0.2.0/24", "192.0.2.5", "192.0.3.5", "192.0.2.101",
+                   "192.0.2.102")}) {
+    lists_.Hold();
+    const auto waiting = screener_->Start(ClientAt(inside, 1));
+    const auto other = screener_->Start(ClientAt(outside, 2));
+    Settle();
+    for (const char* address : {first, second}) {
+      screener_->Answered(ClientAt(address), {.action = Action::kReject,
+                                              .reason = Reason::kOffence,
+                                              .ban = minutes(10)});
+    }
+    ASSERT_TRUE(waiting->verdict().has_value()) << net;
+    EXPECT_EQ(waiting->verdict()->reason, Reason::kBanned);
+    EXPECT_THAT(waiting->verdict()->text,
+                StartsWith(std::string("Client network ") + net +
+                           " is refused: 2 of its addresses are banned [id "));
+    EXPECT_FALSE(other->verdict().has_value());
+    const std::vector<std::string> orders = enforcer_.Take();
+    EXPECT_THAT(orders, testing::Contains(std::string("ban ") + net + " 600s"));
+    EXPECT_THAT(orders.back(), StartsWith("destroy "));
+    // And whoever comes later.
+    EXPECT_EQ(Ask(ClientAt(inside, 3)).reason, Reason::kBanned);
+    lists_.Release();
+    Settle();
+  }
+}
+
 TEST_F(ScreenerTest, AdoptsWhatTheKernelKeptOverARestart) {
   screener_->Adopt(*Network::Parse("198.51.100.7"), minutes(5));
   const auto verdict = screener_->Known(ClientAt("198.51.100.7"));

@@ -267,6 +267,28 @@ TEST_F(OperatorTest, AnUnbanTellsTheKernelEvenOfAnUnknownBan) {
   EXPECT_THAT(enforcer_.orders(), ElementsAre("unban 192.0.2.5"));
 }
 
+TEST_F(OperatorTest, ANetworkThatIsBannedIsShownExplainedAndLifted) {
+  bans_.Add({.network = *Network::Parse("2001:db8:0:100::/56"),
+             .expires = Clock::now() + std::chrono::hours(1),
+             .origin = Origin::kNeighbours,
+             .members = 9,
+             .id = "5d0c7f3a"},
+            Clock::now());
+  EXPECT_EQ(Ask("bans")["bans"][0]["members"], 9);
+  EXPECT_EQ(Ask("export")["total"], 0) << "is what comes of other bans";
+  const json answer = Ask("explain 2001:db8:0:1aa::5");
+  EXPECT_EQ(answer["ban"]["network"], "2001:db8:0:100::/56");
+  EXPECT_THAT(answer["summary"].get<std::string>(),
+              HasSubstr(", with its neighbours: 9 of 2001:db8:0:100::/56 are "
+                        "banned; without that ban it "));
+  Ask("ban 2001:db8:0:1aa::5 600");
+  const json lifted = Ask("unban 2001:db8:0:1aa::5");
+  EXPECT_EQ(lifted["was"]["network"], "2001:db8:0:1aa::/64");
+  ASSERT_EQ(lifted["more"].size(), 1u) << lifted;
+  EXPECT_EQ(lifted["more"][0]["network"], "2001:db8:0:100::/56");
+  EXPECT_EQ(bans_.size(), 0u);
+}
+
 TEST_F(OperatorTest, ExplainShowsEachZoneAndTheReplyThatWouldBeGiven) {
   resolver_.On("5.2.0.192.bad.test", Records({0x7f000004}));
   resolver_.OnText("5.2.0.192.bad.test", "see\r\nhttps://bad.test/");
