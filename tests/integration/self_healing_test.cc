@@ -61,7 +61,7 @@ TEST_F(SelfHealingTest, NftFlushRulesetDoesNotEndABan) {
   EXPECT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
   EXPECT_TRUE(IsBackInNft("breakwater6", "2001:db8:900d::"));
   EXPECT_THAT(breakwater_->Log(),
-              HasSubstr("event=sets-made backend=nftables count=2"));
+              HasSubstr("event=sets-made backend=nftables count=4"));
   EXPECT_TRUE(WaitUntil([&] {
     return Ask({"status"}).find("\"sets_made\":1") != std::string::npos;
   })) << Ask({"status"});
