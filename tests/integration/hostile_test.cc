@@ -102,7 +102,7 @@ TEST_F(HostileTest, BadPolicyRequestsAreLoggedClosedAndDisturbNobody) {
       "no equals sign\n\n",
       "request=smtpd_access_policy\nprotocol_state=CONNECT\n\n",
       "client_address=1.2.3.4\n" + good,
-      std::string("request=smtpd_access_policy\nclient_address=\0\n\n", 45),
+      std::string("request=smtpd_access_policy\nclient_address=\0\n\n", 46),
       "request=junk\n" + good.substr(good.find('\n') + 1),
   };
   for (const std::string& request : bad) {
