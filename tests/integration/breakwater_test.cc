@@ -100,11 +100,11 @@ absl::StatusOr<BreakwaterTest::Session> BreakwaterTest::Open(
 
 bool BreakwaterTest::IsDropped(const std::string& from) {
   const bool ipv6 = from.find(':') != std::string::npos;
-  // Twice the first retransmission of a SYN.
+  // A SYN, and the first time that it is sent again, after a second.
   const auto client = SmtpClient::Connect(
       world(),
       {.from = from, .to = ipv6 ? Network::kMtaAddress6 : Network::kMtaAddress},
-      milliseconds(2000));
+      milliseconds(1200));
   return absl::IsDeadlineExceeded(client.status());
 }
 

@@ -126,7 +126,7 @@ class FirewallRulesTest : public IntegrationTest {
         {.from = from,
          .to = ipv6 ? Network::kMtaAddress6 : Network::kMtaAddress,
          .port = port},
-        milliseconds(1500));
+        milliseconds(1200));
     if (client.ok()) return Fate::kAnswered;
     return absl::IsDeadlineExceeded(client.status()) ? Fate::kDropped
                                                      : Fate::kReset;
