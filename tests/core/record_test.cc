@@ -108,7 +108,7 @@ TEST(RecordTest, ABanWithoutAnEndIsRefused) {
 TEST(RecordTest, ADetailFitsItsKind) {
   Record refused{.kind = RecordKind::kRefused, .network = Ban().network};
   EXPECT_FALSE(DecodeRecord(EncodeRecord(refused)).ok()) << "none";
-  refused.detail = static_cast<uint8_t>(Refusal::kKernel) + 1;
+  refused.detail = static_cast<uint8_t>(Refusal::kTooWide) + 1;
   EXPECT_FALSE(DecodeRecord(EncodeRecord(refused)).ok()) << "too large";
 }
 
