@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <initializer_list>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,13 @@ bool SamePrefix(const IpAddress& a, const IpAddress& b, uint8_t length) {
   if (rest == 0) return true;
   const auto mask = static_cast<uint8_t>(0xff << (8 - rest));
   return (a.bytes[whole] & mask) == (b.bytes[whole] & mask);
+}
+
+// Lives as long as the program.
+NetworkSet* MakeSet(std::initializer_list<const char*> texts) {
+  auto* networks = new NetworkSet;
+  for (const char* text : texts) networks->Add(*Network::Parse(text));
+  return networks;
 }
 
 }  // namespace
@@ -193,14 +201,22 @@ std::optional<Network> NetworkSet::FindOverlap(const Network& network) const {
 }
 
 const NetworkSet& AlwaysProtected() {
-  static const NetworkSet* const kNetworks = [] {
-    auto* networks = new NetworkSet;
-    for (const char* text : {"127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16",
-                             "::1", "::", "fe80::/10"}) {
-      networks->Add(*Network::Parse(text));
-    }
-    return networks;
-  }();
+  static const NetworkSet* const kNetworks = MakeSet(
+      {"127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16", "::1", "::", "fe80::/10"});
+  return *kNetworks;
+}
+
+const NetworkSet& SpecialRanges() {
+  static const NetworkSet* const kNetworks =
+      MakeSet({"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24",
+               "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "64:ff9b:1::/48",
+               "100::/64", "fc00::/7", "fec0::/10", "ff00::/8"});
+  return *kNetworks;
+}
+
+const NetworkSet& SharedRanges() {
+  static const NetworkSet* const kNetworks =
+      MakeSet({"64:ff9b::/96", "2001::/32"});
   return *kNetworks;
 }
 

@@ -94,4 +94,13 @@ class NetworkSet {
 // and never banned, whatever a configuration says.
 const NetworkSet& AlwaysProtected();
 
+// Ranges from which no client can come over the internet: private, shared,
+// multicast, reserved (RFC 6890, RFC 8215). Those for documentation and
+// benchmarks are not among them.
+const NetworkSet& SpecialRanges();
+
+// Ranges of which one /64 stands for a great many hosts: the addresses that
+// NAT64 (RFC 6052) and Teredo (RFC 4380) make up. Judged, but never banned.
+const NetworkSet& SharedRanges();
+
 }  // namespace breakwater

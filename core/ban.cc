@@ -71,6 +71,8 @@ const char* ReasonName(Reason reason) {
       return "spared";
     case Reason::kBanned:
       return "banned";
+    case Reason::kAllowed:
+      return "allowed";
   }
   return "?";
 }
@@ -87,6 +89,8 @@ const char* WithheldName(Withheld why) {
       return "zone-in-doubt";
     case Withheld::kSpared:
       return "spared";
+    case Withheld::kProxy:
+      return "proxy";
   }
   return "?";
 }

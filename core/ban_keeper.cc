@@ -45,17 +45,12 @@ void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
 }
 
 const char* BanKeeper::Against(const Network& network) const {
-  if (ProtectedIn(network)) return "protected";
+  if (const auto shield = ShieldIn(network)) return shield->why;
   const std::optional<Width> width = WidthOf(network);
   if (!width) return nullptr;
   if (!rules_->widening.Allows(*width)) return "not-widened";
   if (rules_->spare.networks.FindOverlap(network)) return "spared";
   return nullptr;
-}
-
-std::optional<Network> BanKeeper::ProtectedIn(const Network& network) const {
-  const auto always = AlwaysProtected().FindOverlap(network);
-  return always ? always : rules_->protected_networks.FindOverlap(network);
 }
 
 std::optional<BanKeeper::InForce> BanKeeper::Impose(const Client& client,
@@ -82,10 +77,10 @@ std::optional<BanKeeper::InForce> BanKeeper::Impose(const Client& client,
 }
 
 std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
-  if (ProtectedIn(ban.network)) {
+  if (const auto shield = ShieldIn(ban.network)) {
     Log(Severity::kWarning, "ban-refused")
         .Add("client", ban.network.ToString())
-        .Add("why", "protected")
+        .Add("why", shield->why)
         .Add("id", ban.id);
     return std::nullopt;
   }
@@ -232,7 +227,21 @@ void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
   ShowSize();
 }
 
+void BanKeeper::LiftThoseOf(const std::vector<Network>& suspects) {
+  const std::vector<Ban> lifted = bans_.RemoveIf([&suspects](const Ban& ban) {
+    return ban.origin != Origin::kOperator &&
+           std::ranges::any_of(suspects, [&ban](const Network& suspect) {
+             return suspect.Overlaps(ban.network);
+           });
+  });
+  for (const Ban& ban : lifted) Lifted(ban.network, ban.id, "proxy");
+  ShowSize();
+}
+
 void BanKeeper::Adopt(const Ban& ban) {
+  if (const auto shield = ShieldIn(ban.network)) {
+    return Lifted(ban.network, "", shield->why);
+  }
   const Instant now = Clock::now();
   if (bans_.Find(ban.network, now)) return;
   const std::optional<Width> width = WidthOf(ban.network);

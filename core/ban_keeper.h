@@ -27,7 +27,7 @@ namespace breakwater {
 // long a client is banned next, and which bans are to be looked at again.
 //
 // Whether somebody is to be banned it does not ask, but for one thing: nothing
-// that is protected ever is.
+// that is protected or allowed ever is (ShieldOf).
 //
 // Where enough clients of a network are banned, all of the network is, unless
 // somebody in it must not be: who is protected or spared, or has a good
@@ -38,15 +38,17 @@ class BanKeeper {
  public:
   BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics,
             const GoodHistory& history);
-  // Bans that cover an address which is protected from now on are lifted, and
+  // Bans that cover an address which is shielded from now on are lifted, and
   // those of networks of a width that is not wanted any more.
   void SetRules(std::shared_ptr<const Rules> rules);
 
   // Must outlive this.
   void SetMemory(Memory& memory) { memory_ = &memory; }
 
-  // The protected network that a ban of this one would hit.
-  std::optional<Network> ProtectedIn(const Network& network) const;
+  // What a ban of this network would hit and must not.
+  std::optional<Shield> ShieldIn(const Network& network) const {
+    return ShieldOf(*rules_, network);
+  }
 
   struct InForce {
     Ban ban;             // as it is now
@@ -55,7 +57,7 @@ class BanKeeper {
     std::optional<Ban> wide = {};
   };
   // As the verdict about the client says; it must ban. Bans grow with each that
-  // is earned. Nothing if that would hit something protected.
+  // is earned. Nothing if that would hit something shielded.
   std::optional<InForce> Impose(const Client& client, const Verdict& verdict,
                                 Evidence evidence);
   // As it is given, for at most what the kernel can count.
@@ -69,9 +71,11 @@ class BanKeeper {
   std::vector<Ban> LiftAllOf(const IpAddress& address, std::string_view why);
   // Those that rest on that zone alone, since it was last proven true.
   void LiftThoseOf(const ZoneLie& lie);
+  // Those of what seems to be a proxy, but for the operator's.
+  void LiftThoseOf(const std::vector<Network>& suspects);
 
   // The kernel's set holds one that the table does not know: `ban` is all that
-  // can be said of it.
+  // can be said of it. What is shielded is taken out of the set.
   void Adopt(const Ban& ban);
   // The enforcer has refused it: the network holds a protected address.
   void Withdraw(const Network& network);

@@ -127,6 +127,22 @@ const ReplyForm& ReplyFormOf(const Rules& rules, const Zone& zone) {
   return zone.type == ZoneType::kDomain ? rules.name_reply : rules.reply;
 }
 
+std::optional<Shield> ShieldOf(const Rules& rules, const Network& network) {
+  if (const auto always = AlwaysProtected().FindOverlap(network)) {
+    return Shield{*always, "protected"};
+  }
+  if (const auto held = rules.protected_networks.FindOverlap(network)) {
+    return Shield{*held, "protected"};
+  }
+  if (const auto held = rules.allowed_networks.FindOverlap(network)) {
+    return Shield{*held, "allowed"};
+  }
+  if (const auto many = SharedRanges().FindOverlap(network)) {
+    return Shield{*many, "shared"};
+  }
+  return std::nullopt;
+}
+
 std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
   if (client.address().IsUnspecified()) return Reason::kNotAsked;
   if (client.authenticated) return Reason::kAuthenticated;
@@ -139,10 +155,20 @@ std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
       rules.protected_networks.Find(client.address())) {
     return Reason::kProtected;
   }
+  if (rules.allowed_networks.Find(client.address())) return Reason::kAllowed;
   if (!rules.spare.judged && IsSpared(rules.spare, client)) {
     return Reason::kSpared;
   }
   return std::nullopt;
+}
+
+bool MayBeProxy(const Rules& rules, const Client& client) {
+  const IpAddress& address = client.address();
+  const std::optional<Reason> exempt = Exemption(rules, client);
+  if (!exempt) return !IsSpared(rules.spare, client);
+  return exempt == Reason::kProtected && !AlwaysProtected().Find(address) &&
+         !rules.named_networks.Find(address) &&
+         !rules.allowed_networks.Find(address);
 }
 
 Judgement Judge(const Rules& rules, absl::Span<const Listing> listings,

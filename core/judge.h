@@ -15,6 +15,7 @@
 #include "core/good_history.h"
 #include "core/listing.h"
 #include "core/offence.h"
+#include "core/proxy_watch.h"
 #include "core/verdict.h"
 #include "core/width.h"
 #include "core/zone.h"
@@ -56,15 +57,32 @@ struct Rules {
   // How long a rejected client may wait before it says MAIL.
   Duration patience = std::chrono::seconds(5);
   std::vector<uint16_t> submission_ports = {465, 587};
+  ProxyRules proxy;
   // Never judged: from the configuration, and what the enforcer derived.
   NetworkSet protected_networks;
+  // Of these, what the operator has named: known not to be many in one.
+  NetworkSet named_networks;
+  // Not judged for a while, by the operator's word.
+  NetworkSet allowed_networks;
 };
 
 // How whoever the zone lists is answered.
 const ReplyForm& ReplyFormOf(const Rules& rules, const Zone& zone);
 
+// Why no ban of this network may be: it shares addresses with that one, which
+// is protected, allowed, or stands for too many.
+struct Shield {
+  Network network;
+  const char* why = "";  // "protected" ..., as logged
+};
+std::optional<Shield> ShieldOf(const Rules& rules, const Network& network);
+
 // A reason why this client is not judged at all.
 std::optional<Reason> Exemption(const Rules& rules, const Client& client);
+
+// Whether it is nobody of whom the operator or the kernel knows better: who is
+// protected only because of an address like a proxy's may be one.
+bool MayBeProxy(const Rules& rules, const Client& client);
 
 // What listings and offences mean for a client that has no exemption. A listing
 // of a zone that allows lets it pass. Else the weights of all filters that

@@ -71,6 +71,9 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
           OneGauge(*registry, "breakwater_bans", "Bans that are in force.")),
       brake_on(OneGauge(*registry, "breakwater_brake_on",
                         "Whether lists may ban nobody: 1 or 0.")),
+      proxy_suspected(OneGauge(*registry, "breakwater_proxy_suspected",
+                               "1 while all clients seem to come through a "
+                               "proxy.")),
       good_clients(OneGauge(*registry, "breakwater_good_clients",
                             "Clients that have a good history.")),
       offenders(OneGauge(*registry, "breakwater_offenders",

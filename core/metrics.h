@@ -58,6 +58,7 @@ class Metrics {
   prometheus::Histogram& ban_applied_seconds;  // answered to in the kernel
   prometheus::Gauge& bans_in_force;
   prometheus::Gauge& brake_on;
+  prometheus::Gauge& proxy_suspected;
   prometheus::Gauge& good_clients;  // with a good history
   prometheus::Gauge& offenders;     // with offences on record
   prometheus::Gauge& cached_clients;

@@ -55,7 +55,7 @@ bool NeedsConnection(RecordKind kind) {
 uint8_t LastDetail(RecordKind kind) {
   switch (kind) {
     case RecordKind::kProtected:
-      return static_cast<uint8_t>(ProtectionSource::kGateway);
+      return static_cast<uint8_t>(ProtectionSource::kLast);
     case RecordKind::kRefused:
       return static_cast<uint8_t>(Refusal::kTooWide);
     case RecordKind::kCounter:

@@ -49,6 +49,11 @@ enum class ProtectionSource : uint8_t {
   kConfigured = 1,  // the root-owned configuration names it
   kOwnAddress,      // an interface of this host has it
   kGateway,         // a route of this host goes through it
+  kResolver,        // it is asked for names, by us or by this host
+  kMynetworks,      // Postfix' mynetworks
+  kSshPeer,         // somebody works on this host from there
+  kSpecialRange,    // no client of the internet has such an address
+  kLast = kSpecialRange,
 };
 
 enum class Refusal : uint8_t {
@@ -72,7 +77,8 @@ enum class EnforcerCounter : uint8_t {
   kSetsFlushed,   // times that somebody had emptied sets
   kEvicted,       // elements taken out early to make room
   kSetsWrong,     // no count: sets that are not as they must be now
-  kLast = kSetsWrong,
+  kUnprotected,   // no count: sources of protected networks that fail now
+  kLast = kUnprotected,
 };
 
 inline constexpr uint64_t kProtocolVersion = 3;

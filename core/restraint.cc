@@ -1,5 +1,6 @@
 #include "core/restraint.h"
 
+#include "absl/strings/str_join.h"
 #include "core/log.h"
 
 namespace breakwater {
@@ -14,11 +15,36 @@ void AddNumbers(Log& line, const Brake::State& state) {
       .Add("zone", state.label);
 }
 
+void AddNumbers(Log&& line, const ProxyWatch::State& state, Instant now) {
+  const auto length = now - state.since;
+  line.Add("clients", absl::StrJoin(state.suspects, ",",
+                                    [](std::string* text, const Network& one) {
+                                      text->append(one.ToString());
+                                    }))
+      .Add("connections", state.connections)
+      .Add("for_s", std::chrono::round<std::chrono::seconds>(length).count());
+}
+
 }  // namespace
 
 void Restraint::SetRules(const Rules& rules) {
   history_.SetRules(rules.history);
   brake_.SetRules(rules.brake);
+  proxy_.SetRules(rules.proxy);
+  metrics_.proxy_suspected.Set(proxy_.is_on() ? 1 : 0);
+}
+
+bool Restraint::Connected(const IpAddress& client) {
+  const Instant now = Clock::now();
+  const ProxyWatch::State before = proxy_.state();
+  if (!proxy_.Connected(client, now)) return false;
+  metrics_.proxy_suspected.Set(proxy_.is_on() ? 1 : 0);
+  if (proxy_.is_on()) {
+    AddNumbers(Log(Severity::kWarning, "proxy-suspected"), proxy_.state(), now);
+  } else {
+    AddNumbers(Log(Severity::kInfo, "proxy-cleared"), before, now);
+  }
+  return proxy_.is_on();
 }
 
 void Restraint::Accept(const IpAddress& client) {
@@ -28,6 +54,7 @@ void Restraint::Accept(const IpAddress& client) {
 
 std::optional<Withheld> Restraint::Against(const IpAddress& client,
                                            Instant now) const {
+  if (proxy_.Suspects(client)) return Withheld::kProxy;
   if (history_.IsGood(client, now) && !history_.IsWarned(client, now)) {
     return Withheld::kGoodHistory;
   }

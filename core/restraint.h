@@ -9,13 +9,15 @@
 #include "core/log_limit.h"
 #include "core/memory.h"
 #include "core/metrics.h"
+#include "core/proxy_watch.h"
 #include "core/verdict.h"
 
 namespace breakwater {
 
 // What keeps a client from being banned that lists condemn, and tells the
-// operator of it: its good history, once in a while, and the brake. It is
-// refused all the same. Bans of the operator's are none of its business.
+// operator of it: its good history, once in a while, the brake, and that it
+// seems to be a proxy. It is refused all the same. Bans of the operator's are
+// none of its business.
 //
 // Loop thread only.
 class Restraint {
@@ -26,6 +28,9 @@ class Restraint {
   void SetMemory(Memory& memory) { memory_ = &memory; }
   void Restore(const GoodHistory::Entry& entry) { history_.Restore(entry); }
 
+  // A client that is to be judged has connected, or one that may be a proxy.
+  // Whether clients seem to come through one from now on.
+  bool Connected(const IpAddress& client);
   // A message of this client's was accepted.
   void Accept(const IpAddress& client);
   // What speaks against a ban of this client now, if anything does.
@@ -43,6 +48,7 @@ class Restraint {
 
   const GoodHistory& history() const { return history_; }
   const Brake& brake() const { return brake_; }
+  const ProxyWatch& proxy() const { return proxy_; }
 
  private:
   void UpdateBrake(Instant now);
@@ -51,12 +57,12 @@ class Restraint {
   Memory* memory_ = &NoMemory();
   GoodHistory history_;
   Brake brake_;
+  ProxyWatch proxy_;
   // By Withheld, so that none hides another.
-  LogLimit lines_[5] = {{10, std::chrono::seconds(10)},
-                        {10, std::chrono::seconds(10)},
-                        {10, std::chrono::seconds(10)},
-                        {10, std::chrono::seconds(10)},
-                        {10, std::chrono::seconds(10)}};
+  LogLimit lines_[6] = {
+      {10, std::chrono::seconds(10)}, {10, std::chrono::seconds(10)},
+      {10, std::chrono::seconds(10)}, {10, std::chrono::seconds(10)},
+      {10, std::chrono::seconds(10)}, {10, std::chrono::seconds(10)}};
 };
 
 }  // namespace breakwater

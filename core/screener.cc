@@ -101,6 +101,9 @@ void Screener::TellRules() {
 // ---- From a question to a verdict ------------------------------------------
 
 OffenceKinds Screener::Connected(const Client& client) {
+  if (MayBeProxy(*rules_, client) && restraint_.Connected(client.address())) {
+    keeper_.LiftThoseOf(restraint_.proxy().state().suspects);
+  }
   if (Exemption(*rules_, client) || Banned(client)) return {};
   // The policy server's sessions are not known to be open.
   return conduct_.NoteConnection(client, sessions_.CountOf(client.address()),

@@ -32,10 +32,10 @@ absl::StatusOr<Ban> Screener::BanAsTold(Ban ban) {
     return absl::FailedPreconditionError(
         "in observe mode nobody is banned; set mode = \"enforce\"");
   }
-  if (const auto holds = keeper_.ProtectedIn(ban.network)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(ban.network.ToString(),
-                     " is not banned: ", holds->ToString(), " is protected"));
+  if (const auto shield = keeper_.ShieldIn(ban.network)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        ban.network.ToString(), " is not banned: ", shield->network.ToString(),
+        " is ", shield->why));
   }
   const auto length =
       std::chrono::ceil<std::chrono::milliseconds>(ban.expires - Clock::now());

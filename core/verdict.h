@@ -26,6 +26,7 @@ enum class Reason : uint8_t {
   kOffence,        // for what it did
   kSpared,         // a forwarder or the like, as the operator says
   kBanned,         // a ban is in force
+  kAllowed,        // the operator lets it in for a while: see Allowances
 };
 
 const char* ReasonName(Reason reason);  // "clean", "listed", ... as logged
@@ -37,6 +38,7 @@ enum class Withheld : uint8_t {
   kBrake,        // too many are condemned: see Brake
   kZoneInDoubt,  // the list that it rests on may not ban now
   kSpared,       // the operator says so: see SpareRules
+  kProxy,        // it seems to stand for many others: see ProxyWatch
 };
 
 const char* WithheldName(Withheld why);  // "no-socket", ... as logged

@@ -188,5 +188,30 @@ TEST(AlwaysProtectedTest, HoldsLoopbackUnspecifiedAndLinkLocal) {
   }
 }
 
+TEST(SpecialRangesTest, HoldWhatNoClientOfTheInternetHas) {
+  for (const char* text :
+       {"10.1.2.3", "100.64.0.1", "100.127.255.255", "172.16.0.1",
+        "172.31.255.255", "192.168.0.1", "192.0.0.8", "224.0.0.1", "240.0.0.1",
+        "255.255.255.255", "fc00::1", "fd12::1", "fec0::1", "ff02::1", "100::1",
+        "64:ff9b:1::1"}) {
+    EXPECT_TRUE(SpecialRanges().Find(Address(text))) << text;
+  }
+  // The last ones are for documentation and benchmarks.
+  for (const char* text :
+       {"9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0",
+        "172.15.255.255", "172.32.0.0", "192.0.1.1", "192.167.0.1",
+        "223.255.255.255", "64:ff9b::1", "2002::1", "2a00::1", "192.0.2.5",
+        "198.18.0.5", "198.51.100.5", "203.0.113.5", "2001:db8::5"}) {
+    EXPECT_FALSE(SpecialRanges().Find(Address(text))) << text;
+  }
+}
+
+TEST(SharedRangesTest, HoldAddressesThatAreMadeUpForOthers) {
+  EXPECT_TRUE(SharedRanges().Find(Address("64:ff9b::c000:205")));
+  EXPECT_TRUE(SharedRanges().Find(Address("2001:0:4136::1")));
+  EXPECT_FALSE(SharedRanges().Find(Address("2002:c000:205::1")));
+  EXPECT_FALSE(SharedRanges().Find(Address("2001:db8::1")));
+}
+
 }  // namespace
 }  // namespace breakwater

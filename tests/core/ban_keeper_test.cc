@@ -107,7 +107,8 @@ TEST_F(BanKeeperTest, OneThatIsInForceIsProlongedAndDoesNotBeginAnew) {
 
 TEST_F(BanKeeperTest, WhatIsProtectedIsNeitherBannedNorRestored) {
   Use({.protected_networks = NetworkSet({*Network::Parse("192.0.2.0/24")})});
-  EXPECT_EQ(keeper_.ProtectedIn(At("192.0.2.5"))->ToString(), "192.0.2.0/24");
+  EXPECT_EQ(keeper_.ShieldIn(At("192.0.2.5"))->network.ToString(),
+            "192.0.2.0/24");
   EXPECT_FALSE(Impose("192.0.2.5"));
   EXPECT_FALSE(Impose("127.0.0.1"));
   keeper_.Restore(BanFor("192.0.2.5", hours(1)));

@@ -7,6 +7,8 @@
 #include <set>
 #include <tuple>
 
+#include "absl/strings/str_cat.h"
+
 namespace breakwater {
 namespace {
 
@@ -510,6 +512,50 @@ TEST(ExemptionTest, WhoIsNotJudged) {
     EXPECT_EQ(Exemption(rules, ClientFrom(address, port)), reason)
         << address << " " << port;
   }
+}
+
+TEST(ExemptionTest, WhoIsAllowedIsNotJudged) {
+  Rules rules;
+  rules.allowed_networks.Add(*Network::Parse("203.0.113.0/28"));
+  EXPECT_EQ(Exemption(rules, ClientFrom("203.0.113.5", 25)), Reason::kAllowed);
+  EXPECT_EQ(Exemption(rules, ClientFrom("203.0.113.16", 25)), std::nullopt);
+}
+
+TEST(ShieldTest, SaysWhatABanWouldHitAndMustNot) {
+  Rules rules;
+  rules.protected_networks.Add(*Network::Parse("203.0.113.9"));
+  rules.allowed_networks.Add(*Network::Parse("2001:db8::5"));
+  const auto why = [&rules](std::string_view network) -> std::string {
+    const auto shield = ShieldOf(rules, *Network::Parse(network));
+    return shield ? absl::StrCat(shield->network.ToString(), " ", shield->why)
+                  : "nothing";
+  };
+  EXPECT_EQ(why("203.0.113.9"), "203.0.113.9 protected");
+  EXPECT_EQ(why("203.0.113.0/24"), "203.0.113.9 protected");
+  EXPECT_EQ(why("203.0.113.8"), "nothing");
+  EXPECT_EQ(why("127.0.0.1"), "127.0.0.0/8 protected");
+  EXPECT_EQ(why("2001:db8::/64"), "2001:db8::5 allowed");
+  EXPECT_EQ(why("2001:db8:1::/64"), "nothing");
+  // One host's ban would be everybody's.
+  EXPECT_EQ(why("64:ff9b::/64"), "64:ff9b::/96 shared");
+}
+
+TEST(MayBeProxyTest, WhoIsProtectedOnlyForItsAddressMayBeOne) {
+  Rules rules;
+  for (const char* network : {"10.0.0.0/8", "203.0.113.1", "203.0.113.7"}) {
+    rules.protected_networks.Add(*Network::Parse(network));
+  }
+  rules.named_networks.Add(*Network::Parse("203.0.113.7"));
+  rules.allowed_networks.Add(*Network::Parse("203.0.113.8"));
+  rules.spare.networks.Add(*Network::Parse("203.0.113.9"));
+  for (const char* address : {"203.0.113.5", "203.0.113.1", "10.0.0.1"}) {
+    EXPECT_TRUE(MayBeProxy(rules, ClientFrom(address, 25))) << address;
+  }
+  for (const char* address :
+       {"127.0.0.1", "::1", "203.0.113.7", "203.0.113.8", "203.0.113.9"}) {
+    EXPECT_FALSE(MayBeProxy(rules, ClientFrom(address, 25))) << address;
+  }
+  EXPECT_FALSE(MayBeProxy(rules, ClientFrom("203.0.113.5", 587)));
 }
 
 TEST(ExemptionTest, AnAuthenticatedClientIsNeverJudged) {

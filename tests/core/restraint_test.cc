@@ -175,5 +175,72 @@ TEST_F(RestraintTest, TooManyBansInAMinutePutTheBrakeOn) {
   EXPECT_EQ(Withheld("brake"), 9);
 }
 
+// ---- What seems to be a proxy ----------------------------------------------
+
+class ProxyTest : public RestraintTest {
+ protected:
+  ProxyTest() { Use(ThreeAreEnough()); }
+  static Rules ThreeAreEnough() {
+    return {.proxy = {.addresses = 1, .connections = 3, .after = 0ms}};
+  }
+  void Connect(std::string_view address, int times) {
+    for (int i = 0; i < times; ++i) screener_->Connected(ClientAt(address));
+  }
+};
+
+TEST_F(ProxyTest, WhoSeemsToBeOneIsRefusedAndNotBanned) {
+  lists_.List(kStranger);
+  Connect(kStranger, 3);
+  EXPECT_EQ(metrics_.proxy_suspected.Value(), 1);
+  const Verdict verdict = AskAndAnswer(kStranger);
+  EXPECT_EQ(verdict.action, Action::kReject);
+  EXPECT_EQ(verdict.withheld, breakwater::Withheld::kProxy);
+  EXPECT_THAT(enforcer_.orders(), IsEmpty());
+  EXPECT_EQ(Withheld("proxy"), 1);
+}
+
+TEST_F(ProxyTest, ItsBansAreLiftedAndTheOperatorsStay) {
+  lists_.List(kStranger);
+  Connect(kStranger, 1);
+  AskAndAnswer(kStranger);
+  ASSERT_EQ(bans_.size(), 1u);
+  Connect(kStranger, 2);
+  EXPECT_EQ(bans_.size(), 0u);
+  EXPECT_THAT(enforcer_.orders(), Contains("unban 198.51.100.8"));
+  ASSERT_TRUE(
+      screener_->BanByOperator(*IpAddress::Parse(kStranger), 1min, "").ok());
+  Connect(kStranger, 5);
+  EXPECT_EQ(bans_.size(), 1u);
+}
+
+TEST_F(ProxyTest, WhoIsNotOneIsBannedAtItsFirstContact) {
+  Connect(kStranger, 3);
+  lists_.List(kFriend);
+  Connect(kFriend, 1);
+  EXPECT_TRUE(AskAndAnswer(kFriend).ban);
+}
+
+TEST_F(ProxyTest, WhenOthersComeItIsBannedAgain) {
+  lists_.List(kStranger);
+  Connect(kStranger, 3);
+  for (int i = 0; i < 5; ++i) Connect(absl::StrCat("203.0.113.", i), 1);
+  EXPECT_EQ(metrics_.proxy_suspected.Value(), 0);
+  EXPECT_TRUE(AskAndAnswer(kStranger).ban);
+}
+
+TEST_F(ProxyTest, TheGatewayMayBeOneButNotLoopbackOrWhomTheOperatorNames) {
+  Rules rules = ThreeAreEnough();
+  for (const char* address : {"10.0.0.1", kFriend}) {
+    rules.protected_networks.Add(*Network::Parse(address));
+  }
+  rules.named_networks.Add(*Network::Parse(kFriend));
+  Use(rules);
+  Connect("127.0.0.1", 9);
+  Connect(kFriend, 9);
+  EXPECT_FALSE(screener_->restraint().proxy().is_on());
+  Connect("10.0.0.1", 9);
+  EXPECT_TRUE(screener_->restraint().proxy().is_on());
+}
+
 }  // namespace
 }  // namespace breakwater

@@ -349,6 +349,33 @@ TEST_F(ScreenerTest, ABanIsNeverShortened) {
   EXPECT_THAT(enforcer_.orders(), IsEmpty());
 }
 
+TEST_F(ScreenerTest, WhoIsAllowedIsLetInAtOnceAndNotJudged) {
+  lists_.List("198.51.100.7");
+  AskAndAnswer(ClientAt("198.51.100.7"));
+  ASSERT_EQ(bans_.size(), 1u);
+  enforcer_.Take();
+  Rules rules = OneZone();
+  rules.allowed_networks.Add(*Network::Parse("198.51.100.7"));
+  Use(rules);
+  EXPECT_THAT(enforcer_.orders(), ElementsAre("unban 198.51.100.7"));
+  EXPECT_EQ(Ask(ClientAt("198.51.100.7")).reason, Reason::kAllowed);
+  EXPECT_FALSE(screener_->Banned(ClientAt("198.51.100.7")));
+  const auto ban = screener_->BanByOperator(ClientAt("198.51.100.7").address(),
+                                            minutes(1), "");
+  EXPECT_THAT(std::string(ban.status().message()),
+              HasSubstr("198.51.100.7 is allowed"));
+}
+
+TEST_F(ScreenerTest, ABanOfTheKernelsThatMustNotBeIsTakenOutAgain) {
+  Rules rules = OneZone();
+  rules.allowed_networks.Add(*Network::Parse("198.51.100.7"));
+  Use(rules);
+  screener_->Adopt(*Network::Parse("198.51.100.7"), minutes(5));
+  screener_->Adopt(*Network::Parse("198.51.100.8"), minutes(5));
+  EXPECT_THAT(enforcer_.orders(), ElementsAre("unban 198.51.100.7"));
+  EXPECT_EQ(bans_.size(), 1u);
+}
+
 TEST_F(ScreenerTest, WhatIsProtectedByAReloadIsNoLongerBanned) {
   lists_.List("198.51.100.7");
   AskAndAnswer(ClientAt("198.51.100.7"));

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/address.h"
+#include "core/clock.h"
+
+namespace breakwater {
+
+// Who is not judged and not banned for a while, because the operator says so.
+struct Allowance {
+  Network network;
+  Instant until;
+  std::string reason;  // safe ASCII, may be empty
+
+  bool operator==(const Allowance&) const = default;
+};
+
+// The allowances in force. They take effect by Rules::allowed_networks: who
+// changes them here has new rules made.
+//
+// Knows no clock. Bounded; a linear search, for they are few. Loop thread only.
+class Allowances {
+ public:
+  static constexpr size_t kMost = 1000;
+
+  // In place of the one for the same network, if there is one. An error says
+  // that there are too many.
+  absl::Status Allow(Allowance allowance);
+  // What was in force for exactly this network, if anything was.
+  std::optional<Allowance> End(const Network& network);
+  // Takes out what has ended, and returns it.
+  std::vector<Allowance> Expire(Instant now);
+
+  // The one with the longest prefix that holds the address.
+  std::optional<Allowance> Find(const IpAddress& address) const;
+  // Soonest to end first. What Allow takes back after a restart.
+  const std::vector<Allowance>& list() const { return list_; }
+
+ private:
+  std::vector<Allowance> list_;
+};
+
+}  // namespace breakwater

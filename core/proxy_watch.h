@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/address.h"
+#include "core/clock.h"
+
+namespace breakwater {
+
+// From when on clients seem to be one proxy's.
+struct ProxyRules {
+  uint32_t addresses = 2;  // from which all come; 0: nobody is suspected
+  uint32_t connections = 50;
+  Duration after = std::chrono::minutes(10);
+
+  bool operator==(const ProxyRules&) const = default;
+};
+
+// Notices that all clients come from one or two addresses: most likely a proxy
+// or a NAT before the mail server that hides who they are. What one of its
+// clients does would then be held against all, and a ban would end all mail.
+//
+// It takes so many connections in a row without another address, over so long
+// a time, that a listed client on a quiet server is banned long before: at its
+// first contact. It is over when others come in earnest: one stray in
+// fifty, a scanner that goes around the proxy, does not count.
+//
+// Pure: it does nothing but count, and knows no clock. Bounded by
+// ProxyRules::addresses. Not thread-safe; the screener's is the loop's.
+class ProxyWatch {
+ public:
+  explicit ProxyWatch(ProxyRules rules = {}) : rules_(rules) {}
+  // Begins anew if they are others.
+  void SetRules(const ProxyRules& rules);
+
+  // A client has connected. Whether it went on or off by that.
+  bool Connected(const IpAddress& client, Instant now);
+
+  bool is_on() const { return state_.on_since.has_value(); }
+  // Whether it is on, and may be because of this client.
+  bool Suspects(const IpAddress& client) const;
+
+  struct State {
+    std::optional<Instant> on_since;
+    // What bans of them would cover.
+    std::vector<Network> suspects;
+    uint64_t connections = 0;  // of theirs in a row, when it went on
+    Instant since;             // the first of these
+  };
+  const State& state() const { return state_; }
+
+ private:
+  struct Seen {
+    Network client;
+    uint64_t last = 0;  // the number of its latest connection
+    Instant at;
+  };
+
+  void Note(const Network& client, Instant now);
+  bool GoesOn(Instant now);
+  bool GoesOff(const Network& client);
+
+  ProxyRules rules_;
+  State state_;
+  uint64_t connections_ = 0;
+  Instant first_;
+  // The latest first; one more than can be suspected. Since the last
+  // connection of that one, all were of the others.
+  std::vector<Seen> seen_;
+  // While it is on: how many of the last connections were not the suspects'.
+  uint32_t strays_ = 0;
+  uint32_t counted_ = 0;
+};
+
+}  // namespace breakwater
