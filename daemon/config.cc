@@ -208,6 +208,10 @@ void CheckTogether(const Config& config, const TableReader& reader,
                    "is not shorter than history.keep; nobody would ever have a "
                    "good history");
   }
+  if (config.protect.postconf.empty()) {
+    complaints.Add(reader.Place("protect.postconf", root), "protect.postconf",
+                   "names no program; write [\"postconf\"], or leave it out");
+  }
   if (config.firewall.Uses(FirewallBackend::kNftables) &&
       !absl::ascii_isalpha(config.firewall.set_prefix[0])) {
     complaints.Add(reader.Place("firewall.set_prefix", root),
@@ -431,6 +435,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view text,
     ReadOffences(*offences, config, complaints);
   }
   ReadSpareFiles(reader, config, complaints);
+  ReadProtectFiles(reader, config, complaints);
   CheckTogether(config, reader, root, complaints);
   if (!complaints.empty()) return complaints.ToStatus();
   Warn(config, config.warnings);

@@ -37,6 +37,18 @@ struct BanPorts {
   bool Covers(uint16_t port) const;
 };
 
+// Whose connections are protected as those of who works on this host.
+struct SshPeersOptions {
+  std::vector<uint16_t> ports = {22};
+  // How long a connection must have been seen: longer than sshd lets anybody
+  // try to log in (LoginGraceTime), else whoever guesses passwords would be
+  // protected.
+  Duration after = std::chrono::minutes(3);
+  Duration keep = std::chrono::hours(1);  // after the last connection
+
+  bool operator==(const SshPeersOptions&) const = default;
+};
+
 // Where bans take effect in the kernel.
 enum class FirewallBackend : uint8_t { kIpset, kNftables, kXtRecent };
 const char* FirewallBackendName(FirewallBackend backend);  // "ipset" ...
@@ -60,6 +72,18 @@ struct EnforcerConfig {
   std::string user = "breakwater-enforcer";
   uint32_t bans_per_second = 10'000;  // its own rate limit
   uint32_t ban_burst = 200'000;
+};
+
+// What is protected besides what cannot be but protected. protect.networks is
+// in Rules.
+struct ProtectConfig {
+  // Lists of networks, read with the configuration into Rules.
+  std::vector<std::string> files;
+  bool special_ranges = true;
+  bool mynetworks = false;
+  std::vector<std::string> postconf = {"postconf"};  // asked for them
+  bool ssh_peers = false;
+  SshPeersOptions ssh;
 };
 
 struct ControlConfig {
@@ -106,6 +130,7 @@ struct Config {
   ControlConfig control;
   ReportConfig report;
   MemoryConfig memory;
+  ProtectConfig protect;
   LogConfig log;
   // What is allowed but unwise, e.g. a resolver that is not on loopback.
   std::vector<std::string> warnings;

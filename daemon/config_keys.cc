@@ -104,8 +104,31 @@ void AddBan(Config& c, std::vector<ConfigKey>& keys) {
   keys.push_back(
       {"reply.name_template", kReload,
        TextField(c.rules.name_reply.text_template, CheckReplyTemplate)});
+}
+
+void AddProtect(Config& c, std::vector<ConfigKey>& keys) {
+  using enum Effect;
+  ProtectConfig& protect = c.protect;
   keys.push_back(
       {"protect.networks", kReload, NetworksField(c.rules.protected_networks)});
+  keys.push_back(
+      {"protect.files", kReload, TextsField(protect.files, CheckFilePath)});
+  keys.push_back(
+      {"protect.special_ranges", kReload, FlagField(protect.special_ranges)});
+  keys.push_back(
+      {"protect.mynetworks", kReload, FlagField(protect.mynetworks)});
+  keys.push_back(
+      {"protect.postconf", kReload, TextsField(protect.postconf, CheckWord)});
+  keys.push_back({"protect.ssh_peers", kReload, FlagField(protect.ssh_peers)});
+  keys.push_back({"protect.ssh_ports", kReload, PortsField(protect.ssh.ports)});
+  keys.push_back(
+      {"protect.ssh_after", kReload, LengthField(protect.ssh.after, 1s, 24h)});
+  ProxyRules& proxy = c.rules.proxy;
+  keys.push_back(
+      {"proxy.addresses", kReload, NumberField(proxy.addresses, 0, 10)});
+  keys.push_back({"proxy.connections", kReload,
+                  NumberField(proxy.connections, 2, kMillion)});
+  keys.push_back({"proxy.after", kReload, LengthField(proxy.after, 1s, 168h)});
 }
 
 void AddRestraint(Config& c, std::vector<ConfigKey>& keys) {
@@ -256,6 +279,7 @@ std::vector<ConfigKey> KeysOf(Config& config) {
   AddFronts(config, keys);
   AddDns(config, keys);
   AddBan(config, keys);
+  AddProtect(config, keys);
   AddRestraint(config, keys);
   AddConduct(config, keys);
   AddWidening(config, keys);

@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "core/text.h"
+#include "daemon/config_files.h"
 #include "daemon/config_keys.h"
 #include "daemon/config_values.h"
 
@@ -141,25 +142,6 @@ absl::Status TakeSpared(absl::string_view text, SpareRules& spare) {
   return status;
 }
 
-absl::Status ReadSpareFile(const std::string& path, SpareRules& spare) {
-  std::ifstream file(path);
-  if (!file.is_open()) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  }
-  size_t number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    absl::string_view text = line;
-    text = absl::StripAsciiWhitespace(text.substr(0, text.find('#')));
-    if (text.empty()) continue;
-    if (const absl::Status status = TakeSpared(text, spare); !status.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ":", number, ": ", status.message()));
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 void ReadOffences(const toml::node& node, Config& config,
@@ -187,9 +169,28 @@ void ReadSpareFiles(const TableReader& reader, Config& config,
   SpareRules& spare = config.rules.spare;
   for (std::string& name : spare.names) absl::AsciiStrToLower(&name);
   for (const std::string& path : config.spare_files) {
-    const absl::Status status = ReadSpareFile(path, spare);
+    const absl::Status status = ReadListFile(
+        path,
+        [&spare](absl::string_view line) { return TakeSpared(line, spare); });
     if (!status.ok()) {
       complaints.Add(reader.Node("spare.files")->source(), "spare.files",
+                     std::string(status.message()));
+    }
+  }
+}
+
+void ReadProtectFiles(const TableReader& reader, Config& config,
+                      Complaints& complaints) {
+  NetworkSet& protect = config.rules.protected_networks;
+  for (const std::string& path : config.protect.files) {
+    const absl::Status status =
+        ReadListFile(path, [&protect](absl::string_view line) {
+          absl::StatusOr<Network> network = Network::Parse(std::string(line));
+          if (network.ok()) protect.Add(*network);
+          return network.status();
+        });
+    if (!status.ok()) {
+      complaints.Add(reader.Node("protect.files")->source(), "protect.files",
                      std::string(status.message()));
     }
   }

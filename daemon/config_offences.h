@@ -17,4 +17,8 @@ void ReadOffences(const toml::node& node, Config& config,
 void ReadSpareFiles(const TableReader& reader, Config& config,
                     Complaints& complaints);
 
+// The files of protect.files: one network in each line.
+void ReadProtectFiles(const TableReader& reader, Config& config,
+                      Complaints& complaints);
+
 }  // namespace breakwater

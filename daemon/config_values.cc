@@ -355,6 +355,13 @@ absl::Status CheckMemoryFile(std::string_view text) {
       text, "is not an absolute path; write /var/lib/breakwater/memory.db");
 }
 
+absl::Status CheckWord(std::string_view text) {
+  if (text.empty() || text.find('\0') != std::string_view::npos) {
+    return Refusal(text, "is no word of a command");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckSparedName(std::string_view text) {
   const std::string_view name = text.substr(text.starts_with('.') ? 1 : 0);
   if (!ListedName(name)) {

@@ -65,6 +65,8 @@ absl::Status CheckSetPrefix(std::string_view text);
 absl::Status CheckFilePath(std::string_view text);
 // The same of one to be written, or nothing.
 absl::Status CheckMemoryFile(std::string_view text);
+// A program, or a word for one.
+absl::Status CheckWord(std::string_view text);
 // A host's name, or with a dot before it all names below it.
 absl::Status CheckSparedName(std::string_view text);
 // As trap_list.h and header_verdict.h have them.

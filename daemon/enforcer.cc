@@ -104,7 +104,7 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> MakeServer(
 
   absl::Status opened = OpenBackends(config, /*as_root=*/false, sets);
   if (!opened.ok()) return opened;
-  absl::StatusOr<HostNetworks> hosts = HostNetworks::Open();
+  absl::StatusOr<HostProtection> hosts = HostProtection::Open();
   if (!hosts.ok()) return hosts.status();
   absl::StatusOr<std::unique_ptr<Reaper>> reaper = OpenReaper(config);
   if (!reaper.ok()) return reaper.status();

@@ -64,6 +64,8 @@ const char* EnforcerCounterName(EnforcerCounter counter) {
       return "evicted";
     case EnforcerCounter::kSetsWrong:
       return "sets_wrong";
+    case EnforcerCounter::kUnprotected:
+      return "unprotected";
   }
   return "unknown";
 }
@@ -352,7 +354,10 @@ absl::Status EnforcerLink::Handle(const Record& record) {
       const auto counter = static_cast<EnforcerCounter>(record.detail);
       counters_[counter] = record.number;
       // What goes up and down is for `breakwater status`.
-      if (counter == EnforcerCounter::kSetsWrong) return absl::OkStatus();
+      if (counter == EnforcerCounter::kSetsWrong ||
+          counter == EnforcerCounter::kUnprotected) {
+        return absl::OkStatus();
+      }
       metrics_.SetEnforcerCount(EnforcerCounterName(counter),
                                 static_cast<double>(record.number));
       return absl::OkStatus();

@@ -44,6 +44,7 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> EnforcerServer::Make(
   if (!wake.is_open()) return absl::ErrnoToStatus(errno, "make an eventfd");
   auto server = std::unique_ptr<EnforcerServer>(
       new EnforcerServer(std::move(parts), config, std::move(wake)));
+  server->parts_.hosts.SetConfig(config);
   const absl::StatusOr<bool> read = server->parts_.hosts.Refresh(Clock::now());
   if (!read.ok()) return read.status();
   server->protection_.SetDerived(server->parts_.hosts.networks());
@@ -144,6 +145,7 @@ void EnforcerServer::LoadAgain() {
 
 void EnforcerServer::TakeRules(const Config& config) {
   protection_.SetConfigured(config.rules.protected_networks.networks());
+  parts_.hosts.SetConfig(config);
   bucket_ = TokenBucket(config.enforcer.bans_per_second,
                         config.enforcer.ban_burst, Clock::now());
   if (parts_.reaper != nullptr) {
@@ -152,6 +154,9 @@ void EnforcerServer::TakeRules(const Config& config) {
   }
   widening_ = config.rules.widening;
   sets_.SetWidening(widening_);
+  const absl::StatusOr<bool> read = parts_.hosts.Refresh(Clock::now());
+  if (!read.ok()) errors_.Report(read.status());
+  protection_.SetDerived(parts_.hosts.networks());
   ProtectionChanged();
 }
 
@@ -395,13 +400,13 @@ void EnforcerServer::RefreshHosts(Instant now) {
   const absl::StatusOr<bool> changed = parts_.hosts.Refresh(now);
   if (!changed.ok()) return errors_.Report(changed.status());
   if (!*changed) return;
-  protection_.SetDerived(parts_.hosts.networks());
-  ProtectionChanged();
+  ProtectionChanged(protection_.SetDerived(parts_.hosts.networks()));
 }
 
-// An address that has become protected does not stay in a set.
-void EnforcerServer::ProtectionChanged() {
-  sets_.RemoveProtected(protection_);
+// An address that has become protected does not stay in a set. To look for it
+// takes a while where the sets are full.
+void EnforcerServer::ProtectionChanged(bool has_more) {
+  if (has_more) sets_.RemoveProtected(protection_);
   SayProtected();
   Send();
 }
@@ -428,6 +433,7 @@ void EnforcerServer::SayCounters(bool all) {
   Count(EnforcerCounter::kEvicted) = sets_.evicted();
   Count(EnforcerCounter::kSetsWrong) = sets_.wrong();
   Count(EnforcerCounter::kKernelErrors) = errors_.count();
+  Count(EnforcerCounter::kUnprotected) = parts_.hosts.failing();
   if (parts_.reaper != nullptr) {
     const Reaper::Counts& reaper = parts_.reaper->counts();
     Count(EnforcerCounter::kDestroyed) = reaper.destroyed;

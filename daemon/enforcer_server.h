@@ -12,7 +12,7 @@
 #include "daemon/config.h"
 #include "daemon/enforcer_channel.h"
 #include "daemon/file_descriptor.h"
-#include "daemon/host_networks.h"
+#include "daemon/host_protection.h"
 #include "daemon/kernel_errors.h"
 #include "daemon/order_batch.h"
 #include "daemon/protection.h"
@@ -44,7 +44,7 @@ class EnforcerServer {
     std::vector<uid_t> accepted;  // users that the daemon may run as
     std::vector<std::unique_ptr<BanSets>> sets;  // one of each backend
     std::unique_ptr<Reaper> reaper;  // null: sessions are left alone
-    HostNetworks hosts;
+    HostProtection hosts;
     // Reads the configuration again.
     std::function<absl::StatusOr<Config>()> load;
   };
@@ -91,7 +91,7 @@ class EnforcerServer {
   void BeginListing();
   void ContinueListing();
   void RefreshHosts(Instant now);
-  void ProtectionChanged();
+  void ProtectionChanged(bool has_more = true);
   void SayProtected();
   void SayNews();
   void SayCounters(bool all);

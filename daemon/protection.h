@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "core/address.h"
@@ -8,21 +10,26 @@
 namespace breakwater {
 
 // What the enforcer never bans, whoever asks for it: AlwaysProtected(), what
-// the root-owned configuration names, and what this host is.
+// the root-owned configuration names, and what HostProtection finds out.
 class Protection {
  public:
   void SetConfigured(std::vector<Network> networks) {
     configured_ = std::move(networks);
     Rebuild();
   }
-  void SetDerived(std::vector<ProtectedNetwork> networks) {
+  // In order. Whether it holds what it did not.
+  bool SetDerived(std::vector<ProtectedNetwork> networks) {
+    const bool has_more = !std::ranges::includes(derived_, networks);
     derived_ = std::move(networks);
     Rebuild();
+    return has_more;
   }
 
-  // Whether a ban of this network would hit something protected.
+  // Whether a ban of this network would hit something protected, or stand for
+  // too many.
   bool Holds(const Network& network) const {
-    return AlwaysProtected().FindOverlap(network) || all_.FindOverlap(network);
+    return AlwaysProtected().FindOverlap(network) ||
+           SharedRanges().FindOverlap(network) || all_.FindOverlap(network);
   }
   bool Holds(const IpAddress& address) const {
     return AlwaysProtected().Find(address) || all_.Find(address);

@@ -269,6 +269,13 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"reply.code = 250", "is not a reply code that refuses"},
         BadValue{"reply.template = \"{ip}\"", "has a brace"},
         BadValue{"protect.networks = [\"192.0.2.1/24\"]", "192.0.2.0/24"},
+        BadValue{"protect.files = [\"nets\"]", "is not an absolute path"},
+        BadValue{"protect.files = [\"/no/such\"]", "/no/such: cannot be read"},
+        BadValue{"protect.postconf = []", "names no program"},
+        BadValue{"protect.postconf = [\"\"]", "is no word of a command"},
+        BadValue{"protect.ssh_ports = [0]", "0"},
+        BadValue{"protect.ssh_after = \"0s\"", "write 1s to 1d"},
+        BadValue{"proxy.addresses = 11", "write 0 to 10"},
         BadValue{"firewall.backend = \"pf\"", "\"pf\" is not a choice"},
         BadValue{"firewall.backend = [\"ipset\", \"none\"]",
                  "\"none\" is not a choice"},
@@ -428,6 +435,27 @@ TEST(Config, WarnsWhereNoSetCanHoldAWidenedBan) {
                              "widen.ipv4_24 = 4\n"));
   EXPECT_FALSE(warns("firewall.backend = [\"ipset\", \"xt_recent\"]\n"));
   EXPECT_FALSE(warns(""));
+}
+
+TEST(Config, FilesOfNetworksToProtectAreReadWithIt) {
+  const std::string path =
+      ::testing::TempDir() + "/protect." + std::to_string(getpid());
+  const std::string text =
+      "protect.networks = [\"192.0.2.1\"]\n"
+      "protect.files = [\"" +
+      path + "\"]\n";
+  std::ofstream(path) << "# ours\n198.51.100.0/24\n2001:db8::/32 # theirs\n";
+  const auto config = ParseConfig(text, "f.toml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  for (const char* address : {"192.0.2.1", "198.51.100.7", "2001:db8::5"}) {
+    EXPECT_TRUE(
+        config->rules.protected_networks.Find(*IpAddress::Parse(address)))
+        << address;
+  }
+  std::ofstream(path) << "198.51.100.0/24\nmail.example.org\n";
+  EXPECT_THAT(std::string(ParseConfig(text, "f.toml").status().message()),
+              HasSubstr(path + ":2: \"mail.example.org\" is not a network"));
+  std::remove(path.c_str());
 }
 
 TEST(Config, BanPortsCoverSubmissionOnlyWhenListed) {

@@ -1,6 +1,12 @@
 # The enforcer's tests.
 daemon_test(enforcer_server_test breakwater_enforcer_parts)
+daemon_test(enforcer_property_test breakwater_enforcer_parts)
 daemon_test(enforcer_socket_test breakwater_enforcer_parts)
+daemon_test(host_protection_test breakwater_enforcer_parts)
+daemon_test(mynetworks_test breakwater_enforcer_parts)
+daemon_test(nameservers_test breakwater_enforcer_parts)
+daemon_test(file_watch_test breakwater_enforcer_parts)
+daemon_test(ssh_peers_test breakwater_enforcer_parts)
 daemon_test(order_batch_test breakwater_enforcer_parts)
 daemon_test(host_networks_test breakwater_enforcer_parts)
 daemon_test(privileges_test breakwater_config)

@@ -219,7 +219,7 @@ TEST_F(EnforcerServerTest, OnlyConfiguredWidthsAreTakenAndAReloadCounts) {
   auto daemon = Connect();
   for (const char* network :
        {"192.0.2.0/24", "2001:db8::/48", "2001:db8::/52", "2001:db8::/57",
-        "2001:db8::/63", "2001:db8::1", "192.0.2.0/31", "192.0.0.0/16"}) {
+        "2001:db8::/63", "2001:db8::1", "192.0.2.0/31", "198.18.0.0/16"}) {
     EXPECT_THAT(daemon->Order({Ban(network)}),
                 Contains(Refuses(network, Refusal::kTooWide)))
         << network;
@@ -411,7 +411,7 @@ TEST_F(EnforcerServerTest, ADaemonThatComesLaterIsToldOfSetsMadeMeanwhile) {
 
 TEST_F(EnforcerServerTest, ListsWhatTheSetsHold) {
   for (uint32_t i = 0; i < 10'000; ++i) {
-    state_.elements[Network::OfClient(IpAddress::FromV4(0x0a000000 + i))] = 60;
+    state_.elements[Network::OfClient(IpAddress::FromV4(0xc6120000 + i))] = 60;
   }
   StartEnforcer();
   auto daemon = Connect();
@@ -424,7 +424,7 @@ TEST_F(EnforcerServerTest, ListsWhatTheSetsHold) {
 
 TEST_F(EnforcerServerTest, ADaemonThatDoesNotReadItsListIsNotWaitedFor) {
   for (uint32_t i = 0; i < 100'000; ++i) {
-    state_.elements[Network::OfClient(IpAddress::FromV4(0x0a000000 + i))] = 60;
+    state_.elements[Network::OfClient(IpAddress::FromV4(0xc6120000 + i))] = 60;
   }
   StartEnforcer();
   auto idle = Connect();

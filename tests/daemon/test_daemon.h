@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -77,7 +78,7 @@ class TestDaemon {
     while (true) {
       while (!unread_.empty()) {
         result.push_back(unread_.front());
-        unread_.erase(unread_.begin());
+        unread_.pop_front();
         if (result.back().kind == kind) return result;
       }
       if (!Fill(end)) return result;
@@ -130,20 +131,23 @@ class TestDaemon {
   bool connected_ = false;
   bool closed_ = false;
   uint32_t serial_ = 0;
-  std::vector<Record> unread_;
+  std::deque<Record> unread_;
 };
 
 // An enforcer that serves on a thread of the test's.
 class TestEnforcer {
  public:
   TestEnforcer(const std::string& path, std::unique_ptr<BanSets> sets,
-               std::unique_ptr<Reaper> reaper, const Config& config)
-      : TestEnforcer(path, Only(std::move(sets)), std::move(reaper), config) {}
+               std::unique_ptr<Reaper> reaper, const Config& config,
+               const std::string& resolv_conf = "/dev/null")
+      : TestEnforcer(path, Only(std::move(sets)), std::move(reaper), config,
+                     resolv_conf) {}
   TestEnforcer(const std::string& path,
                std::vector<std::unique_ptr<BanSets>> sets,
-               std::unique_ptr<Reaper> reaper, const Config& config) {
+               std::unique_ptr<Reaper> reaper, const Config& config,
+               const std::string& resolv_conf = "/dev/null") {
     auto listener = ListenForDaemon(path, {"", getuid(), getgid()});
-    auto hosts = HostNetworks::Open();
+    auto hosts = HostProtection::Open(resolv_conf);
     if (!listener.ok() || !hosts.ok()) std::abort();
     config_ = config;
     auto server = EnforcerServer::Make(
