@@ -52,7 +52,7 @@ void Print(const char* name, Times& times, size_t per_call = 1) {
 }
 
 Network Address(uint32_t number) {
-  return Network::OfClient(IpAddress::FromV4(0x0a000000 + number));
+  return Network::OfClient(IpAddress::FromV4(0x0b000000 + number));
 }
 
 std::unique_ptr<IpSets> OpenSets() {

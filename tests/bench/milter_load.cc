@@ -136,7 +136,7 @@ std::vector<std::unique_ptr<MilterClient>> OpenIdle(const std::string& path,
     idle.push_back(std::make_unique<MilterClient>(path));
     idle.back()->Negotiate();
     idle.back()->Connect(
-        absl::StrCat("10.", i / 65536, ".", i / 256 % 256, ".", i % 256), 4711,
+        absl::StrCat("11.", i / 65536, ".", i / 256 % 256, ".", i % 256), 4711,
         PostfixMacros());
   }
   return idle;
