@@ -30,6 +30,7 @@ constexpr int kUnreachable = 3;
 constexpr int kNotWell = 4;
 
 constexpr char kUsualConfig[] = "/etc/breakwater/breakwater.toml";
+constexpr Duration kUsualAllowance = std::chrono::hours(24);
 // An explanation waits for the lists; more than this it never takes.
 constexpr Duration kPatience = std::chrono::seconds(40);
 
@@ -38,6 +39,7 @@ struct Options {
   std::string socket;
   bool json = false;
   std::string address;
+  std::string network;
   std::string length;
   std::string reason;
   std::string offence;
@@ -84,6 +86,16 @@ void AddCommands(CLI::App& app, Options& options) {
   history->add_option("--limit", options.limit, "Show at most that many events")
       ->check(CLI::Range(size_t{1}, kMostBansShown))
       ->capture_default_str();
+  CLI::App* allow = command(
+      "allow", "Let a client do as it likes for a while, or show who may");
+  allow->add_option("NETWORK", options.network,
+                    "An address or a network; without it, all are shown");
+  allow->add_option("--for", options.length, "How long: 30m, 12h, 7d; else 24h")
+      ->type_name("TIME");
+  allow->add_option("--reason", options.reason, "Why, for whoever looks later");
+  command("disallow", "End that before its time")
+      ->add_option("NETWORK", options.network, "As it was given to allow")
+      ->required();
   CLI::App* report = command("report", "Tell of something that a client did");
   address(report);
   report
@@ -140,10 +152,19 @@ absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
                     options.detail);
     return ParseControlRequest(line);
   }
-  if (verb == "bans" || verb == "history")
+  if (verb == "bans" || verb == "history") {
     absl::StrAppend(&line, " ", options.limit);
-  if (verb == "ban") {
-    Duration length = usual_ban;
+  }
+  if (verb == "disallow") absl::StrAppend(&line, " ", options.network);
+  if (verb == "allow" && options.network.empty()) {
+    if (!options.length.empty() || !options.reason.empty()) {
+      return absl::InvalidArgumentError("allow: NETWORK is missing");
+    }
+    return ParseControlRequest("allowed");
+  }
+  if (verb == "allow") absl::StrAppend(&line, " ", options.network);
+  if (verb == "ban" || verb == "allow") {
+    Duration length = verb == "ban" ? usual_ban : kUsualAllowance;
     if (!options.length.empty()) {
       const absl::StatusOr<Duration> given = ParseDuration(options.length);
       if (!given.ok()) return given.status();

@@ -119,6 +119,16 @@ std::string StandingLine(const json& history) {
   return line;
 }
 
+std::string AllowanceTable(const json& allowances) {
+  std::vector<std::vector<std::string>> rows;
+  for (const json& one : allowances) {
+    rows.push_back({Text(one, "network"),
+                    RoughTime(Number(one, "seconds_left")), Text(one, "until"),
+                    Text(one, "reason")});
+  }
+  return Table({"network", "left>", "until", "reason"}, rows);
+}
+
 std::string ShowStatus(const json& answer) {
   std::string out = absl::StrCat(
       "Breakwater ", Text(answer, "version"), ", mode ", Text(answer, "mode"),
@@ -140,6 +150,8 @@ std::string ShowStatus(const json& answer) {
     rows.push_back({Text(network, "network"), Text(network, "why")});
   }
   Section(out, "Never judged, never banned", Table({"network", "why"}, rows));
+  Section(out, "Allowed for a while",
+          AllowanceTable(Member(answer, "allowed")));
   return out;
 }
 
@@ -222,6 +234,28 @@ std::string ShowUnban(const json& answer) {
   std::string out = LiftedLine(Member(answer, "was"));
   for (const json& ban : Member(answer, "more")) out += LiftedLine(ban);
   return out + NoteLine(answer);
+}
+
+std::string ShowAllow(const json& answer) {
+  const json& allowed = Member(answer, "allowed");
+  std::string out = absl::StrCat(Text(allowed, "network"),
+                                 " is neither judged nor banned until ",
+                                 Text(allowed, "until"), "\n");
+  if (const int64_t unbanned = Number(answer, "unbanned"); unbanned > 0) {
+    absl::StrAppend(&out, unbanned, unbanned == 1 ? " ban was" : " bans were",
+                    " lifted\n");
+  }
+  return out + NoteLine(answer);
+}
+
+std::string ShowAllowed(const json& answer) {
+  const std::string table = AllowanceTable(Member(answer, "allowed"));
+  return table.empty() ? "nobody is allowed for a while\n" : table;
+}
+
+std::string ShowDisallow(const json& answer) {
+  return absl::StrCat(Text(Member(answer, "was"), "network"),
+                      " is judged again\n");
 }
 
 // What each list answered, asked about an address or a name.
@@ -355,6 +389,12 @@ std::string ShowAnswer(const ControlRequest& request, const json& answer) {
       return ShowUnban(answer);
     case Verb::kHistory:
       return ShowHistory(answer);
+    case Verb::kAllow:
+      return ShowAllow(answer);
+    case Verb::kAllowed:
+      return ShowAllowed(answer);
+    case Verb::kDisallow:
+      return ShowDisallow(answer);
     case Verb::kExplain:
       return request.name.empty() ? ShowExplain(answer)
                                   : ShowExplainName(answer);

@@ -18,18 +18,18 @@ constexpr size_t kLongestReason = 200;
 
 constexpr size_t kLongestLabel = 100;
 
-constexpr std::array kVerbs = {Verb::kStatus,  Verb::kBans,    Verb::kBan,
-                               Verb::kUnban,   Verb::kHistory, Verb::kExplain,
-                               Verb::kReport,  Verb::kZones,   Verb::kTestZones,
-                               Verb::kMetrics, Verb::kReload,  Verb::kExport,
-                               Verb::kImport};
+constexpr std::array kVerbs = {
+    Verb::kStatus,  Verb::kBans,    Verb::kBan,      Verb::kUnban,
+    Verb::kAllow,   Verb::kAllowed, Verb::kDisallow, Verb::kHistory,
+    Verb::kExplain, Verb::kReport,  Verb::kZones,    Verb::kTestZones,
+    Verb::kMetrics, Verb::kReload,  Verb::kExport,   Verb::kImport};
 
 std::string Shown(std::string_view word) {
   return absl::StrCat("\"", Escaped(word, 60), "\"");
 }
 
 absl::Status Wrong(std::string_view field, std::string_view word,
-                   const char* why) {
+                   const std::string& why) {
   return absl::InvalidArgumentError(
       absl::StrCat(std::string(field), ": ",
                    word.empty() ? "the word" : Shown(word), " ", why));
@@ -60,12 +60,39 @@ bool TakesAddress(Verb verb) {
          verb == Verb::kExplain;
 }
 
-absl::Status ReadBan(std::string_view& line, ControlRequest& request) {
+bool TakesNetwork(Verb verb) {
+  return verb == Verb::kAllow || verb == Verb::kDisallow;
+}
+
+bool TakesLength(Verb verb) {
+  return verb == Verb::kBan || verb == Verb::kAllow;
+}
+
+absl::Status ReadNetwork(std::string_view& line, ControlRequest& request) {
   const std::string_view word = NextWord(line);
-  const auto seconds = ParseNumber(word, 1, kLongestBanSeconds);
+  if (const auto address = IpAddress::Parse(word)) {
+    request.network = Network::OfClient(*address);
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<Network> network = Network::Parse(word);
+  if (!network.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("network: ", network.status().message()));
+  }
+  request.network = *network;
+  return absl::OkStatus();
+}
+
+absl::Status ReadLength(std::string_view& line, ControlRequest& request) {
+  const uint64_t most = request.verb == Verb::kBan
+                            ? kLongestBanSeconds
+                            : uint64_t{kLongestAllowance.count()};
+  const std::string_view word = NextWord(line);
+  const auto seconds = ParseNumber(word, 1, most);
   if (!seconds) {
-    return Wrong("seconds", word,
-                 "is not a length of 1 to 2147483 seconds; write 600");
+    return Wrong(
+        "seconds", word,
+        absl::StrCat("is not a length of 1 to ", most, " seconds; write 600"));
   }
   request.length = std::chrono::seconds(*seconds);
   request.reason = SafeReplyText(line, kLongestReason);
@@ -129,6 +156,12 @@ const char* VerbName(Verb verb) {
       return "unban";
     case Verb::kHistory:
       return "history";
+    case Verb::kAllow:
+      return "allow";
+    case Verb::kAllowed:
+      return "allowed";
+    case Verb::kDisallow:
+      return "disallow";
     case Verb::kExplain:
       return "explain";
     case Verb::kReport:
@@ -166,10 +199,10 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
     known = true;
   }
   if (!known) {
-    return Wrong(
-        "verb", verb,
-        "is unknown; write status, bans, ban, unban, history, explain, "
-        "report, zones, test-zones, metrics, reload, export or import");
+    return Wrong("verb", verb,
+                 "is unknown; write status, bans, ban, unban, allow, allowed, "
+                 "disallow, history, explain, report, zones, test-zones, "
+                 "metrics, reload, export or import");
   }
   if (request.verb == Verb::kReport) {
     absl::StatusOr<ReportRequest> report = ParseReport(whole);
@@ -196,7 +229,10 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
     }
   }
   absl::Status status = absl::OkStatus();
-  if (request.verb == Verb::kBan) status = ReadBan(line, request);
+  if (TakesNetwork(request.verb)) status = ReadNetwork(line, request);
+  if (status.ok() && TakesLength(request.verb)) {
+    status = ReadLength(line, request);
+  }
   if (request.verb == Verb::kBans || request.verb == Verb::kHistory) {
     status = ReadLimit(line, request);
   }
@@ -220,9 +256,13 @@ std::string FormatControlRequest(const ControlRequest& request) {
         &line, " ",
         request.name.empty() ? request.address.ToString() : request.name);
   }
-  if (request.verb == Verb::kHistory)
+  if (request.verb == Verb::kHistory) {
     absl::StrAppend(&line, " ", request.limit);
-  if (request.verb == Verb::kBan) {
+  }
+  if (TakesNetwork(request.verb)) {
+    absl::StrAppend(&line, " ", request.network.ToString());
+  }
+  if (TakesLength(request.verb)) {
     absl::StrAppend(&line, " ", request.length.count());
     if (!request.reason.empty()) absl::StrAppend(&line, " ", request.reason);
   }

@@ -22,6 +22,9 @@ namespace breakwater {
 //   ban ADDRESS SECONDS [REASON ...]
 //   unban ADDRESS
 //   history ADDRESS [LIMIT]
+//   allow NETWORK SECONDS [REASON ...]
+//   allowed
+//   disallow NETWORK
 //   explain ADDRESS|NAME
 //   report ADDRESS KIND [LENGTH [DETAIL ...]]     (report_request.h)
 //   zones
@@ -40,6 +43,9 @@ enum class Verb : uint8_t {
   kBan,
   kUnban,
   kHistory,
+  kAllow,
+  kAllowed,
+  kDisallow,
   kExplain,
   kReport,
   kZones,
@@ -55,16 +61,21 @@ const char* VerbName(Verb verb);
 inline constexpr size_t kLongestControlLine = 4096;
 // How the only line begins that may be longer: kLongestImportLine.
 inline constexpr char kImportBegin[] = "import ";
+// What is to last longer stands better in protect.networks.
+inline constexpr std::chrono::seconds kLongestAllowance =
+    std::chrono::hours(24 * 366);
 inline constexpr size_t kUsualBansShown = 1000;
 // Making the answer must not hold up the loop.
 inline constexpr size_t kMostBansShown = 10'000;
 
 struct ControlRequest {
   Verb verb = Verb::kStatus;
-  IpAddress address;                   // of ban, unban, history, explain
-  std::string name;                    // of explain, in the place of an address
-  std::chrono::seconds length{};       // of ban
-  std::string reason;                  // of ban: safe ASCII, may be empty
+  IpAddress address;  // of ban, unban, history, explain
+  std::string name;   // of explain, in the place of an address
+  // Of allow and disallow; an address there means the client that has it.
+  Network network;
+  std::chrono::seconds length{};       // of ban and allow
+  std::string reason;                  // of these two: safe ASCII, may be empty
   std::string label;                   // of test-zones; empty: all
   size_t limit = kUsualBansShown;      // of bans and history
   ReportRequest report = {};           // of report

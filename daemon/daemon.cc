@@ -41,6 +41,14 @@ const char* SourceName(ProtectionSource source) {
       return "own address";
     case ProtectionSource::kGateway:
       return "gateway";
+    case ProtectionSource::kResolver:
+      return "resolver";
+    case ProtectionSource::kMynetworks:
+      return "mynetworks of Postfix";
+    case ProtectionSource::kSshPeer:
+      return "SSH peer";
+    case ProtectionSource::kSpecialRange:
+      return "special range";
   }
   return "unknown";
 }
@@ -197,11 +205,13 @@ void Daemon::StartParts() {
       .screener = *screener_,
       .dnsbl = *dnsbl_,
       .bans = bans_,
+      .allowances = allowances_,
       .metrics = metrics_,
       .memory = memory_ ? &*memory_ : nullptr,
       .config = [this] { return config_; },
       .enforcer = [this] { return DescribeEnforcer(); },
       .settled = [this] { return enforcer_->Settled(kUntilSettled); },
+      .apply_allowances = [this] { screener_->SetRules(CurrentRules()); },
       .reload = [this] { return Reload(); },
   });
   const absl::StatusOr<std::vector<uid_t>> users =
@@ -288,6 +298,7 @@ asio::awaitable<void> Daemon::Housekeeping() {
   for (;;) {
     bans_.Expire(Clock::now());
     screener_->Tick();
+    EndAllowances();
     if (memory_) TellMemory();
     metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
     metrics_.cached_clients.Set(static_cast<double>(dnsbl_->cached_clients()));
@@ -296,6 +307,17 @@ asio::awaitable<void> Daemon::Housekeeping() {
     housekeeping_timer_.expires_after(kHousekeepingPeriod);
     co_await housekeeping_timer_.async_wait(as_tuple(asio::use_awaitable));
   }
+}
+
+void Daemon::EndAllowances() {
+  const std::vector<Allowance> ended = allowances_.Expire(Clock::now());
+  if (ended.empty()) return;
+  for (const Allowance& allowance : ended) {
+    Log(Severity::kInfo, "allowance-ended")
+        .Add("network", allowance.network.ToString())
+        .Add("why", allowance.reason);
+  }
+  screener_->SetRules(CurrentRules());
 }
 
 absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
@@ -332,8 +354,18 @@ std::shared_ptr<const Rules> Daemon::CurrentRules() const {
   rules->deadline = config_->dnsbl.deadline;
   rules->growth.exact_first = config_->firewall.extend;
   rules->conduct.own_names.push_back(HostName());
+  rules->named_networks = rules->protected_networks;
+  // What the enforcer says too, but it may be away.
+  if (config_->protect.special_ranges) {
+    for (const Network& network : SpecialRanges().networks()) {
+      rules->protected_networks.Add(network);
+    }
+  }
   for (const EnforcerLink::Protection& protection : enforcer_->protections()) {
     rules->protected_networks.Add(protection.network);
+  }
+  for (const Allowance& allowance : allowances_.list()) {
+    rules->allowed_networks.Add(allowance.network);
   }
   return rules;
 }

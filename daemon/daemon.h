@@ -9,6 +9,7 @@
 #include "asio/io_context.hpp"
 #include "asio/signal_set.hpp"
 #include "asio/steady_timer.hpp"
+#include "core/allowances.h"
 #include "core/ban_table.h"
 #include "core/dnsbl.h"
 #include "core/mail_domain.h"
@@ -47,6 +48,7 @@ class Daemon {
   void StartReports();
   void WatchSignals();
   asio::awaitable<void> Housekeeping();
+  void EndAllowances();
 
   absl::StatusOr<std::vector<std::string>> Reload();
   // The configured rules with what the enforcer derived.
@@ -62,6 +64,7 @@ class Daemon {
   std::optional<Dnsbl> dnsbl_;
   std::optional<MailDomains> domains_;  // of senders
   BanTable bans_;
+  Allowances allowances_;
   std::optional<EnforcerLink> enforcer_;
   HostSockets sockets_;
   std::optional<Screener> screener_;

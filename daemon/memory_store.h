@@ -56,8 +56,8 @@ class MemoryStore {
   static absl::StatusOr<std::unique_ptr<MemoryStore>> Open(
       const std::string& path);
 
-  // What has not ended, bans in no order. Brings the times of all that is in to this boot's
-  // clock.
+  // What has not ended, bans in no order. Brings the times of all that is in to
+  // this boot's clock.
   absl::StatusOr<Remembered> Load(const ClockReading& now);
 
   struct Batch {

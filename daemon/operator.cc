@@ -54,9 +54,16 @@ std::string Neighbours(const json& ban) {
 // What would happen to a client, in words.
 std::string Summary(const json& answer, bool observe) {
   if (answer["exempt"].is_object()) {
+    const json& exempt = answer["exempt"];
+    if (exempt["until"].is_string()) {
+      return absl::StrCat("is not judged until ",
+                          exempt["until"].get<std::string>(), ": ",
+                          exempt["network"].get<std::string>(), " is ",
+                          exempt["why"].get<std::string>());
+    }
     return absl::StrCat(
-        "is never judged: ", answer["exempt"]["network"].get<std::string>(),
-        " is protected (", answer["exempt"]["why"].get<std::string>(), ")");
+        "is never judged: ", exempt["network"].get<std::string>(),
+        " is protected (", exempt["why"].get<std::string>(), ")");
   }
   const json& verdict = answer["verdict"];
   const std::string action = verdict["action"];
@@ -76,6 +83,8 @@ std::string Summary(const json& answer, bool observe) {
     words += " and, for its good history, not banned the first time";
   } else if (verdict["withheld"] == WithheldName(Withheld::kBrake)) {
     words += " and not banned, for the brake is on";
+  } else if (verdict["withheld"] == WithheldName(Withheld::kProxy)) {
+    words += " and not banned, for it seems to be a proxy";
   } else if (verdict["ban_seconds"].is_number()) {
     absl::StrAppend(
         &words, " and banned for ",
@@ -146,6 +155,14 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
     case Verb::kUnban:
       answer = co_await Unban(request.address);
       break;
+    case Verb::kAllow:
+      answer = co_await Allow(request);
+      break;
+    case Verb::kAllowed:
+      co_return Allowed();
+    case Verb::kDisallow:
+      answer = Disallow(request.network);
+      break;
     case Verb::kReport:
       answer = co_await Report(request.report);
       break;
@@ -174,6 +191,9 @@ json Operator::Status() const {
   std::vector<std::string> problems =
       Problems(*config, enforcer, health, bans, parts_.metrics, now);
   if (auto problem = BrakeProblem(brake, rules.observe, now)) {
+    problems.insert(problems.begin(), *std::move(problem));
+  }
+  if (auto problem = ProxyProblem(restraint.proxy().state(), now)) {
     problems.insert(problems.begin(), *std::move(problem));
   }
 
@@ -206,6 +226,8 @@ json Operator::Status() const {
       {"zones", zones},
       {"enforcer", enforcing},
       {"protected", DescribeProtections(*config, enforcer)},
+      {"allowed", DescribeAllowances(parts_.allowances, now)},
+      {"proxy", DescribeProxy(restraint.proxy().state(), now)},
       {"bans", bans},
       {"waiting", parts_.screener.waiting()},
       {"sessions", parts_.screener.sessions()},
@@ -316,6 +338,45 @@ std::string Operator::NotYet(const char* what) const {
                             what, " when it is back");
 }
 
+asio::awaitable<json> Operator::Allow(ControlRequest request) {
+  const Instant now = Clock::now();
+  const Allowance allowance{.network = request.network,
+                            .until = now + request.length,
+                            .reason = request.reason};
+  const absl::Status status = parts_.allowances.Allow(allowance);
+  if (!status.ok()) co_return Failure(status);
+  const size_t before = parts_.bans.size();
+  parts_.apply_allowances();
+  const size_t unbanned = before - parts_.bans.size();
+  // The table may have forgotten what the kernel still holds.
+  const IpAddress& address = request.network.address;
+  if (unbanned == 0 && Network::OfClient(address) == request.network) {
+    parts_.screener.Unban(address);
+  }
+  const bool settled = co_await parts_.settled();
+  json answer = {{"ok", true},
+                 {"allowed", DescribeAllowance(allowance, now)},
+                 {"unbanned", unbanned}};
+  if (!settled) answer["note"] = NotYet("it");
+  co_return answer;
+}
+
+json Operator::Allowed() const {
+  return {{"ok", true},
+          {"allowed", DescribeAllowances(parts_.allowances, Clock::now())}};
+}
+
+json Operator::Disallow(const Network& network) {
+  const std::optional<Allowance> was = parts_.allowances.End(network);
+  if (!was) {
+    return Failure(absl::NotFoundError(
+        absl::StrCat(network.ToString(),
+                     " was not allowed; \"breakwater allow\" shows what is")));
+  }
+  parts_.apply_allowances();
+  return {{"ok", true}, {"was", DescribeAllowance(*was, Clock::now())}};
+}
+
 asio::awaitable<json> Operator::Report(ReportRequest request) {
   const IpAddress client = request.address;
   const absl::StatusOr<ReportOutcome> outcome =
@@ -354,7 +415,10 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
   if (const auto protection =
           FindProtection(address, *config, parts_.enforcer())) {
     answer["exempt"] = {{"network", protection->network.ToString()},
-                        {"why", protection->why}};
+                        {"why", protection->why},
+                        {"until", nullptr}};
+  } else if (const auto allowance = parts_.allowances.Find(address)) {
+    answer["exempt"] = ExemptBy(*allowance, now);
   }
   if (const auto ban = parts_.bans.Find(address, now)) {
     answer["ban"] = DescribeBan(*ban, now);

@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "asio/awaitable.hpp"
+#include "core/allowances.h"
 #include "core/ban_table.h"
 #include "core/clock.h"
 #include "core/dnsbl.h"
@@ -48,12 +49,15 @@ class Operator {
     Screener& screener;
     Dnsbl& dnsbl;
     BanTable& bans;
+    Allowances& allowances;
     Metrics& metrics;
     MemoryFile* memory;  // null: there is none
     std::function<std::shared_ptr<const Config>()> config;
     std::function<EnforcerState()> enforcer;
     // Waits until the kernel has what was ordered; false if it has it not yet.
     std::function<asio::awaitable<bool>()> settled;
+    // Brings what has been allowed, or is so no longer, into effect.
+    std::function<void()> apply_allowances;
     // Loads the configuration. What is to be told besides success: warnings,
     // and keys that wait for a restart. An error keeps the old one.
     std::function<absl::StatusOr<std::vector<std::string>>()> reload;
@@ -72,6 +76,9 @@ class Operator {
   asio::awaitable<void> Pace();
   asio::awaitable<nlohmann::json> Unban(IpAddress address);
   std::string NotYet(const char* what) const;
+  asio::awaitable<nlohmann::json> Allow(ControlRequest request);
+  nlohmann::json Allowed() const;
+  nlohmann::json Disallow(const Network& network);
   asio::awaitable<nlohmann::json> Report(ReportRequest request);
   asio::awaitable<nlohmann::json> History(IpAddress address, size_t limit);
   asio::awaitable<nlohmann::json> Explain(IpAddress address);

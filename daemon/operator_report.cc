@@ -5,6 +5,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/duration.h"
@@ -126,12 +127,43 @@ std::optional<Protection> FindProtection(const IpAddress& address,
   for (const auto& [network, why] : enforcer.protections) {
     if (network.Contains(address)) return Protection{network, why};
   }
+  if (const auto range = SpecialRanges().Find(address);
+      range && config.protect.special_ranges) {
+    return Protection{*range, "special range"};
+  }
   return std::nullopt;
+}
+
+json DescribeAllowance(const Allowance& allowance, Instant now) {
+  return {{"network", allowance.network.ToString()},
+          {"seconds_left",
+           std::max<int64_t>(SecondsBetween(now, allowance.until), 0)},
+          {"until", WallTime(allowance.until, now)},
+          {"reason", allowance.reason}};
+}
+
+json DescribeAllowances(const Allowances& allowances, Instant now) {
+  json result = json::array();
+  for (const Allowance& allowance : allowances.list()) {
+    result.push_back(DescribeAllowance(allowance, now));
+  }
+  return result;
+}
+
+json ExemptBy(const Allowance& allowance, Instant now) {
+  return {{"network", allowance.network.ToString()},
+          {"why", allowance.reason.empty()
+                      ? "allowed"
+                      : absl::StrCat("allowed (", allowance.reason, ")")},
+          {"until", WallTime(allowance.until, now)}};
 }
 
 json DescribeProtections(const Config& config, const EnforcerState& enforcer) {
   json result = json::array();
-  const auto add = [&result](const Network& network, const std::string& why) {
+  // Each once: the enforcer says what the configuration says too.
+  absl::flat_hash_set<Network> seen;
+  const auto add = [&](const Network& network, const std::string& why) {
+    if (!seen.insert(network).second) return;
     result.push_back({{"network", network.ToString()}, {"why", why}});
   };
   for (const Network& network : AlwaysProtected().networks()) {
@@ -141,6 +173,11 @@ json DescribeProtections(const Config& config, const EnforcerState& enforcer) {
     add(network, "protect.networks");
   }
   for (const auto& [network, why] : enforcer.protections) add(network, why);
+  if (config.protect.special_ranges) {
+    for (const Network& network : SpecialRanges().networks()) {
+      add(network, "special range");
+    }
+  }
   return result;
 }
 
@@ -163,6 +200,13 @@ std::vector<std::string> Problems(const Config& config,
         wrong->second,
         " of the firewall's sets cannot be used, and who is banned is not kept "
         "out by them: the enforcer's log says why, at event=sets-wrong"));
+  }
+  const auto unprotected = enforcer.counters.find("unprotected");
+  if (enforcer.connected && unprotected != enforcer.counters.end() &&
+      unprotected->second > 0) {
+    problems.push_back(
+        "not all that is in Postfix' mynetworks is protected: the enforcer's "
+        "log says why, at event=protection-incomplete");
   }
   size_t failing = 0;
   for (const ZoneHealth& zone : zones) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/allowances.h"
 #include "core/ban.h"
 #include "core/clock.h"
 #include "core/dnsbl.h"
@@ -40,6 +41,11 @@ std::optional<Protection> FindProtection(const IpAddress& address,
 // All that is protected, why in words.
 nlohmann::json DescribeProtections(const Config& config,
                                    const EnforcerState& enforcer);
+
+nlohmann::json DescribeAllowance(const Allowance& allowance, Instant now);
+nlohmann::json DescribeAllowances(const Allowances& allowances, Instant now);
+// Why a client that is allowed is not judged, as of a protected one.
+nlohmann::json ExemptBy(const Allowance& allowance, Instant now);
 
 // What is wrong right now, in sentences; empty when all is well.
 std::vector<std::string> Problems(const Config& config,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/duration.h"
 #include "daemon/operator_report.h"
 
@@ -47,6 +48,36 @@ json DescribeStanding(const GoodHistory::Standing& standing, Instant now) {
                  {"warned", nullptr}};
   if (standing.warned) result["warned"] = WallTime(*standing.warned, now);
   return result;
+}
+
+json DescribeProxy(const ProxyWatch::State& state, Instant now) {
+  json result = {{"suspected", state.on_since.has_value()},
+                 {"seconds", nullptr},
+                 {"clients", json::array()}};
+  if (!state.on_since) return result;
+  result["seconds"] = duration_cast<seconds>(now - *state.on_since).count();
+  for (const Network& suspect : state.suspects) {
+    result["clients"].push_back(suspect.ToString());
+  }
+  return result;
+}
+
+std::optional<std::string> ProxyProblem(const ProxyWatch::State& state,
+                                        Instant now) {
+  if (!state.on_since) return std::nullopt;
+  const std::string clients = absl::StrJoin(
+      state.suspects, " and ", [](std::string* text, const Network& suspect) {
+        text->append(suspect.ToString());
+      });
+  return absl::StrCat(
+      "all clients have come from ", clients, " for ",
+      FormatDuration(duration_cast<seconds>(now - state.since)), ", ",
+      state.connections,
+      " when that was noticed: if that is a proxy or a "
+      "NAT, nobody behind it is judged for itself. Nothing there is banned by "
+      "lists or offences meanwhile. Let the mail server learn who the clients "
+      "are (PROXY protocol, XCLIENT), or name it in spare.networks if there is "
+      "nobody else");
 }
 
 std::optional<std::string> BrakeProblem(const Brake::State& state, bool observe,

@@ -7,11 +7,12 @@
 #include "core/brake.h"
 #include "core/clock.h"
 #include "core/good_history.h"
+#include "core/proxy_watch.h"
 
 namespace breakwater {
 
-// What the operator is told of the brake and of good clients: pure functions,
-// as those of operator_report.h.
+// What the operator is told of the brake, of good clients and of proxies: pure
+// functions, as those of operator_report.h.
 
 nlohmann::json DescribeBrake(const Brake::State& state, Instant now);
 nlohmann::json DescribeHistory(const GoodHistory& history,
@@ -19,8 +20,13 @@ nlohmann::json DescribeHistory(const GoodHistory& history,
 nlohmann::json DescribeStanding(const GoodHistory::Standing& standing,
                                 Instant now);
 
+nlohmann::json DescribeProxy(const ProxyWatch::State& state, Instant now);
+
 // That the brake is on, why, and what to do; nothing while it is off.
 std::optional<std::string> BrakeProblem(const Brake::State& state, bool observe,
+                                        Instant now);
+// That all clients seem to come through a proxy, and what to do; or nothing.
+std::optional<std::string> ProxyProblem(const ProxyWatch::State& state,
                                         Instant now);
 
 }  // namespace breakwater

@@ -192,6 +192,25 @@ TEST(ShowAnswer, TestsOfZonesAreVerdictsInWords) {
             "  ipv6  no-test-entry: no\n");
 }
 
+TEST(ShowAnswer, AllowancesAndWhatTheyLifted) {
+  const json one = {{"network", "192.0.2.0/24"},
+                    {"seconds_left", 86400},
+                    {"until", "2026-11-22T09:40:00Z"},
+                    {"reason", "our partner"}};
+  EXPECT_EQ(ShowAnswer({.verb = Verb::kAllow},
+                       {{"ok", true}, {"allowed", one}, {"unbanned", 2}}),
+            "192.0.2.0/24 is neither judged nor banned until "
+            "2026-11-22T09:40:00Z\n2 bans were lifted\n");
+  EXPECT_EQ(ShowAnswer({.verb = Verb::kAllowed},
+                       {{"ok", true}, {"allowed", json::array({one})}}),
+            "network       left  until                 reason\n"
+            "192.0.2.0/24    1d  2026-11-22T09:40:00Z  our partner\n");
+  EXPECT_EQ(ShowAnswer({.verb = Verb::kAllowed}, {{"ok", true}}),
+            "nobody is allowed for a while\n");
+  EXPECT_EQ(ShowAnswer({.verb = Verb::kDisallow}, {{"ok", true}, {"was", one}}),
+            "192.0.2.0/24 is judged again\n");
+}
+
 TEST(ShowAnswer, TakesWhateverComes) {
   for (const json& answer :
        {json::object(), json(nullptr), json(3), json::array({1, "a"}),
@@ -202,7 +221,8 @@ TEST(ShowAnswer, TakesWhateverComes) {
              {"metrics", 5}}}) {
     for (const Verb verb :
          {Verb::kStatus, Verb::kBans, Verb::kBan, Verb::kUnban, Verb::kExplain,
-          Verb::kMetrics, Verb::kReload}) {
+          Verb::kMetrics, Verb::kReload, Verb::kAllow, Verb::kAllowed,
+          Verb::kDisallow}) {
       const std::string text = Shown(verb, answer);
       EXPECT_TRUE(text.empty() || text.ends_with('\n')) << text;
     }
@@ -286,6 +306,20 @@ TEST_F(CliTest, AsksAndShows) {
   EXPECT_EQ(Seen(), "ban 2001:db8::5 3600 sends viruses");
   EXPECT_EQ(Run("bans --limit 5"), 0);
   EXPECT_EQ(Seen(), "bans 5");
+}
+
+TEST_F(CliTest, AllowTakesALengthAndWithoutANetworkShowsAll) {
+  Serve({{"ok", true}});
+  EXPECT_EQ(Run("allow 192.0.2.5 --for 2h --reason 'our partner'"), 0);
+  EXPECT_EQ(Seen(), "allow 192.0.2.5 7200 our partner");
+  EXPECT_EQ(Run("allow 2001:db8::/32"), 0);
+  EXPECT_EQ(Seen(), "allow 2001:db8::/32 86400");
+  EXPECT_EQ(Run("allow"), 0);
+  EXPECT_EQ(Seen(), "allowed");
+  EXPECT_EQ(Run("disallow 192.0.2.5"), 0);
+  EXPECT_EQ(Seen(), "disallow 192.0.2.5");
+  EXPECT_EQ(Run("allow --for 2h"), 2);
+  EXPECT_EQ(Run("disallow"), 2);
 }
 
 TEST_F(CliTest, PrintsTheAnswerAsItIsWhenAskedTo) {

@@ -57,6 +57,25 @@ TEST(ControlRequest, ABanHasALengthAndAReasonOfManyWords) {
   EXPECT_EQ(Parsed("ban 192.0.2.5 1").reason, "");
 }
 
+TEST(ControlRequest, AnAllowanceIsOfAClientOrANetwork) {
+  const ControlRequest request = Parsed("allow 192.0.2.0/24 3600 our partner");
+  EXPECT_EQ(request.verb, Verb::kAllow);
+  EXPECT_EQ(request.network.ToString(), "192.0.2.0/24");
+  EXPECT_EQ(request.length, std::chrono::hours(1));
+  EXPECT_EQ(request.reason, "our partner");
+  EXPECT_EQ(Parsed("allow 192.0.2.5 1").network.ToString(), "192.0.2.5");
+  // An IPv6 host picks its addresses.
+  EXPECT_EQ(Parsed("disallow 2001:db8::5").network.ToString(), "2001:db8::/64");
+  EXPECT_EQ(Parsed("allow 2001:db8::/32 31622400").verb, Verb::kAllow);
+  EXPECT_EQ(Parsed("allowed").verb, Verb::kAllowed);
+  EXPECT_THAT(ErrorOf("allow 192.0.2.5/24 60"),
+              HasSubstr("network: \"192.0.2.5/24\" has bits set behind"));
+  EXPECT_THAT(ErrorOf("allow 192.0.2.5"), HasSubstr("seconds: the word"));
+  EXPECT_THAT(ErrorOf("allow 192.0.2.5 31622401"), HasSubstr("31622400"));
+  EXPECT_THAT(ErrorOf("disallow"), HasSubstr("network: "));
+  EXPECT_THAT(ErrorOf("disallow 192.0.2.5 60"), HasSubstr("too much"));
+}
+
 TEST(ControlRequest, AReportIsReadAsTheReportSocketReadsIt) {
   const std::string line = "report 192.0.2.5 virus 12h Eicar-Test";
   const ControlRequest request = Parsed(line);
@@ -76,8 +95,10 @@ TEST(ControlRequest, AReasonBecomesSafeAsciiOfBoundedLength) {
 TEST(ControlRequest, WhatIsFormattedReadsBackTheSame) {
   for (const char* line :
        {"status", "bans 10000", "ban 2001:db8::5 2147483 a b", "ban ::1 1",
-        "unban 192.0.2.5", "explain ::ffff:192.0.2.5", "zones", "test-zones",
-        "test-zones a.test", "metrics", "reload", "export", "export 7 128",
+        "unban 192.0.2.5", "allow 192.0.2.0/24 60 a b", "allow 2001:db8::/64 1",
+        "allowed", "disallow 192.0.2.5", "explain ::ffff:192.0.2.5", "zones",
+        "test-zones", "test-zones a.test", "metrics", "reload", "export",
+        "export 7 128",
         "import [{\"network\":\"192.0.2.5\",\"seconds_left\":7}]"}) {
     const ControlRequest request = Parsed(line);
     EXPECT_EQ(Parsed(FormatControlRequest(request)), request) << line;

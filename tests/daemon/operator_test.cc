@@ -5,6 +5,7 @@
 
 #include <map>
 #include <set>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "asio/post.hpp"
@@ -18,6 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -77,6 +80,14 @@ class OperatorTest : public ::testing::Test {
     screener_.SetRules(rules);
   }
 
+  void ApplyAllowances() {
+    auto rules = std::make_shared<Rules>(config_->rules);
+    for (const Allowance& allowance : allowances_.list()) {
+      rules->allowed_networks.Add(allowance.network);
+    }
+    screener_.SetRules(rules);
+  }
+
   json Ask(std::string_view line) {
     return Await(loop_, operator_.Handle(ParseControlRequest(line).value(), 0));
   }
@@ -86,6 +97,7 @@ class OperatorTest : public ::testing::Test {
   Metrics metrics_;
   Dnsbl dnsbl_{loop_, resolver_, metrics_, {.prove_zones = false}};
   BanTable bans_{1000};
+  Allowances allowances_;
   FakeEnforcer enforcer_;
   Screener screener_{loop_,     dnsbl_,   bans_,
                      enforcer_, metrics_, std::make_shared<const Rules>()};
@@ -100,12 +112,14 @@ class OperatorTest : public ::testing::Test {
   Operator operator_{{.screener = screener_,
                       .dnsbl = dnsbl_,
                       .bans = bans_,
+                      .allowances = allowances_,
                       .metrics = metrics_,
                       .config = [this] { return config_; },
                       .enforcer = [this] { return enforcer_state_; },
                       .settled = [this]() -> asio::awaitable<bool> {
                         co_return settled_&& enforcer_state_.connected;
                       },
+                      .apply_allowances = [this] { ApplyAllowances(); },
                       .reload = [this] { return reload_; }}};
 };
 
@@ -136,6 +150,69 @@ TEST_F(OperatorTest, StatusSaysWhatIsWrong) {
   EXPECT_THAT(problems, HasSubstr("zone bad.test has answered with errors"));
   EXPECT_THAT(problems, HasSubstr("the last: timeout"));
   EXPECT_THAT(problems, HasSubstr("no zone answers: all mail passes"));
+}
+
+TEST_F(OperatorTest, WhoIsAllowedIsUnbannedAtOnceAndShownAsSuch) {
+  Ask("ban 192.0.2.5 600");
+  enforcer_.Take();
+  const json answer = Ask("allow 192.0.2.0/24 86400 a partner's relay");
+  EXPECT_EQ(answer["allowed"]["network"], "192.0.2.0/24");
+  EXPECT_EQ(answer["unbanned"], 1);
+  EXPECT_THAT(enforcer_.orders(), ElementsAre("unban 192.0.2.5"));
+  EXPECT_EQ(Ask("allowed")["allowed"][0]["reason"], "a partner's relay");
+  EXPECT_THAT(Ask("status")["allowed"], SizeIs(1));
+  const json explained = Ask("explain 192.0.2.5");
+  EXPECT_EQ(explained["exempt"]["why"], "allowed (a partner's relay)");
+  EXPECT_THAT(explained["summary"].get<std::string>(),
+              HasSubstr(": 192.0.2.0/24 is allowed (a partner's relay)"));
+  EXPECT_THAT(Ask("ban 192.0.2.7 60")["error"].get<std::string>(),
+              HasSubstr("192.0.2.0/24 is allowed"));
+}
+
+TEST_F(OperatorTest, AllowTellsTheKernelEvenOfWhatTheTableHasForgotten) {
+  EXPECT_EQ(Ask("allow 2001:db8::5 60")["allowed"]["network"], "2001:db8::/64");
+  EXPECT_THAT(enforcer_.orders(), Contains("unban 2001:db8::/64"));
+}
+
+TEST_F(OperatorTest, DisallowEndsItAndSaysWhenThereIsNone) {
+  Ask("allow 192.0.2.5 86400");
+  EXPECT_EQ(Ask("disallow 192.0.2.5")["was"]["network"], "192.0.2.5");
+  EXPECT_THAT(Ask("allowed")["allowed"], IsEmpty());
+  EXPECT_EQ(Ask("ban 192.0.2.5 60")["ok"], true);
+  EXPECT_THAT(Ask("disallow 192.0.2.5")["error"].get<std::string>(),
+              HasSubstr("192.0.2.5 was not allowed"));
+}
+
+TEST_F(OperatorTest, StatusNamesWhatSeemsToBeAProxyAndSaysWhatToDo) {
+  Configure(
+      absl::StrCat("proxy.connections = 3\nproxy.after = \"1s\"\n", kConfig));
+  const Client client{.connection = {.client = *IpAddress::Parse("192.0.2.7")}};
+  EXPECT_EQ(Ask("status")["proxy"]["suspected"], false);
+  screener_.Connected(client);
+  std::this_thread::sleep_for(1s);
+  for (int i = 0; i < 3; ++i) screener_.Connected(client);
+  const json status = Ask("status");
+  EXPECT_EQ(status["proxy"]["clients"], json::array({"192.0.2.7"}));
+  EXPECT_THAT(status["problems"][0].get<std::string>(),
+              AllOf(HasSubstr("all clients have come from 192.0.2.7 for 1"),
+                    HasSubstr("XCLIENT"), HasSubstr("spare.networks")));
+}
+
+TEST_F(OperatorTest, StatusSaysThatMynetworksAreNotAllProtected) {
+  enforcer_state_.counters["unprotected"] = 1;
+  EXPECT_THAT(Ask("status")["problems"].dump(),
+              HasSubstr("event=protection-incomplete"));
+}
+
+TEST_F(OperatorTest, StatusShowsEachProtectedNetworkOnce) {
+  enforcer_state_.protections = {
+      {*Network::Parse("10.0.0.0/8"), "special range"},
+      {*Network::Parse("198.51.100.0/24"), "configured"}};
+  const std::string shown = Ask("status")["protected"].dump();
+  for (const char* network : {"\"10.0.0.0/8\"", "\"198.51.100.0/24\""}) {
+    EXPECT_EQ(shown.find(network), shown.rfind(network)) << shown;
+    EXPECT_THAT(shown, HasSubstr(network));
+  }
 }
 
 TEST_F(OperatorTest, StatusSaysWhenNobodyCouldBeBannedForWantOfASocket) {
