@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,6 +12,7 @@
 #include <cstring>
 #include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "core/record.h"
 #include "tests/integration/harness/wait.h"
 #include "tests/integration/whole_path.h"
@@ -35,6 +37,24 @@ class ProtectionTest : public WholePathTest {
     parts.listed = {{"0.0.0.0/1"}, {"128.0.0.0/1"}, {"2001:db8::/32"}};
     StartParts(parts);
   }
+  // Whether the client is refused and then kept out.
+  bool ExpectBan(const std::string& client) {
+    const absl::StatusOr<Session> session = Open(client);
+    return session.ok() && session->banner.code == 521 &&
+           WaitUntil([&] { return IsBanned(client); });
+  }
+  // In sshd's place: whoever connects need not be accepted.
+  int ListenInMta(uint16_t port) {
+    const InNamespace here(mta());
+    const int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in6 address{.sin6_family = AF_INET6,
+                               .sin6_port = htons(port)};
+    EXPECT_EQ(bind(listener, reinterpret_cast<const sockaddr*>(&address),
+                   sizeof address),
+              0);
+    EXPECT_EQ(listen(listener, 10), 0);
+    return listener;
+  }
 };
 
 TEST_F(ProtectionTest, AListedClientInAProtectedNetworkDeliversItsMail) {
@@ -58,6 +78,158 @@ TEST_F(ProtectionTest, OwnAddressAndGatewayAreFoundAndNeverBanned) {
   }
   EXPECT_THAT(sets_->Entries("breakwater4"), IsEmpty());
   EXPECT_THAT(sets_->Entries("breakwater6"), IsEmpty());
+}
+
+// ---- What else the enforcer finds by itself --------------------------------
+
+TEST_F(ProtectionTest, SpecialRangesAndResolversAreProtected) {
+  Parts parts{.policy = true};
+  parts.dns_server = "203.0.113.53";
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  for (const char* address :
+       {"10.1.2.3", "192.168.0.1", "fd00::1", "203.0.113.53"}) {
+    EXPECT_THAT(Ask({"ban", address}), HasSubstr("protected")) << address;
+  }
+  EXPECT_THAT(Ask({"status"}),
+              HasSubstr(R"({"network":"203.0.113.53","why":"resolver"})"));
+  // What everybody has who comes through a NAT64 is not banned either.
+  EXPECT_THAT(Ask({"ban", "64:ff9b::c000:205"}), HasSubstr("shared"));
+}
+
+TEST_F(ProtectionTest, WhereTheConfigurationSaysSoPrivateAddressesAreBanned) {
+  Parts parts{.policy = true};
+  parts.config = "[protect]\nspecial_ranges = false\n";
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  Ask({"ban", "10.1.2.3"});
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned("10.1.2.3"); }));
+}
+
+TEST_F(ProtectionTest, PostfixSaysWhichNetworksAreItsOwn) {
+  Parts parts{.policy = true};
+  parts.main_cf = {
+      "mynetworks = 127.0.0.0/8 198.18.0.0/28 [2001:db8:bad1::]/64 hash:/nets"};
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  ASSERT_TRUE(ExpectBan(kListed));
+  // The enforcer's user may not chroot, but may run what is in there.
+  const auto inside = [this](const char* path) {
+    return postfix_->root().Path(path);
+  };
+  Service service = ServiceOf(parts);
+  service.config = absl::StrCat(
+      "[protect]\nmynetworks = true\npostconf = [\"",
+      inside("/lib64/ld-linux-x86-64.so.2"), "\", \"--library-path\", \"",
+      inside("/usr/lib/postfix"), ":", inside("/usr/lib/x86_64-linux-gnu"),
+      "\", \"", inside("/usr/sbin/postconf"), "\", \"-c\", \"",
+      inside("/etc/postfix"), "\"]\n");
+  BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(service)));
+  Ask({"reload"});
+  ASSERT_TRUE(WaitUntil([&] { return !IsBanned(kListed); }))
+      << breakwater_->Log();
+  EXPECT_THAT(Ask({"ban", "2001:db8:bad1::7"}), HasSubstr("protected"));
+  EXPECT_TRUE(breakwater_->WaitForLog("left_out=hash:/nets"));
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"}).find("event=protection-incomplete") !=
+           std::string::npos;
+  }));
+  // A change of main.cf needs no word to Breakwater.
+  BREAKWATER_ASSERT_OK(postfix_->Reload({"mynetworks = 203.0.113.0/24"}));
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        return Ask({"ban", kClean}).find("protected") != std::string::npos;
+      },
+      std::chrono::seconds(20)));
+}
+
+TEST_F(ProtectionTest, WhoWorksHereOverSshIsProtected) {
+  Parts parts{.policy = true};
+  parts.config = "[protect]\nssh_peers = true\nssh_after = \"1s\"\n";
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  Ask({"ban", kClean6});
+  ASSERT_TRUE(WaitUntil([&] { return IsBanned(kClean6); }));
+  const int sshd = ListenInMta(22);
+  const auto v4 = SmtpClient::Connect(
+      world(), {.from = kClean, .to = Network::kMtaAddress, .port = 22});
+  const auto v6 = SmtpClient::Connect(
+      world(), {.from = kClean6, .to = Network::kMtaAddress6, .port = 22});
+  ASSERT_TRUE(v4.ok() && v6.ok());
+  // Seen twice, which takes two looks.
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        const std::string status = Ask({"status"});
+        return status.find(absl::StrCat(R"({"network":")", kClean,
+                                        R"(","why":"SSH peer"})")) !=
+                   std::string::npos &&
+               !IsBanned(kClean6);
+      },
+      std::chrono::seconds(20)))
+      << Ask({"status"});
+  EXPECT_THAT(Ask({"ban", kClean}), HasSubstr("protected"));
+  EXPECT_THAT(Ask({"bans"}), HasSubstr(R"("total":0)"));
+  close(sshd);
+}
+
+// ---- breakwater allow -------------------------------------------------------
+
+TEST_F(ProtectionTest, WhoIsAllowedComesInAtOnceInEveryBackend) {
+  Parts parts{.policy = true, .milter = true};
+  parts.config = "[firewall]\nbackend = [\"ipset\", \"nftables\"]\n";
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  const auto in_nftables = [this] {
+    return RunIn(mta(), {"nft", "list", "ruleset"}).out.find(kListed) !=
+           std::string::npos;
+  };
+  ASSERT_TRUE(ExpectBan(kListed));
+  ASSERT_TRUE(WaitUntil(in_nftables));
+  EXPECT_THAT(
+      Ask({"allow", "198.18.0.0/28", "--for", "1h", "--reason", "test"}),
+      HasSubstr(R"("unbanned":1)"));
+  EXPECT_TRUE(WaitUntil([&] { return !IsBanned(kListed) && !in_nftables(); }));
+  ExpectMailFlows(kListed);
+  EXPECT_THAT(Ask({"explain", kListed}), HasSubstr("is allowed (test)"));
+  EXPECT_THAT(Ask({"allow"}), HasSubstr("198.18.0.0/28"));
+  Ask({"disallow", "198.18.0.0/28"});
+  EXPECT_TRUE(ExpectBan(kListed));
+}
+
+TEST_F(ProtectionTest, AnAllowanceEndsByItself) {
+  Parts parts{.policy = true};
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  Ask({"allow", kListed, "--for", "2s"});
+  EXPECT_EQ(Open(kListed)->banner.code, 220);
+  ASSERT_TRUE(breakwater_->WaitForLog("event=allowance-ended"));
+  EXPECT_TRUE(ExpectBan(kListed));
+}
+
+// ---- A proxy that nobody has told us of -------------------------------------
+
+TEST_F(ProtectionTest, WhenAllSeemToBeOneThatOneIsRefusedAndNotBanned) {
+  Parts parts{.policy = true};
+  parts.config =
+      "[proxy]\naddresses = 1\nconnections = 5\nafter = \"1s\"\n"
+      "[[offence]]\nkind = \"virus\"\n";
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  ASSERT_TRUE(WaitUntil([&] {
+    EXPECT_EQ(Open(kClean)->banner.code, 220);
+    return breakwater_->Log().find("event=proxy-suspected") !=
+           std::string::npos;
+  }));
+  EXPECT_THAT(Ask({"status"}),
+              AllOf(HasSubstr("all clients have come from 203.0.113.9 for "),
+                    HasSubstr("PROXY protocol")));
+  // What one behind it did does not count against all.
+  EXPECT_THAT(Ask({"report", kClean, "--offence", "virus"}),
+              AllOf(HasSubstr(R"("effect":"withheld")"),
+                    HasSubstr(R"("withheld":"proxy")")));
+  EXPECT_FALSE(IsBanned(kClean));
+  // Who does not come through it is banned as ever.
+  EXPECT_TRUE(ExpectBan(kListed)) << breakwater_->Log();
 }
 
 // Speaks to the enforcer as the daemon does, with the daemon's uid.
