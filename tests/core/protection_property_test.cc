@@ -56,6 +56,8 @@ class ProtectionPropertyTest : public testing::Test {
     for (const Network& special : SpecialRanges().networks()) {
       rules->protected_networks.Add(special);
     }
+    // Neighbours' bans become one of their network, which is watched too.
+    rules->widening.members = {2, 2, 2};
     random_.SetNear(std::move(networks));
     kernel_.rules = rules;
     screener_.SetRules(rules);
