@@ -238,7 +238,7 @@ void CompareThroughput(const Contender& a, const Contender& b, size_t at_once) {
       ratios.back());
 }
 
-void Memory(const char* name, void (*serve)(), size_t count) {
+void MemoryOfIdle(const char* name, void (*serve)(), size_t count) {
   const Server server(serve);
   const double before = server.Resident();
   const auto idle = OpenIdle(server.path(), count);
@@ -275,6 +275,6 @@ int main(int count, char** words) {
     CompareThroughput({"plain", ServePlain}, {"front", ServeFront}, at_once);
   }
   compare_offences();
-  Memory("plain", ServePlain, 10'000);
-  Memory("front", ServeFront, 10'000);
+  MemoryOfIdle("plain", ServePlain, 10'000);
+  MemoryOfIdle("front", ServeFront, 10'000);
 }
