@@ -12,22 +12,17 @@
 namespace breakwater {
 namespace {
 
-bool AsksDomains(const Rules& rules, NameKind kind) {
-  return std::ranges::any_of(rules.zones, [kind](const Zone& zone) {
-    return zone.type == ZoneType::kDomain && zone.AsksAbout(kind);
-  });
-}
-
 std::vector<AskedName> NamesOf(const Client& client, const Told& told) {
   std::vector<AskedName> names;
-  const auto add = [&names](NameKind kind, std::optional<std::string> name) {
+  const auto add = [&](NameKind kind) {
+    std::optional<std::string> name = NameOf(client, kind);
     if (name) names.push_back({.kind = kind, .name = *std::move(name)});
   };
   if (told.names) {
-    add(NameKind::kHelo, ListedName(client.helo));
-    add(NameKind::kReverse, ListedName(client.reverse_name));
+    add(NameKind::kHelo);
+    add(NameKind::kReverse);
   }
-  if (told.sender) add(NameKind::kSender, DomainOfSender(client.sender));
+  if (told.sender) add(NameKind::kSender);
   return names;
 }
 
@@ -38,6 +33,14 @@ bool IsUnasked(const Rules& rules, const std::string& domain) {
       });
 }
 
+// The sender's domain, unless it is not to be looked at.
+std::optional<std::string> SenderToLookAt(const Rules& rules,
+                                          const Client& client) {
+  std::optional<std::string> domain = NameOf(client, NameKind::kSender);
+  if (domain && IsUnasked(rules, *domain)) domain.reset();
+  return domain;
+}
+
 // Whether nobody can send mail back to who is said to have sent this.
 bool IsImpossible(MailDomain domain) {
   return domain == MailDomain::kNoRecords || domain == MailDomain::kNullMx ||
@@ -46,17 +49,46 @@ bool IsImpossible(MailDomain domain) {
 
 }  // namespace
 
-bool IsOfInterest(const Rules& rules, const Told& told) {
+bool AsksAbout(const Rules& rules, NameKind kind) {
+  return std::ranges::any_of(rules.zones, [kind](const Zone& zone) {
+    return zone.type == ZoneType::kDomain && zone.AsksAbout(kind);
+  });
+}
+
+std::optional<std::string> NameOf(const Client& client, NameKind kind) {
+  switch (kind) {
+    case NameKind::kHelo:
+      return ListedName(client.helo);
+    case NameKind::kReverse:
+      return ListedName(client.reverse_name);
+    case NameKind::kSender:
+      return DomainOfSender(client.sender);
+  }
+  return std::nullopt;
+}
+
+bool AreNamesOfInterest(const Rules& rules) {
+  return rules.offences.IsOn(OffenceKind::kHelo) ||
+         AsksAbout(rules, NameKind::kHelo) ||
+         AsksAbout(rules, NameKind::kReverse);
+}
+
+bool IsOfInterest(const Rules& rules, const Client& client, const Told& told) {
   for (const Offence& offence : told.offences) {
     if (rules.offences.IsOn(offence.kind)) return true;
   }
-  if (told.names && (rules.offences.IsOn(OffenceKind::kHelo) ||
-                     AsksDomains(rules, NameKind::kHelo) ||
-                     AsksDomains(rules, NameKind::kReverse))) {
+  const auto is_asked = [&](NameKind kind) {
+    return AsksAbout(rules, kind) && NameOf(client, kind);
+  };
+  if (told.names &&
+      (is_asked(NameKind::kHelo) || is_asked(NameKind::kReverse) ||
+       (rules.offences.IsOn(OffenceKind::kHelo) &&
+        IsForgedHelo(rules, client)))) {
     return true;
   }
-  return told.sender && (rules.offences.IsOn(OffenceKind::kSender) ||
-                         AsksDomains(rules, NameKind::kSender));
+  return told.sender && (is_asked(NameKind::kSender) ||
+                         (rules.offences.IsOn(OffenceKind::kSender) &&
+                          SenderToLookAt(rules, client)));
 }
 
 bool IsForgedHelo(const Rules& rules, const Client& client) {
@@ -108,8 +140,7 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
   std::optional<std::string> domain;
   if (told.sender && domains_ != nullptr &&
       rules->offences.IsOn(OffenceKind::kSender)) {
-    domain = DomainOfSender(client.sender);
-    if (domain && IsUnasked(*rules, *domain)) domain.reset();
+    domain = SenderToLookAt(*rules, client);
   }
   if (domain) {
     const MailDomain standing = co_await domains_->Look(*domain, deadline);

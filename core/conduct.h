@@ -27,9 +27,18 @@ struct Told {
   std::vector<Offence> offences = {};  // which the front saw for itself
 };
 
-// Whether anything of that is to be looked at. Cheap, and what it says no to
-// needs no round trip to the loop.
-bool IsOfInterest(const Rules& rules, const Told& told);
+// Whether a zone of domains is to be asked about names of that kind.
+bool AsksAbout(const Rules& rules, NameKind kind);
+// The client's name of that kind, as such zones are asked about it; nothing for
+// one that cannot be listed.
+std::optional<std::string> NameOf(const Client& client, NameKind kind);
+
+// Whether the names that a client tells may be of any interest.
+bool AreNamesOfInterest(const Rules& rules);
+// Whether anything of what this one told is to be looked at; `client` as it is
+// now. Cheap, and what it says no to needs no round trip to the loop: an honest
+// HELO for one.
+bool IsOfInterest(const Rules& rules, const Client& client, const Told& told);
 
 // HELO with a name or an address that is ours.
 bool IsForgedHelo(const Rules& rules, const Client& client);

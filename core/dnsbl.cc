@@ -215,11 +215,6 @@ std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
   return answers;
 }
 
-bool Dnsbl::AsksAbout(NameKind kind) const {
-  return std::ranges::any_of(
-      rules_->zones, [kind](const Zone& zone) { return zone.AsksAbout(kind); });
-}
-
 // ---- What is asked ----------------------------------------------------------
 
 asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {

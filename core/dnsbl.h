@@ -41,7 +41,6 @@ class Dnsbl : public Lists {
   asio::awaitable<Answers> LookupNames(std::vector<AskedName> names,
                                        Answers known,
                                        Instant deadline) override;
-  bool AsksAbout(NameKind kind) const override;
   asio::awaitable<std::string> ReasonText(IpAddress client,
                                           std::string zone_name) override;
   asio::awaitable<std::string> ReasonText(std::string name,

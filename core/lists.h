@@ -67,8 +67,6 @@ class Lists {
   virtual asio::awaitable<Answers> LookupNames(std::vector<AskedName> names,
                                                Answers known,
                                                Instant deadline) = 0;
-  // Whether there is a zone that is to be asked about names of that kind.
-  virtual bool AsksAbout(NameKind kind) const = 0;
 
   // The zone's own words about a listing (RFC 5782 section 2.1, TXT), as
   // received, or nothing within 200 ms.

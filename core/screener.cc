@@ -31,24 +31,6 @@ std::chrono::microseconds Since(Instant start) {
 
 Verdict Pass(Reason reason) { return {.reason = reason}; }
 
-// The name of the client's that a zone of domains has listed.
-std::string NameOf(const Client& client, std::optional<NameKind> kind) {
-  if (!kind) return "";
-  std::optional<std::string> name;
-  switch (*kind) {
-    case NameKind::kHelo:
-      name = ListedName(client.helo);
-      break;
-    case NameKind::kReverse:
-      name = ListedName(client.reverse_name);
-      break;
-    case NameKind::kSender:
-      name = DomainOfSender(client.sender);
-      break;
-  }
-  return name.value_or("");
-}
-
 Verdict VerdictOf(const Ban& ban) {
   return {.action = ban.code >= 500 ? Action::kReject : Action::kDefer,
           .reason = Reason::kBanned,
@@ -249,11 +231,17 @@ asio::awaitable<Verdict> Screener::VerdictFrom(Client client, Answers answers,
   const ReplyForm& form = ReplyFormOf(rules, zone);
   const auto listing =
       std::ranges::find(answers.listings, *judgement.zone, &Listing::zone);
+  std::string name;
+  if (listing->name) name = NameOf(client, *listing->name).value_or("");
   // Asked only for somebody who will read them.
   std::string words;
   if (!rules.observe &&
       form.text_template.find("{reason}") != std::string::npos) {
-    words = co_await WordsOf(client, zone, listing->name);
+    if (listing->name) {
+      words = co_await lists_.ReasonText(name, zone.name);
+    } else {
+      words = co_await lists_.ReasonText(client.address(), zone.name);
+    }
   }
   verdict.reason = Reason::kListed;
   verdict.label = zone.label;
@@ -265,7 +253,7 @@ asio::awaitable<Verdict> Screener::VerdictFrom(Client client, Answers answers,
                    .list = LabelOf(rules, answers.listings, *judgement.zone),
                    .reason = words,
                    .id = verdict.id,
-                   .name = NameOf(client, listing->name)});
+                   .name = name});
   co_return verdict;
 }
 
@@ -281,13 +269,6 @@ Verdict Screener::OffenceVerdict(const Client& client, OffenceKind kind,
   verdict.text = RenderReply(reply.text_template,
                              {.client = client.address(), .id = verdict.id});
   return verdict;
-}
-
-asio::awaitable<std::string> Screener::WordsOf(Client client, const Zone& zone,
-                                               std::optional<NameKind> name) {
-  if (!name) co_return co_await lists_.ReasonText(client.address(), zone.name);
-  const std::string listed = NameOf(client, name);
-  co_return co_await lists_.ReasonText(listed, zone.name);
 }
 
 void Screener::Weigh(const IpAddress& client, Verdict& verdict) {

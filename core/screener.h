@@ -169,9 +169,6 @@ class Screener {
                                        OffenceKinds strikes);
   Verdict OffenceVerdict(const Client& client, OffenceKind kind,
                          const Rules& rules);
-  // What the list itself says of the client, or of its name.
-  asio::awaitable<std::string> WordsOf(Client client, const Zone& zone,
-                                       std::optional<NameKind> name);
   // Takes the ban out of it, or all, where something speaks against that.
   void Weigh(const IpAddress& client, Verdict& verdict);
   void Finish(const IpAddress& address, Verdict verdict);

@@ -94,8 +94,7 @@ Session* NewSession(Engine& engine) {
 unsigned long ProtocolFor(const Rules& rules) {
   const OffenceRules& offences = rules.offences;
   unsigned long protocol = SMFIP_NOEOH | SMFIP_NOBODY;
-  protocol |=
-      IsOfInterest(rules, {.names = true}) ? SMFIP_NR_HELO : SMFIP_NOHELO;
+  protocol |= AreNamesOfInterest(rules) ? SMFIP_NR_HELO : SMFIP_NOHELO;
   protocol |= rules.conduct.headers.empty() ? SMFIP_NOHDRS : SMFIP_NR_HDR;
   if (!offences.IsOn(OffenceKind::kRejectedCommands))
     protocol |= SMFIP_NOUNKNOWN;

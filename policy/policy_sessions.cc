@@ -188,7 +188,9 @@ asio::awaitable<void> PolicySessions::Further(const PolicyRequest& request,
 
 asio::awaitable<bool> PolicySessions::Refuses(const PolicyRequest& request,
                                               Told told, Answer& answer) {
-  if (!IsOfInterest(*screener_.rules(), told)) co_return false;
+  if (!IsOfInterest(*screener_.rules(), request.client, told)) {
+    co_return false;
+  }
   Verdict verdict = co_await screener_.ScreenFurther(
       request.client, std::move(told), answer.session.verdict);
   if (!verdict.IsRefusal()) co_return false;

@@ -277,26 +277,74 @@ TEST_F(ConductTest, WhoMerelyConnectsPushesNoOffenderOut) {
 
 // ---- What needs no look ----------------------------------------------------
 
-TEST(InterestTest, WhatNoRuleIsAboutNeedsNoLook) {
-  Rules rules;
-  const Told names{.names = true};
-  const Told sender{.sender = true};
-  Told trap;
-  trap.offences.push_back({.kind = OffenceKind::kTrap});
-  for (const Told& told : {names, sender, trap}) {
-    EXPECT_FALSE(IsOfInterest(rules, told));
+class InterestTest : public testing::Test {
+ protected:
+  InterestTest() {
+    client_.helo = "mail.example.org";
+    client_.sender = "someone@example.org";
+    trap_.offences.push_back({.kind = OffenceKind::kTrap});
   }
-  rules.zones = {{.name = "zen.test"}};
-  EXPECT_FALSE(IsOfInterest(rules, names));
-  rules.zones = {{.name = "dbl.test",
-                  .type = ZoneType::kDomain,
-                  .names = {NameKind::kSender}}};
-  EXPECT_FALSE(IsOfInterest(rules, names));
-  EXPECT_TRUE(IsOfInterest(rules, sender));
-  rules.offences[OffenceKind::kHelo].mode = OffenceMode::kObserve;
-  EXPECT_TRUE(IsOfInterest(rules, names));
-  rules.offences[OffenceKind::kTrap].mode = OffenceMode::kOn;
-  EXPECT_TRUE(IsOfInterest(rules, trap));
+  bool Interests(const Told& told) const {
+    return IsOfInterest(rules_, client_, told);
+  }
+
+  Rules rules_;
+  Client client_ = ClientAt("192.0.2.1");
+  const Told names_{.names = true};
+  const Told sender_{.sender = true};
+  Told trap_;
+};
+
+TEST_F(InterestTest, WhatNoRuleIsAboutNeedsNoLook) {
+  for (const Told& told : {names_, sender_, trap_}) {
+    EXPECT_FALSE(Interests(told));
+  }
+  rules_.zones = {{.name = "zen.test"}};
+  EXPECT_FALSE(Interests(names_));
+  EXPECT_FALSE(AreNamesOfInterest(rules_));
+  rules_.offences[OffenceKind::kTrap].mode = OffenceMode::kOn;
+  EXPECT_TRUE(Interests(trap_));
+}
+
+TEST_F(InterestTest, AZoneOfDomainsIsAboutItsKindsOfNames) {
+  rules_.zones = {{.name = "dbl.test",
+                   .type = ZoneType::kDomain,
+                   .names = {NameKind::kSender}}};
+  EXPECT_FALSE(Interests(names_));
+  EXPECT_FALSE(AreNamesOfInterest(rules_));
+  EXPECT_TRUE(Interests(sender_));
+  rules_.zones[0].names = {NameKind::kHelo};
+  EXPECT_TRUE(Interests(names_));
+  EXPECT_TRUE(AreNamesOfInterest(rules_));
+  EXPECT_FALSE(Interests(sender_));
+}
+
+TEST_F(InterestTest, ANameThatCannotBeListedIsOfNone) {
+  rules_.zones = {{.name = "dbl.test",
+                   .type = ZoneType::kDomain,
+                   .names = {NameKind::kHelo, NameKind::kSender}}};
+  client_.helo = "[192.0.2.1]";
+  EXPECT_FALSE(Interests(names_));
+  client_.sender = "";
+  EXPECT_FALSE(Interests(sender_));
+}
+
+TEST_F(InterestTest, AnHonestHeloIsOfNoneAndAForgedOneIs) {
+  rules_.offences[OffenceKind::kHelo].mode = OffenceMode::kObserve;
+  rules_.conduct.own_names = {"mx.example.net"};
+  EXPECT_TRUE(AreNamesOfInterest(rules_));
+  EXPECT_FALSE(Interests(names_));
+  client_.helo = "mx.example.net";
+  EXPECT_TRUE(Interests(names_));
+}
+
+TEST_F(InterestTest, ABounceAndAnUnaskedDomainNeedNoLook) {
+  rules_.offences[OffenceKind::kSender].mode = OffenceMode::kOn;
+  EXPECT_TRUE(Interests(sender_));
+  rules_.conduct.unasked_domains = {"example.org"};
+  EXPECT_FALSE(Interests(sender_));
+  client_.sender = "<>";
+  EXPECT_FALSE(Interests(sender_));
 }
 
 TEST(SpareTest, NetworksAndVerifiedNamesAreSpared) {

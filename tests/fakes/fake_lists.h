@@ -158,12 +158,6 @@ class FakeLists : public Lists {
     for (const AskedName& name : names) AddName(name, known);
     co_return known;
   }
-  bool AsksAbout(NameKind kind) const override {
-    const std::lock_guard lock(mutex_);
-    return std::ranges::any_of(rules_->zones, [kind](const Zone& zone) {
-      return zone.AsksAbout(kind);
-    });
-  }
 
   asio::awaitable<std::string> ReasonText(IpAddress, std::string) override {
     co_return NextReasonText();
