@@ -73,7 +73,8 @@ bool AreNamesOfInterest(const Rules& rules) {
          AsksAbout(rules, NameKind::kReverse);
 }
 
-bool IsOfInterest(const Rules& rules, const Client& client, const Told& told) {
+bool IsOfInterest(const Rules& rules, const MailDomains* domains,
+                  const Client& client, const Told& told) {
   for (const Offence& offence : told.offences) {
     if (rules.offences.IsOn(offence.kind)) return true;
   }
@@ -86,9 +87,14 @@ bool IsOfInterest(const Rules& rules, const Client& client, const Told& told) {
         IsForgedHelo(rules, client)))) {
     return true;
   }
-  return told.sender && (is_asked(NameKind::kSender) ||
-                         (rules.offences.IsOn(OffenceKind::kSender) &&
-                          SenderToLookAt(rules, client)));
+  if (!told.sender) return false;
+  if (is_asked(NameKind::kSender)) return true;
+  if (!rules.offences.IsOn(OffenceKind::kSender) || domains == nullptr) {
+    return false;
+  }
+  const std::optional<std::string> domain = SenderToLookAt(rules, client);
+  return domain &&
+         domains->Known(*domain, Clock::now()) != MailDomain::kReceives;
 }
 
 bool IsForgedHelo(const Rules& rules, const Client& client) {

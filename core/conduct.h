@@ -38,7 +38,11 @@ bool AreNamesOfInterest(const Rules& rules);
 // Whether anything of what this one told is to be looked at; `client` as it is
 // now. Cheap, and what it says no to needs no round trip to the loop: an honest
 // HELO for one.
-bool IsOfInterest(const Rules& rules, const Client& client, const Told& told);
+//
+// Nor does a sender whose domain is known to receive mail; `domains` may be
+// null. Any thread.
+bool IsOfInterest(const Rules& rules, const MailDomains* domains,
+                  const Client& client, const Told& told);
 
 // HELO with a name or an address that is ours.
 bool IsForgedHelo(const Rules& rules, const Client& client);

@@ -117,11 +117,17 @@ std::optional<MailDomain> MailDomains::Known(const std::string& domain,
                                              Instant now) const {
   const std::optional<std::string> name = ListedName(domain);
   if (!name) return std::nullopt;
+  const std::lock_guard lock(mutex_);
   const auto place = places_.find(*name);
   if (place == places_.end() || place->second->expires <= now) {
     return std::nullopt;
   }
   return place->second->state;
+}
+
+size_t MailDomains::size() const {
+  const std::lock_guard lock(mutex_);
+  return places_.size();
 }
 
 void MailDomains::Ask(const std::shared_ptr<Inquiry>& inquiry,
@@ -229,6 +235,7 @@ void MailDomains::Settle(const std::shared_ptr<Inquiry>& inquiry,
 
 void MailDomains::Put(const std::string& domain, MailDomain state,
                       Instant expires) {
+  const std::lock_guard lock(mutex_);
   const auto place = places_.find(domain);
   if (place != places_.end()) {
     entries_.erase(place->second);

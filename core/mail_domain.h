@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,7 +39,7 @@ struct MailDomainOptions {
   std::chrono::seconds negative_ttl = std::chrono::minutes(5);
 };
 
-// Asks the DNS about domains. Loop thread only.
+// Asks the DNS about domains. Loop thread only, except for Known.
 //
 // The answers are the resolver's: one that gives local hosts private addresses
 // makes the site's own domain "unroutable", and so does one that answers
@@ -68,10 +69,10 @@ class MailDomains {
   // From the cache or the DNS, at the deadline at the latest; what comes later
   // serves the next who asks. "Unknown", unasked, is what ListedName refuses.
   asio::awaitable<MailDomain> Look(std::string domain, Instant deadline);
-  // What the cache says. "Unknown" is kept too, for ttl_floor.
+  // What the cache says. "Unknown" is kept too, for ttl_floor. Any thread.
   std::optional<MailDomain> Known(const std::string& domain, Instant now) const;
 
-  size_t size() const { return places_.size(); }          // domains cached
+  size_t size() const;                                    // domains cached
   size_t inquiries() const { return inquiries_.size(); }  // under way
 
  private:
@@ -99,7 +100,9 @@ class MailDomains {
   asio::io_context& loop_;
   Resolver& resolver_;
   const MailDomainOptions options_;
-  Entries entries_;
+  mutable std::mutex mutex_;
+  Entries entries_;  // by mutex_
+  // By mutex_.
   absl::flat_hash_map<std::string_view, Entries::iterator> places_;
   absl::flat_hash_map<std::string, std::shared_ptr<Inquiry>> inquiries_;
   // Tells answers that come late that this is gone; owns nothing.

@@ -60,6 +60,12 @@ class Screener {
   void SetRules(std::shared_ptr<const Rules> rules);
   // Any thread.
   std::shared_ptr<const Rules> rules() const;
+  // Whether what the client told need be looked at (conduct.h), by the rules
+  // with which its session began. Any thread.
+  bool IsOfInterest(const Rules& rules, const Client& client,
+                    const Told& told) const {
+    return breakwater::IsOfInterest(rules, domains_, client, told);
+  }
 
   // --- The policy server's side ---
   // The client has connected: to be told once for each session. What strikes
@@ -193,6 +199,7 @@ class Screener {
   Enforcer& enforcer_;
   Metrics& metrics_;
   Sockets* const sockets_;
+  MailDomains* const domains_;
   mutable std::mutex rules_mutex_;
   std::shared_ptr<const Rules> rules_;  // written by the loop, by rules_mutex_
 

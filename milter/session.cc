@@ -75,7 +75,7 @@ void Session::Helo(std::string_view name) {
   client_.helo = name;
   helo_ = {};
   Told told{.names = true};
-  if (!IsOfInterest(*rules_, client_, told)) return;
+  if (!screener_.IsOfInterest(*rules_, client_, told)) return;
   helo_.screening =
       screener_.StartFurther(connect_.screening, client_, std::move(told));
 }
@@ -95,7 +95,7 @@ std::optional<Verdict> Session::Mail(std::string_view sender,
   const std::optional<Verdict> verdict = Await(*connect_.screening);
   if (std::optional<Verdict> refusal = Refusal()) return refusal;
   Told told{.sender = true};
-  if (verdict && IsOfInterest(*rules_, client_, told)) {
+  if (verdict && screener_.IsOfInterest(*rules_, client_, told)) {
     sender_.screening =
         screener_.StartFurther(connect_.screening, client_, std::move(told));
   }
@@ -193,7 +193,7 @@ std::optional<Verdict> Session::Refusal() {
 std::optional<Verdict> Session::Answer(Offence offence) {
   Told told;
   told.offences.push_back(std::move(offence));
-  if (!IsOfInterest(*rules_, client_, told)) return std::nullopt;
+  if (!screener_.IsOfInterest(*rules_, client_, told)) return std::nullopt;
   const auto further =
       screener_.StartFurther(connect_.screening, client_, std::move(told));
   const std::optional<Verdict> verdict = Await(*further);
@@ -206,7 +206,7 @@ void Session::Note(OffenceKind kind, std::string_view detail) {
   if (!IsJudged()) return;
   Told told;
   told.offences.push_back({.kind = kind, .detail = std::string(detail)});
-  if (!IsOfInterest(*rules_, client_, told)) return;
+  if (!screener_.IsOfInterest(*rules_, client_, told)) return;
   screener_.NoteFurther(connect_.screening, client_, std::move(told));
 }
 

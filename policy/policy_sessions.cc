@@ -188,7 +188,7 @@ asio::awaitable<void> PolicySessions::Further(const PolicyRequest& request,
 
 asio::awaitable<bool> PolicySessions::Refuses(const PolicyRequest& request,
                                               Told told, Answer& answer) {
-  if (!IsOfInterest(*screener_.rules(), request.client, told)) {
+  if (!screener_.IsOfInterest(*screener_.rules(), request.client, told)) {
     co_return false;
   }
   Verdict verdict = co_await screener_.ScreenFurther(

@@ -277,7 +277,7 @@ TEST_F(ConductTest, WhoMerelyConnectsPushesNoOffenderOut) {
 
 // ---- What needs no look ----------------------------------------------------
 
-class InterestTest : public testing::Test {
+class InterestTest : public ConductTest {
  protected:
   InterestTest() {
     client_.helo = "mail.example.org";
@@ -285,10 +285,9 @@ class InterestTest : public testing::Test {
     trap_.offences.push_back({.kind = OffenceKind::kTrap});
   }
   bool Interests(const Told& told) const {
-    return IsOfInterest(rules_, client_, told);
+    return IsOfInterest(rules_, &domains_, client_, told);
   }
 
-  Rules rules_;
   Client client_ = ClientAt("192.0.2.1");
   const Told names_{.names = true};
   const Told sender_{.sender = true};
@@ -345,6 +344,16 @@ TEST_F(InterestTest, ABounceAndAnUnaskedDomainNeedNoLook) {
   EXPECT_FALSE(Interests(sender_));
   client_.sender = "<>";
   EXPECT_FALSE(Interests(sender_));
+}
+
+TEST_F(InterestTest, NorDoesADomainThatIsKnownToReceiveMail) {
+  rules_.offences[OffenceKind::kSender].mode = OffenceMode::kOn;
+  dns_.On("example.org", Says({"198.51.100.1"}));
+  Await(loop_, domains_.Look("example.org", Clock::now() + kPatience));
+  EXPECT_FALSE(Interests(sender_));
+  client_.sender = "someone@nowhere.example";
+  Await(loop_, domains_.Look("nowhere.example", Clock::now() + kPatience));
+  EXPECT_TRUE(Interests(sender_)) << "what is known is no good";
 }
 
 TEST(SpareTest, NetworksAndVerifiedNamesAreSpared) {
