@@ -16,6 +16,10 @@ const char* EventKindName(EventKind kind) {
       return "ban-withheld";
     case EventKind::kOffence:
       return "offence";
+    case EventKind::kAllowed:
+      return "allowed";
+    case EventKind::kDisallowed:
+      return "disallowed";
   }
   return "unknown";
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/address.h"
+#include "core/allowances.h"
 #include "core/ban.h"
 #include "core/ban_growth.h"
 #include "core/clock.h"
@@ -19,6 +20,7 @@ struct Remembered {
   std::vector<BanGrowth::Entry> growth;
   std::vector<OffenceBook::Entry> offences;
   std::vector<GoodHistory::Entry> history;
+  std::vector<Allowance> allowances;
 };
 
 enum class EventKind : uint8_t {
@@ -28,6 +30,8 @@ enum class EventKind : uint8_t {
   kUnban,
   kWithheld,  // a ban was
   kOffence,
+  kAllowed,
+  kDisallowed,
 };
 
 const char* EventKindName(EventKind kind);  // "rejected", "ban", ...

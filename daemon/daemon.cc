@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -240,16 +241,42 @@ void Daemon::StartMemory() {
   memory_.emplace(loop_, metrics_,
                   MemoryOptions{.file = config_->memory.file,
                                 .retention = RetentionOf(config_->memory)});
-  screener_->Restore(memory_->Start());
+  Remembered known = memory_->Start();
+  for (Allowance& allowance : known.allowances) {
+    allowances_.Allow(std::move(allowance)).IgnoreError();
+  }
+  // Nobody who is allowed is banned again.
+  screener_->SetRules(CurrentRules());
+  screener_->Restore(std::move(known));
   screener_->SetMemory(*memory_);
 }
 
 void Daemon::TellMemory() {
   memory_->Tick({.recall =
                      [this](absl::Span<const Network> networks) {
-                       return screener_->Recall(networks);
+                       Remembered known = screener_->Recall(networks);
+                       known.allowances = AllowancesOf(networks);
+                       return known;
                      },
-                 .everybody = [this] { return screener_->KnownNetworks(); }});
+                 .everybody =
+                     [this] {
+                       std::vector<Network> all = screener_->KnownNetworks();
+                       for (const Allowance& allowance : allowances_.list()) {
+                         all.push_back(allowance.network);
+                       }
+                       return all;
+                     }});
+}
+
+std::vector<Allowance> Daemon::AllowancesOf(
+    absl::Span<const Network> networks) const {
+  std::vector<Allowance> found;
+  if (allowances_.list().empty()) return found;
+  const absl::flat_hash_set<Network> asked(networks.begin(), networks.end());
+  for (const Allowance& allowance : allowances_.list()) {
+    if (asked.contains(allowance.network)) found.push_back(allowance);
+  }
+  return found;
 }
 
 void Daemon::StartReports() {

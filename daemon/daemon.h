@@ -45,6 +45,7 @@ class Daemon {
   void StartParts();
   void StartMemory();
   void TellMemory();
+  std::vector<Allowance> AllowancesOf(absl::Span<const Network> networks) const;
   void StartReports();
   void WatchSignals();
   asio::awaitable<void> Housekeeping();

@@ -18,7 +18,7 @@ using SystemClock = std::chrono::system_clock;
 
 // "BrWa", and which tables it has: whoever changes these counts it up.
 constexpr int64_t kApplication = 0x42725761;
-constexpr int64_t kVersion = 2;
+constexpr int64_t kVersion = 3;
 
 constexpr char kTables[] = R"(
 CREATE TABLE clock (boot TEXT, steady INTEGER, wall INTEGER);
@@ -38,6 +38,9 @@ CREATE TABLE history (
   network TEXT PRIMARY KEY, good INTEGER, weight REAL, weighed INTEGER,
   first INTEGER, last INTEGER, warned INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE allowances (
+  network TEXT PRIMARY KEY, ends INTEGER, reason TEXT
+) WITHOUT ROWID;
 CREATE TABLE events (
   number INTEGER PRIMARY KEY, wall INTEGER, network TEXT, kind TEXT,
   label TEXT, id TEXT, detail TEXT, seconds INTEGER
@@ -50,10 +53,11 @@ struct Table {
   const char* name;
   const char* last;
 };
-constexpr std::array<Table, 4> kOfNetworks = {{{"bans", "ends"},
+constexpr std::array<Table, 5> kOfNetworks = {{{"bans", "ends"},
                                                {"growth", "ends"},
                                                {"offences", "last"},
-                                               {"history", "last"}}};
+                                               {"history", "last"},
+                                               {"allowances", "ends"}}};
 
 int64_t Milliseconds(Instant instant) {
   return std::chrono::floor<milliseconds>(instant.time_since_epoch()).count();
@@ -180,6 +184,14 @@ std::optional<GoodHistory::Entry> ReadHistory(const SqliteStatement& row) {
   return entry;
 }
 
+std::optional<Allowance> ReadAllowance(const SqliteStatement& row) {
+  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
+  if (!network.ok()) return std::nullopt;
+  return Allowance{.network = *network,
+                   .until = InstantAt(row.Integer(1)),
+                   .reason = row.Text(2)};
+}
+
 }  // namespace
 
 ClockReading ClockReading::Now() {
@@ -276,6 +288,11 @@ absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
       "SELECT network, good, weight, weighed, first, last, warned "
       "FROM history ORDER BY last",
       known.history, ReadHistory);
+  load("SELECT network, ends, reason FROM allowances", known.allowances,
+       ReadAllowance);
+  std::erase_if(known.allowances, [&](const Allowance& allowance) {
+    return allowance.until <= now.steady;
+  });
   if (!status.ok()) return status;
   if (unreadable > 0) {
     Log(Severity::kWarning, "memory-unreadable").Add("rows", unreadable);
@@ -303,6 +320,7 @@ absl::Status MemoryStore::MoveTimes(const ClockReading& now) {
     for (const char* sql :
          {"UPDATE bans SET ends = ends + ?1, imposed = imposed + ?1",
           "UPDATE growth SET ends = ends + ?1",
+          "UPDATE allowances SET ends = ends + ?1",
           "UPDATE offences SET begin = begin + ?1, last = last + ?1",
           "UPDATE history SET weighed = weighed + ?1, first = first + ?1, "
           "last = last + ?1, warned = warned + ?1"}) {
@@ -452,6 +470,7 @@ absl::Status MemoryStore::Prune(const Retention& retention,
       if (status.ok()) status = RunOnce(file_, sql, parameters);
     };
     run("DELETE FROM bans WHERE ends <= ?", {ended});
+    run("DELETE FROM allowances WHERE ends <= ?", {ended});
     for (const Table& table : kOfNetworks) {
       run(absl::StrCat("DELETE FROM ", table.name, " WHERE ", table.last,
                        " <= ?"),

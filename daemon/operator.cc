@@ -345,6 +345,7 @@ asio::awaitable<json> Operator::Allow(ControlRequest request) {
                             .reason = request.reason};
   const absl::Status status = parts_.allowances.Allow(allowance);
   if (!status.ok()) co_return Failure(status);
+  Remember(allowance, EventKind::kAllowed, request.length);
   const size_t before = parts_.bans.size();
   parts_.apply_allowances();
   const size_t unbanned = before - parts_.bans.size();
@@ -366,6 +367,17 @@ json Operator::Allowed() const {
           {"allowed", DescribeAllowances(parts_.allowances, Clock::now())}};
 }
 
+void Operator::Remember(const Allowance& allowance, EventKind kind,
+                        Duration length) {
+  if (parts_.memory == nullptr) return;
+  parts_.memory->Changed(allowance.network);
+  parts_.memory->Happened({.who = allowance.network,
+                           .kind = kind,
+                           .label = "operator",
+                           .detail = allowance.reason,
+                           .length = length});
+}
+
 json Operator::Disallow(const Network& network) {
   const std::optional<Allowance> was = parts_.allowances.End(network);
   if (!was) {
@@ -373,6 +385,7 @@ json Operator::Disallow(const Network& network) {
         absl::StrCat(network.ToString(),
                      " was not allowed; \"breakwater allow\" shows what is")));
   }
+  Remember(*was, EventKind::kDisallowed, {});
   parts_.apply_allowances();
   return {{"ok", true}, {"was", DescribeAllowance(*was, Clock::now())}};
 }

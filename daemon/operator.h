@@ -79,6 +79,8 @@ class Operator {
   asio::awaitable<nlohmann::json> Allow(ControlRequest request);
   nlohmann::json Allowed() const;
   nlohmann::json Disallow(const Network& network);
+  // An allowance has begun or was ended.
+  void Remember(const Allowance& allowance, EventKind kind, Duration length);
   asio::awaitable<nlohmann::json> Report(ReportRequest request);
   asio::awaitable<nlohmann::json> History(IpAddress address, size_t limit);
   asio::awaitable<nlohmann::json> Explain(IpAddress address);

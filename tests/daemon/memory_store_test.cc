@@ -134,6 +134,20 @@ TEST_F(MemoryStoreTest, SoAreGrowthOffencesAndGoodHistory) {
   EXPECT_EQ(known.history[0].warned, Instant::min());
 }
 
+TEST_F(MemoryStoreTest, AndAllowances) {
+  Write({.known = {.allowances = {{.network = *Network::Parse("192.0.2.0/28"),
+                                   .until = now_.steady + 1h,
+                                   .reason = "a test"},
+                                  {.network = At("192.0.2.99"),
+                                   .until = now_.steady + 1min}}}});
+  Reboot(10min);
+  const Remembered known = Load();
+  ASSERT_THAT(known.allowances, SizeIs(1));
+  EXPECT_EQ(known.allowances[0].network.ToString(), "192.0.2.0/28");
+  EXPECT_EQ(known.allowances[0].until, now_.steady + 50min);
+  EXPECT_EQ(known.allowances[0].reason, "a test");
+}
+
 TEST_F(MemoryStoreTest, WhoHasChangedIsReplacedAndNobodyElse) {
   Write({.known = {.bans = {BanOf("192.0.2.1", 1h), BanOf("192.0.2.2", 1h)}}});
   Write({.changed = {At("192.0.2.1")}});

@@ -85,6 +85,19 @@ TEST_F(MemoryTest, AKilledDaemonKnowsTheReasonsAndWhatComesNext) {
               HasSubstr("\"next_ban_seconds\":1200"));
 }
 
+TEST_F(MemoryTest, WhoIsAllowedIsSoAfterARestart) {
+  StartPolicy();
+  ASSERT_FALSE(HasFatalFailure());
+  Ask({"allow", kListed, "--for", "1h", "--reason", "a mistake"});
+  ASSERT_TRUE(breakwater_->Stop());
+  StartBreakwater();
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_THAT(Ask({"allow"}),
+              AllOf(HasSubstr(kListed), HasSubstr("a mistake")));
+  ExpectMailFlows(kListed);
+  EXPECT_THAT(Ask({"history", kListed}), HasSubstr("\"what\":\"allowed\""));
+}
+
 TEST_F(MemoryTest, HistoryTellsWhatHappenedAcrossARestart) {
   StartPolicy();
   ASSERT_FALSE(HasFatalFailure());
