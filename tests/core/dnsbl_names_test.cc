@@ -243,11 +243,11 @@ TEST_F(DnsblNamesTest, EqualQuestionsAreJoined) {
 TEST_F(DnsblNamesTest, WhoJoinedIsAnsweredAcrossAReload) {
   UseZones({Names("d.test", "D")});
   server_.On("same.example.d.test",
-             {.addresses = {"127.0.0.2"}, .delay = milliseconds(100)});
+             {.addresses = {"127.0.0.2"}, .delay = milliseconds(30)});
   std::optional<Answers> first, second;
   Start({NameKind::kHelo, "same.example"}, first);
   Start({NameKind::kHelo, "same.example"}, second);
-  RunUntil(loop_, [&] { return server_.queries() == 1; });
+  RunUntil(loop_, [&] { return server_.queries() >= 1; });
   UseZones({Names("e.test", "E")});
   ASSERT_TRUE(RunUntil(loop_, [&] { return first && second; }));
   EXPECT_THAT(first->listings, SizeIs(1));
