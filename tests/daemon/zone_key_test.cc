@@ -75,6 +75,7 @@ class ZoneKeyTest : public ::testing::Test {
   Metrics metrics_;
   Dnsbl dnsbl_{loop_, *resolver_, metrics_, {.prove_zones = false}};
   BanTable bans_{1000};
+  Allowances allowances_;
   FakeEnforcer enforcer_;
   Screener screener_{loop_,     dnsbl_,   bans_,
                      enforcer_, metrics_, std::make_shared<const Rules>()};
@@ -84,9 +85,13 @@ class ZoneKeyTest : public ::testing::Test {
       {.screener = screener_,
        .dnsbl = dnsbl_,
        .bans = bans_,
+       .allowances = allowances_,
        .metrics = metrics_,
+       .memory = nullptr,
        .config = [this] { return config_; },
        .enforcer = [] { return EnforcerState{}; },
+       .settled = []() -> asio::awaitable<bool> { co_return true; },
+       .apply_allowances = [] {},
        .reload =
            [] {
              return absl::StatusOr<std::vector<std::string>>(
