@@ -46,9 +46,7 @@ std::vector<Network> Screener::KnownNetworks() const {
   const auto add = [&networks](const std::vector<Network>& more) {
     networks.insert(networks.end(), more.begin(), more.end());
   };
-  for (const Ban& ban : bans_.List(Clock::now(), bans_.size())) {
-    networks.push_back(ban.network);
-  }
+  add(bans_.Networks());
   add(keeper_.growth().Networks());
   add(conduct_.book().Networks());
   add(restraint_.history().Networks());

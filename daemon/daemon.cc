@@ -68,7 +68,7 @@ void MakeStateDirectory(const std::string& file, const std::string& user) {
   const std::string directory = file.substr(0, file.rfind('/'));
   if (geteuid() != 0 || mkdir(directory.c_str(), 0700) != 0) return;
   const absl::StatusOr<UserIds> owner = FindUser(user);
-  if (owner.ok() && chown(directory.c_str(), owner->user, owner->group) == 0) {
+  if (owner.ok() && lchown(directory.c_str(), owner->user, owner->group) == 0) {
     return;
   }
   rmdir(directory.c_str());
@@ -173,10 +173,7 @@ void Daemon::Run() {
   // Nothing is taken down: libmilter's workers may be inside callbacks and
   // nobody joins them, the kernel keeps the bans, and an MTA takes our going
   // as it takes any filter's, by its default action.
-  if (memory_) {
-    TellMemory();
-    memory_.reset();
-  }
+  if (memory_) memory_->Finish(MemorySource());
   Log(Severity::kInfo, "stopped");
   _exit(0);
 }
@@ -251,21 +248,21 @@ void Daemon::StartMemory() {
   screener_->SetMemory(*memory_);
 }
 
-void Daemon::TellMemory() {
-  memory_->Tick({.recall =
-                     [this](absl::Span<const Network> networks) {
-                       Remembered known = screener_->Recall(networks);
-                       known.allowances = AllowancesOf(networks);
-                       return known;
-                     },
-                 .everybody =
-                     [this] {
-                       std::vector<Network> all = screener_->KnownNetworks();
-                       for (const Allowance& allowance : allowances_.list()) {
-                         all.push_back(allowance.network);
-                       }
-                       return all;
-                     }});
+MemoryFile::Source Daemon::MemorySource() {
+  return {.recall =
+              [this](absl::Span<const Network> networks) {
+                Remembered known = screener_->Recall(networks);
+                known.allowances = AllowancesOf(networks);
+                return known;
+              },
+          .everybody =
+              [this] {
+                std::vector<Network> all = screener_->KnownNetworks();
+                for (const Allowance& allowance : allowances_.list()) {
+                  all.push_back(allowance.network);
+                }
+                return all;
+              }};
 }
 
 std::vector<Allowance> Daemon::AllowancesOf(
@@ -326,7 +323,7 @@ asio::awaitable<void> Daemon::Housekeeping() {
     bans_.Expire(Clock::now());
     screener_->Tick();
     EndAllowances();
-    if (memory_) TellMemory();
+    if (memory_) memory_->Tick(MemorySource());
     metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
     metrics_.cached_clients.Set(static_cast<double>(dnsbl_->cached_clients()));
     metrics_.dns_queries_in_flight.Set(

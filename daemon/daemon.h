@@ -44,7 +44,7 @@ class Daemon {
 
   void StartParts();
   void StartMemory();
-  void TellMemory();
+  MemoryFile::Source MemorySource();
   std::vector<Allowance> AllowancesOf(absl::Span<const Network> networks) const;
   void StartReports();
   void WatchSignals();

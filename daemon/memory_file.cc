@@ -20,6 +20,9 @@ using std::chrono::seconds;
 constexpr Duration kPrunePeriod = std::chrono::minutes(5);
 constexpr Duration kRetryPeriod = seconds(10);
 constexpr Duration kPatienceAtTheEnd = seconds(2);
+constexpr Duration kPatienceForHistory = seconds(20);
+// What a stranger has written into an event.
+constexpr size_t kLongestDetail = 512;
 // Seconds' worth of changes that the thread may lag behind.
 constexpr size_t kMostBatchesWaiting = 4;
 
@@ -35,7 +38,7 @@ MemoryFile::MemoryFile(asio::io_context& loop, Metrics& metrics,
 MemoryFile::~MemoryFile() {
   if (!thread_.joinable()) return;
   {
-    std::unique_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     stop_ = true;
     wake_.notify_all();
   }
@@ -58,6 +61,8 @@ Remembered MemoryFile::Start() {
     }
     status = loaded.status();
   }
+  // Nothing is written into one whose times are still another boot's.
+  if (!status.ok()) store_.reset();
   if (status.ok()) {
     Works();
   } else {
@@ -83,14 +88,22 @@ void MemoryFile::Happened(Event event) {
       {.when = std::chrono::system_clock::now(), .event = std::move(event)});
 }
 
-void MemoryFile::Tick(const Source& source) {
+void MemoryFile::Finish(const Source& source) {
+  HandOver(source, kMostChanged);
+  std::unique_lock lock(mutex_);
+  stop_ = true;
+  wake_.notify_all();
+  wake_.wait_for(lock, kPatienceAtTheEnd, [this] { return ended_; });
+}
+
+void MemoryFile::HandOver(const Source& source, size_t most) {
   bool wants_everybody = false;
   {
     const std::lock_guard lock(mutex_);
     for (const Network& network : std::exchange(not_written_, {})) {
       Changed(network);
     }
-    if (batches_waiting_ >= kMostBatchesWaiting) return;
+    if (most < kMostChanged && batches_waiting_ >= kMostBatchesWaiting) return;
     wants_everybody = std::exchange(wants_everybody_, false);
   }
   if (wants_everybody) {
@@ -98,7 +111,7 @@ void MemoryFile::Tick(const Source& source) {
   }
   auto batch = std::make_unique<MemoryStore::Batch>();
   auto next = changed_.begin();
-  while (next != changed_.end() && batch->changed.size() < kMostABatch) {
+  while (next != changed_.end() && batch->changed.size() < most) {
     batch->changed.push_back(*next);
     changed_.erase(next++);
   }
@@ -117,7 +130,8 @@ void MemoryFile::Tick(const Source& source) {
 asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> MemoryFile::History(
     std::vector<Network> networks, size_t most) {
   struct Answer {
-    explicit Answer(asio::io_context& loop) : ready(loop, Instant::max()) {}
+    explicit Answer(asio::io_context& loop)
+        : ready(loop, Clock::now() + kPatienceForHistory) {}
     asio::steady_timer ready;
     absl::StatusOr<std::vector<PastEvent>> events =
         absl::UnavailableError("not asked yet");
@@ -135,8 +149,9 @@ asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> MemoryFile::History(
       answer->ready.cancel();
     });
   });
-  while (!answer->done) {
-    co_await answer->ready.async_wait(as_tuple(asio::use_awaitable));
+  co_await answer->ready.async_wait(as_tuple(asio::use_awaitable));
+  if (!answer->done) {
+    co_return absl::UnavailableError(file_ + " is slow: it does not answer");
   }
   co_return std::move(answer->events);
 }
@@ -161,14 +176,16 @@ void MemoryFile::Hand(Job job) {
 // ---------------------------------------------------------------
 
 void MemoryFile::Run() {
-  std::optional<Instant> end;
   while (true) {
     Job job;
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
-      if (stop_ && !end) end = Clock::now() + kPatienceAtTheEnd;
-      if (jobs_.empty() || (end && Clock::now() > *end)) return;
+      if (jobs_.empty()) {
+        ended_ = true;
+        wake_.notify_all();
+        return;
+      }
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }
@@ -219,6 +236,7 @@ absl::Status MemoryFile::OpenAgain() {
   if (Clock::now() < next_try_) return absl::UnavailableError(trouble());
   absl::Status status = Open();
   if (status.ok()) status = store_->Load(ClockReading::Now()).status();
+  if (!status.ok()) store_.reset();
   const std::lock_guard lock(mutex_);
   wants_everybody_ = status.ok();
   return status;

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,7 +13,6 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "asio/awaitable.hpp"
@@ -41,7 +41,6 @@ struct MemoryOptions {
 class MemoryFile final : public Memory {
  public:
   MemoryFile(asio::io_context& loop, Metrics& metrics, MemoryOptions options);
-  // Writes what has been handed over, for two seconds at most.
   ~MemoryFile() override;
 
   // Reads what was known, in one go, and begins to write. Before the first
@@ -54,14 +53,19 @@ class MemoryFile final : public Memory {
 
   // What the screener knows.
   struct Source {
-    absl::FunctionRef<Remembered(absl::Span<const Network>)> recall;
-    absl::FunctionRef<std::vector<Network>()> everybody;
+    std::function<Remembered(absl::Span<const Network>)> recall;
+    std::function<std::vector<Network>()> everybody;
   };
   // Once a second: hands over what has changed.
-  void Tick(const Source& source);
+  void Tick(const Source& source) { HandOver(source, kMostABatch); }
+  // Hands over all that has, and waits until it is written, for two seconds at
+  // most: a disk that hangs holds up nobody's end. Nothing is called afterwards
+  // but the program's.
+  void Finish(const Source& source);
 
   // What happened to any of these networks, the last first. Waits its turn
-  // behind what is being written. The error says what is wrong with the file.
+  // behind what is being written, for 20 seconds at most. The error says what
+  // is wrong with the file.
   asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> History(
       std::vector<Network> networks, size_t most);
 
@@ -79,6 +83,7 @@ class MemoryFile final : public Memory {
  private:
   using Job = absl::AnyInvocable<void()>;
 
+  void HandOver(const Source& source, size_t most);
   void Hand(Job job);  // to the thread
   void Run();
   // The thread's.
@@ -104,6 +109,7 @@ class MemoryFile final : public Memory {
   std::deque<Job> jobs_;
   size_t batches_waiting_ = 0;  // of the jobs, that one among them that runs
   bool stop_ = false;
+  bool ended_ = false;
   std::string trouble_;
   std::vector<Network> not_written_;
   bool wants_everybody_ = false;  // the file may have missed something

@@ -62,7 +62,12 @@ constexpr std::array<Table, 5> kOfNetworks = {{{"bans", "ends"},
 int64_t Milliseconds(Instant instant) {
   return std::chrono::floor<milliseconds>(instant.time_since_epoch()).count();
 }
-Instant InstantAt(int64_t count) { return Instant(milliseconds(count)); }
+// Within a century or so, whatever a damaged row says: our clock counts in
+// nanoseconds.
+Instant InstantAt(int64_t count) {
+  constexpr int64_t kFar = 4'000'000'000'000;
+  return Instant(milliseconds(std::clamp(count, -kFar, kFar)));
+}
 
 int64_t Milliseconds(SystemClock::time_point wall) {
   return std::chrono::floor<milliseconds>(wall.time_since_epoch()).count();
@@ -312,7 +317,11 @@ absl::Status MemoryStore::MoveTimes(const ClockReading& now) {
         });
       });
   if (!status.ok()) return status;
-  if (then && then->boot != now.boot) {
+  // Where the kernel does not say which boot it is, our clock may.
+  const bool is_another_boot =
+      then && (then->boot != now.boot ||
+               (now.boot.empty() && now.steady < then->steady));
+  if (is_another_boot) {
     const auto away = std::max(now.wall - then->wall, SystemClock::duration(0));
     const int64_t shift =
         std::chrono::round<milliseconds>(now.steady - then->steady - away)
@@ -430,6 +439,13 @@ absl::Status MemoryStore::WriteAll(const Batch& batch,
            entry.warned == Instant::min()
                ? row.BindNull()
                : row.Bind(Milliseconds(entry.warned));
+         });
+  insert("INSERT OR REPLACE INTO allowances VALUES (?,?,?)",
+         batch.known.allowances,
+         [](SqliteStatement& row, const Allowance& allowance) {
+           row.Bind(allowance.network.ToString())
+               .Bind(Milliseconds(allowance.until))
+               .Bind(allowance.reason);
          });
   insert(
       "INSERT INTO events VALUES (NULL,?,?,?,?,?,?,?)", batch.events,

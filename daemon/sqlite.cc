@@ -116,6 +116,8 @@ absl::StatusOr<SqliteFile> SqliteFile::Open(const std::string& path) {
   SqliteFile file(handle);
   if (handle == nullptr) return absl::UnavailableError("out of memory");
   if (result != SQLITE_OK) return ErrorOf(handle);
+  // Somebody may be looking into it.
+  sqlite3_busy_timeout(handle, 2000);
   return file;
 }
 

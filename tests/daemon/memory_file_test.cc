@@ -35,7 +35,8 @@ class MemoryFileTest : public testing::Test {
     banned_.push_back(Nth(n));
     memory_->Changed(Nth(n));
   }
-  void Tick() {
+  void Tick() { memory_->Tick(Source()); }
+  MemoryFile::Source Source() {
     const auto recall = [this](absl::Span<const Network> networks) {
       Remembered known;
       for (const Network& network : networks) {
@@ -47,7 +48,7 @@ class MemoryFileTest : public testing::Test {
       return known;
     };
     const auto everybody = [this] { return banned_; };
-    memory_->Tick({.recall = recall, .everybody = everybody});
+    return {.recall = recall, .everybody = everybody};
   }
   absl::StatusOr<std::vector<PastEvent>> History(uint32_t n) {
     return Await(loop_, memory_->History({Nth(n)}, 10));
@@ -120,6 +121,23 @@ TEST_F(MemoryFileTest, WithoutItsDirectoryItForgetsAndSaysWhy) {
   const auto events = History(1);
   EXPECT_THAT(events.status().message(), HasSubstr("missing/memory.db"));
   EXPECT_THAT(memory_->trouble(), HasSubstr("No such file or directory"));
+}
+
+TEST_F(MemoryFileTest, AtTheEndAllThatHasChangedIsWritten) {
+  Start();
+  banned_ = {Nth(0), Nth(MemoryFile::kMostABatch * 3)};
+  for (uint32_t i = 0; i <= MemoryFile::kMostABatch * 3; ++i) {
+    memory_->Changed(Nth(i));
+  }
+  memory_->Finish(Source());
+  EXPECT_THAT(Start().bans, SizeIs(2));
+}
+
+TEST_F(MemoryFileTest, OfWhatAStrangerWroteOnlyTheBeginningIsKept) {
+  Start();
+  memory_->Happened({.who = Nth(1), .detail = std::string(100'000, 'x')});
+  Tick();
+  EXPECT_EQ(History(1)->front().detail.size(), 512u);
 }
 
 TEST_F(MemoryFileTest, MoreEventsThanThereIsRoomForAreLostAndCounted) {
