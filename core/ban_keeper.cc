@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/log.h"
@@ -21,6 +22,21 @@ void AddMembers(Log& line, const Ban& ban) {
   if (ban.members > 0) line.Add("members", ban.members);
 }
 
+// What must not be banned by `next` and might by `before`: few, where the bans
+// may be a million.
+NetworkSet ShieldsAdded(const Rules& before, const Rules& next) {
+  NetworkSet added;
+  for (const auto set :
+       {&Rules::protected_networks, &Rules::allowed_networks}) {
+    const std::vector<Network>& known = (before.*set).networks();
+    const absl::flat_hash_set<Network> old(known.begin(), known.end());
+    for (const Network& network : (next.*set).networks()) {
+      if (!old.contains(network)) added.Add(network);
+    }
+  }
+  return added;
+}
+
 }  // namespace
 
 BanKeeper::BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics,
@@ -32,16 +48,27 @@ BanKeeper::BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics,
       rules_(std::make_shared<const Rules>()) {}
 
 void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
+  const NetworkSet added = ShieldsAdded(*rules_, *rules);
   rules_ = std::move(rules);
   growth_.SetRules(rules_->growth);
   recheck_.SetLeast(rules_->recheck_from);
   widening_.SetRules(rules_->widening);
-  const std::vector<Ban> lifted = bans_.RemoveIf(
-      [this](const Ban& ban) { return Against(ban.network) != nullptr; });
+  const std::vector<Ban> lifted = bans_.RemoveIf([&](const Ban& ban) {
+    return added.FindOverlap(ban.network) ||
+           (WidthOf(ban.network) && Against(ban.network) != nullptr);
+  });
   for (const Ban& ban : lifted) {
     Lifted(ban.network, ban.id, Against(ban.network));
   }
   ShowSize();
+}
+
+const char* BanKeeper::AgainstWide(const Network& network) const {
+  if (const char* against = Against(network)) return against;
+  if (history_.HasGoodIn(network)) {
+    return WithheldName(Withheld::kGoodHistory);
+  }
+  return objection_ ? objection_(network) : nullptr;
 }
 
 const char* BanKeeper::Against(const Network& network) const {
@@ -89,6 +116,7 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
   InForce result{.ban = bans_.Add(ban, now), .began = !before};
   const Ban& after = result.ban;
   ShowSize();
+  memory_->Changed(after.network);
   if (before && after.expires <= before->expires + kSameEnd) return result;
   const auto length = std::chrono::duration_cast<Duration>(after.expires - now);
   enforcer_.Ban(after.network, length);
@@ -104,7 +132,6 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
                  .Add("zone", after.label)
                  .Add("id", after.id),
              after);
-  memory_->Changed(after.network);
   memory_->Happened({.who = after.network,
                      .kind = EventKind::kBan,
                      .label = after.label,
@@ -123,11 +150,7 @@ std::optional<Ban> BanKeeper::Widen(const Ban& member) {
   for (const BanWidening::Reached& reached :
        widening_.Note(member.network, member.expires, now)) {
     const Network& network = reached.network;
-    const char* against = Against(network);
-    if (against == nullptr && history_.HasGoodIn(network)) {
-      against = WithheldName(Withheld::kGoodHistory);
-    }
-    if (against != nullptr) {
+    if (const char* against = AgainstWide(network)) {
       if (const auto held_back = refusals_.Admit()) {
         Log(Severity::kInfo, "ban-refused")
             .Add("client", network.ToString())
@@ -182,7 +205,7 @@ std::vector<Ban> BanKeeper::LiftAllOf(const IpAddress& address,
     if (std::optional<Ban> wide = bans_.Remove(network)) {
       Lifted(network, wide->id, why);
       lifted.push_back(*std::move(wide));
-    } else if (rules_->widening.Allows(widths[i])) {
+    } else {
       enforcer_.Unban(network);
     }
   }
@@ -239,15 +262,11 @@ void BanKeeper::LiftThoseOf(const std::vector<Network>& suspects) {
 }
 
 void BanKeeper::Adopt(const Ban& ban) {
-  if (const auto shield = ShieldIn(ban.network)) {
-    return Lifted(ban.network, "", shield->why);
+  if (const char* against = Against(ban.network)) {
+    return Lifted(ban.network, "", against);
   }
   const Instant now = Clock::now();
   if (bans_.Find(ban.network, now)) return;
-  const std::optional<Width> width = WidthOf(ban.network);
-  if (width && !rules_->widening.Allows(*width)) {
-    return Lifted(ban.network, ban.id, "not-widened");
-  }
   bans_.Add(ban, now);
   if (IsClient(ban.network)) widening_.Note(ban.network, ban.expires, now);
   ShowSize();
@@ -255,7 +274,9 @@ void BanKeeper::Adopt(const Ban& ban) {
 
 void BanKeeper::Restore(Ban ban) {
   const Instant now = Clock::now();
-  if (rules_->observe || ban.expires <= now || Against(ban.network)) return;
+  if (rules_->observe || ban.expires <= now) return;
+  // The kernel may hold it, and not tell.
+  if (Against(ban.network)) return enforcer_.Unban(ban.network);
   // Whatever the file says.
   ban.expires = std::min(ban.expires, now + seconds(kLongestBanSeconds));
   // It rested on that list, at least; only so is it looked at again.

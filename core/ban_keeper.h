@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/random/random.h"
@@ -45,6 +47,11 @@ class BanKeeper {
   // Must outlive this.
   void SetMemory(Memory& memory) { memory_ = &memory; }
 
+  // Asked before a network is banned for its members: what speaks against that,
+  // as the log has it, or null.
+  using Objection = std::function<const char*(const Network&)>;
+  void SetObjection(Objection objection) { objection_ = std::move(objection); }
+
   // What a ban of this network would hit and must not.
   std::optional<Shield> ShieldIn(const Network& network) const {
     return ShieldOf(*rules_, network);
@@ -81,7 +88,7 @@ class BanKeeper {
   void Withdraw(const Network& network);
 
   // From before a restart: the kernel is not told, for it is asked what it
-  // holds. Nothing of what is protected by now.
+  // holds; what must not be banned by now it is told to let in.
   void Restore(Ban ban);
   void Restore(const BanGrowth::Entry& entry) { growth_.Restore(entry); }
 
@@ -99,6 +106,8 @@ class BanKeeper {
   std::optional<Ban> Widen(const Ban& member);
   // What speaks against any ban of that network, as the log has it, or null.
   const char* Against(const Network& network) const;
+  // Of a network, for its members: that, and whoever else is in it.
+  const char* AgainstWide(const Network& network) const;
   // The bans of networks that rested on that one, if too few are left.
   void LiftTheWideAround(const Network& member);
   void Lifted(const Network& network, const std::string& id,
@@ -113,6 +122,7 @@ class BanKeeper {
   std::shared_ptr<const Rules> rules_;
   BanGrowth growth_;
   BanWidening widening_;
+  Objection objection_;
   LogLimit refusals_{10, std::chrono::seconds(10)};
   Recheck recheck_;
   absl::BitGen random_;

@@ -1,9 +1,18 @@
 #include "core/ban_widening.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 
 namespace breakwater {
+
+Instant BanWidening::EndOfNth(const std::vector<Member>& members, size_t n) {
+  std::vector<Instant> ends;
+  for (const Member& member : members) ends.push_back(member.ends);
+  const auto nth = ends.begin() + static_cast<ptrdiff_t>(n - 1);
+  std::ranges::nth_element(ends, nth, std::greater<>());
+  return *nth;
+}
 
 void BanWidening::SetRules(const WideningRules& rules) {
   rules_ = rules;
@@ -37,10 +46,9 @@ std::vector<BanWidening::Reached> BanWidening::Note(const Network& client,
       place->ends = std::max(place->ends, ends);
     }
     if (members.size() < rules_.Members(width)) continue;
-    reached.push_back(
-        {.network = group.network,
-         .members = static_cast<uint32_t>(members.size()),
-         .ends = std::ranges::max_element(members, {}, &Member::ends)->ends});
+    reached.push_back({.network = group.network,
+                       .members = static_cast<uint32_t>(members.size()),
+                       .ends = EndOfNth(members, rules_.Members(width))});
   }
   while (places_.size() > kMostNetworks || members_ > kMostMembers) {
     Drop(std::prev(groups_.end()));

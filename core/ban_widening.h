@@ -28,7 +28,8 @@ class BanWidening {
   struct Reached {
     Network network;
     uint32_t members = 0;  // that are banned now
-    Instant ends;          // of the longest of their bans
+    // Until when so many are banned as the rules ask for.
+    Instant ends;
   };
 
   // Networks of widths that are not wanted any more are forgotten.
@@ -57,6 +58,8 @@ class BanWidening {
   };
   using Groups = std::list<Group>;  // heard of last first
 
+  // When the n-th longest of their bans ends.
+  static Instant EndOfNth(const std::vector<Member>& members, size_t n);
   Group& GroupOf(const Network& network);
   void Drop(Groups::iterator group);
   void DropEnded(Group& group, Instant now);

@@ -61,6 +61,8 @@ Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
       keeper_(bans, enforcer, metrics, restraint_.history()) {
   lists_.SetLieListener(
       [this](const ZoneLie& lie) { keeper_.LiftThoseOf(lie); });
+  keeper_.SetObjection(
+      [this](const Network& network) { return AgainstWide(network); });
   TellRules();
 }
 
@@ -336,6 +338,11 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
     restraint_.NoteWithheld(client.address(), verdict, *verdict.withheld);
   }
   if (!verdict.ban) return;
+  // The verdict may be older than what is known by now.
+  if (restraint_.proxy().Suspects(client.address())) {
+    restraint_.NoteWithheld(client.address(), verdict, Withheld::kProxy);
+    return;
+  }
   Evidence evidence = verdict.evidence;
   if (DropListings(evidence, [&](const Zone& zone) {
         return !lists_.MayBan(zone.label, client.address());
@@ -371,6 +378,19 @@ void Screener::Tick() {
     if (!due) break;
     asio::co_spawn(loop_, LiftIfUnlisted(*std::move(due)), asio::detached);
   }
+}
+
+const char* Screener::AgainstWide(const Network& network) {
+  for (const Network& suspect : restraint_.proxy().state().suspects) {
+    if (suspect.Overlaps(network)) return WithheldName(Withheld::kProxy);
+  }
+  for (const SessionTable::Session* session : sessions_.Of(network)) {
+    if (session->authenticated ||
+        IsSpared(rules_->spare, session->screening->client())) {
+      return WithheldName(Withheld::kSpared);
+    }
+  }
+  return nullptr;
 }
 
 void Screener::TurnOut(const Ban& ban) {

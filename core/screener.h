@@ -183,6 +183,9 @@ class Screener {
   void Impose(const Client& client, const Verdict& verdict);
   // If no list holds the client any more.
   asio::awaitable<void> LiftIfUnlisted(Recheck::Due due);
+  // What speaks against the ban of a whole network: what may be a proxy is in
+  // it, or somebody who is spared and has a session. Else null.
+  const char* AgainstWide(const Network& network);
   // Everyone of that network who still waits or holds a session.
   void TurnOut(const Ban& ban);
   void EndIfSilent(const Screening& screening);

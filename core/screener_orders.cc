@@ -69,7 +69,8 @@ void Screener::Adopt(const Network& network, Duration left) {
                                        " is refused [id ", id, "]");
   keeper_.Adopt({.network = network,
                  .expires = Clock::now() + left,
-                 .origin = Origin::kBeforeRestart,
+                 .origin = WidthOf(network) ? Origin::kNeighbours
+                                            : Origin::kBeforeRestart,
                  .id = id,
                  .text = text});
 }

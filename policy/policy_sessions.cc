@@ -55,6 +55,7 @@ bool IsExemption(const Verdict& verdict) {
   return verdict.reason == Reason::kAuthenticated ||
          verdict.reason == Reason::kProtected ||
          verdict.reason == Reason::kAllowed ||
+         verdict.reason == Reason::kSpared ||
          verdict.reason == Reason::kSubmission;
 }
 

@@ -113,7 +113,20 @@ TEST_F(BanKeeperTest, WhatIsProtectedIsNeitherBannedNorRestored) {
   EXPECT_FALSE(Impose("127.0.0.1"));
   keeper_.Restore(BanFor("192.0.2.5", hours(1)));
   EXPECT_EQ(bans_.size(), 0u);
-  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+  // Of what was banned before it was protected the kernel may not tell.
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+}
+
+TEST_F(BanKeeperTest, WhatBecomesProtectedIsLetInAtOnce) {
+  Impose("192.0.2.5");
+  Impose("198.51.100.7");
+  enforcer_.Take();
+  Use({.protected_networks = NetworkSet({*Network::Parse("192.0.2.0/24")})});
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+  Use({.protected_networks = NetworkSet({*Network::Parse("192.0.2.0/24")}),
+       .allowed_networks = NetworkSet({*Network::Parse("198.51.100.7")})});
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 198.51.100.7"));
+  EXPECT_EQ(bans_.size(), 0u);
 }
 
 TEST_F(BanKeeperTest, ARestoredBanIsInForceAndTheKernelIsNotTold) {
