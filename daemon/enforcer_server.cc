@@ -398,8 +398,13 @@ void EnforcerServer::ContinueListing() {
 
 void EnforcerServer::RefreshHosts(Instant now) {
   const absl::StatusOr<bool> changed = parts_.hosts.Refresh(now);
-  if (!changed.ok()) return errors_.Report(changed.status());
-  if (!*changed) return;
+  // One source that fails leaves the others as they are by now.
+  if (!changed.ok()) {
+    errors_.Report(changed.status());
+    if (parts_.hosts.networks() == protection_.derived()) return;
+  } else if (!*changed) {
+    return;
+  }
   ProtectionChanged(protection_.SetDerived(parts_.hosts.networks()));
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/mynetworks.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -62,6 +63,9 @@ class Reader {
     if (std::ranges::find(files, path) != files.end()) return;
     if (files.size() >= kMostFiles) return LeaveOut(path);
     files.push_back(path);
+    // Nobody writes into a pipe for us.
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(path, error)) return LeaveOut(path);
     std::ifstream file(path, std::ios::binary);
     if (!file.is_open()) return LeaveOut(path);
     std::string text(kLargestFile, '\0');

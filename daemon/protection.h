@@ -25,6 +25,8 @@ class Protection {
     return has_more;
   }
 
+  const std::vector<ProtectedNetwork>& derived() const { return derived_; }
+
   // Whether a ban of this network would hit something protected, or stand for
   // too many.
   bool Holds(const Network& network) const {

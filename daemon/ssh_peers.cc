@@ -43,6 +43,7 @@ absl::StatusOr<bool> SshPeers::Refresh(Instant now) {
 
 absl::Status SshPeers::Look(Instant now) {
   absl::flat_hash_map<Cookie, Instant> open;
+  std::vector<IpAddress> lasting;
   const auto each = [&](const TcpSocket& socket) {
     const IpAddress& peer = socket.connection.client;
     // sock_diag(7) takes a port of 0 for any.
@@ -53,20 +54,31 @@ absl::Status SshPeers::Look(Instant now) {
     }
     const auto before = connections_.find(socket.cookie);
     const Instant since = before == connections_.end() ? now : before->second;
-    if (open.size() < kMostConnections) open.emplace(socket.cookie, since);
-    if (now - since >= options_.after) Protect(peer, now + options_.keep);
+    if (before != connections_.end() || open.size() < kMostConnections) {
+      open.emplace(socket.cookie, since);
+    }
+    if (now - since >= options_.after) lasting.push_back(peer);
   };
   // One walk over all sockets is cheaper than one for each port.
   const uint16_t only = options_.ports.size() == 1 ? options_.ports[0] : 0;
   const absl::Status status = sockets_.ForEachOpen(only, each);
   if (status.ok()) connections_ = std::move(open);
+  // Who is known first: nobody who is still here makes room for another.
+  const Instant until = now + options_.keep;
+  for (const IpAddress& peer : lasting) {
+    const auto known = protected_.find(peer);
+    if (known != protected_.end()) known->second = until;
+  }
+  for (const IpAddress& peer : lasting) Protect(peer, until);
   return status;
 }
 
 void SshPeers::Protect(const IpAddress& peer, Instant until) {
   if (!protected_.contains(peer) && protected_.size() >= kMost) {
-    protected_.erase(std::ranges::min_element(
-        protected_, {}, [](const auto& entry) { return entry.second; }));
+    const auto oldest = std::ranges::min_element(
+        protected_, {}, [](const auto& entry) { return entry.second; });
+    if (oldest->second >= until) return;
+    protected_.erase(oldest);
   }
   protected_[peer] = until;
 }

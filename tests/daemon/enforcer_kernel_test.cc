@@ -59,7 +59,8 @@ class EnforcerKernelTest : public testing::Test {
 
   // ---- The enforcer
   void StartEnforcer(bool extend = false) {
-    auto sets = IpSets::Open({{.extend = extend}, 1024});
+    auto sets = IpSets::Open(
+        {{.extend = extend, .widening = config_.rules.widening}, 1024});
     ASSERT_TRUE(sets.ok()) << sets.status();
     auto reaper = Reaper::Start(ReaperOptionsOf(config_.ban_ports));
     ASSERT_TRUE(reaper.ok()) << reaper.status();
