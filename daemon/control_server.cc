@@ -135,8 +135,9 @@ asio::awaitable<void> ControlServer::State::Serve(std::shared_ptr<Peer> peer) {
   const std::optional<uid_t> uid = PeerOf(peer->socket);
   const bool allowed = uid && IsAllowed(*uid);
   bool more = true;
+  Duration deadline = options.request_deadline;
   while (more) {
-    CloseAfter(peer, options.request_deadline);
+    CloseAfter(peer, std::exchange(deadline, options.next_deadline));
     nlohmann::json answer;
     more = false;
     if (allowed) {

@@ -34,6 +34,8 @@ class ControlServer {
     // Besides root and the uid of this process.
     std::vector<uid_t> users;
     Duration request_deadline = std::chrono::seconds(5);
+    // For one that follows another: what is imported may come out of a pipe.
+    Duration next_deadline = std::chrono::seconds(60);
     Duration answer_deadline = std::chrono::seconds(30);
     size_t most_connections = 32;
   };

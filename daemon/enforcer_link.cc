@@ -130,6 +130,7 @@ void EnforcerLink::Queue(const Record& record) {
 asio::awaitable<bool> EnforcerLink::Settled(Duration longest) {
   const uint64_t conversation = conversation_;
   const uint64_t wanted = ordered_;
+  const uint64_t refusals = refusals_;
   const Instant end = Clock::now() + longest;
   asio::steady_timer timer(loop_);
   waiting_.push_back(&timer);
@@ -140,7 +141,8 @@ asio::awaitable<bool> EnforcerLink::Settled(Duration longest) {
   }
   std::erase(waiting_, &timer);
   const bool same = ready_ && conversation == conversation_;
-  co_return same&& carried_out_ >= wanted;
+  const bool all = carried_out_ >= wanted && refusals == refusals_;
+  co_return same&& all;
 }
 
 void EnforcerLink::WakeWaiting() {
@@ -384,6 +386,7 @@ void EnforcerLink::Applied(uint32_t serial) {
 }
 
 void EnforcerLink::Refused(const Record& record) {
+  ++refusals_;
   const auto refusal = static_cast<Refusal>(record.detail);
   Log(Severity::kWarning, "ban-refused")
       .Add("client", record.network.ToString())

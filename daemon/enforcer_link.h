@@ -131,6 +131,7 @@ class EnforcerLink : public Enforcer {
   // begin anew when the enforcer does.
   uint64_t ordered_ = 0;
   uint64_t carried_out_ = 0;
+  uint64_t refusals_ = 0;  // of them
   uint64_t conversation_ = 0;
   std::vector<asio::steady_timer*> waiting_;  // in Settled
   Instant sent_;                              // when what is on its way was

@@ -1,5 +1,6 @@
 #include "daemon/operator.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
@@ -300,8 +301,9 @@ asio::awaitable<void> Operator::Pace() {
   const double rate = parts_.config()->enforcer.bans_per_second * kImportShare;
   if (!pace_ || paced_rate_ != rate) {
     paced_rate_ = rate;
-    pace_.emplace(rate, parts_.config()->enforcer.ban_burst * kImportShare,
-                  Clock::now());
+    pace_.emplace(
+        rate, std::max(1.0, parts_.config()->enforcer.ban_burst * kImportShare),
+        Clock::now());
   }
   bool may = pace_->Take(Clock::now());
   while (!may) {

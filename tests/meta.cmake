@@ -21,7 +21,7 @@ endif()
 find_program(CODESPELL codespell)
 if(CODESPELL)
   add_test(NAME spelling
-    COMMAND ${CODESPELL} --quiet-level=2 --ignore-words-list=nd,ontext,iif
+    COMMAND ${CODESPELL} --quiet-level=2 --ignore-words-list=nd,ontext,iif,inforce
       --skip=./build,./.git,./tests/fuzz/corpus
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 else()
