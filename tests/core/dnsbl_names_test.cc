@@ -247,6 +247,7 @@ TEST_F(DnsblNamesTest, WhoJoinedIsAnsweredAcrossAReload) {
   std::optional<Answers> first, second;
   Start({NameKind::kHelo, "same.example"}, first);
   Start({NameKind::kHelo, "same.example"}, second);
+  loop_.poll();  // both have begun, whenever the server hears of it
   RunUntil(loop_, [&] { return server_.queries() >= 1; });
   UseZones({Names("e.test", "E")});
   ASSERT_TRUE(RunUntil(loop_, [&] { return first && second; }));
