@@ -84,6 +84,9 @@ void MemoryFile::Happened(Event event) {
     metrics_.memory_lost_events.Increment();
     return;
   }
+  if (event.detail.size() > kLongestDetail) {
+    event.detail.resize(kLongestDetail);
+  }
   events_.push_back(
       {.when = std::chrono::system_clock::now(), .event = std::move(event)});
 }

@@ -88,10 +88,21 @@ TEST_F(KeeperWideningTest, SoManyNeighboursHaveTheirNetworkBanned) {
   EXPECT_EQ(metrics_.Bans("neighbours").Value(), 1);
 }
 
-TEST_F(KeeperWideningTest, AWideBanLastsAsLongAsTheLongestOfItsMembers) {
+TEST_F(KeeperWideningTest, AWideBanLastsWhileSoManyAreBanned) {
   Ban(Client6(1, 1), hours(5));
   BanSome(1, 2, 4);
-  EXPECT_THAT(enforcer_.orders(), Contains("ban 2001:db8:0:100::/56 18000s"));
+  EXPECT_THAT(enforcer_.orders(), Contains("ban 2001:db8:0:100::/56 600s"));
+}
+
+TEST_F(KeeperWideningTest, NobodyWhoIsObjectedToIsCaughtByAWideBan) {
+  keeper_.SetObjection([](const Network& network) {
+    return network == Net("2001:db8:0:100::/56") ? "proxy" : nullptr;
+  });
+  BanSome(1, 1, 4);
+  EXPECT_THAT(enforcer_.orders(),
+              Not(Contains(HasSubstr("2001:db8:0:100::/56"))));
+  BanSome(2, 1, 4);
+  EXPECT_THAT(enforcer_.orders(), Contains("ban 2001:db8:0:200::/56 600s"));
 }
 
 TEST_F(KeeperWideningTest, OneWithAProtectedNeighbourIsNotBanned) {

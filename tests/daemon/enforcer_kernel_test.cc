@@ -36,6 +36,8 @@ class EnforcerKernelTest : public testing::Test {
     if (!namespace_.made()) GTEST_SKIP() << "needs root for a namespace";
     config_.ban_ports.listed = {25};
     config_.ban_ports.all = false;
+    // As the rules of etc/ have it.
+    config_.rules.widening = DefaultConfig().rules.widening;
   }
   void TearDown() override { enforcer_.reset(); }
 
