@@ -184,16 +184,16 @@ void MemoryFile::Run() {
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
-      if (jobs_.empty()) {
-        ended_ = true;
-        wake_.notify_all();
-        return;
-      }
+      if (jobs_.empty()) break;
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }
     job();
   }
+  store_.reset();  // leaves one file, with all in it
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  wake_.notify_all();
 }
 
 void MemoryFile::Write(const MemoryStore::Batch& batch) {
