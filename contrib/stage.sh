@@ -288,6 +288,8 @@ socket = "$STAGE/enforcer.sock"
 user = "daemon"
 [control]
 socket = "$STAGE/control.sock"
+[memory]
+file = "$STAGE/memory/memory.db"
 [[zone]]
 name = "$STAGE_ZONE"
 END
