@@ -25,8 +25,9 @@ const char* EventKindName(EventKind kind) {
 }
 
 Memory& NoMemory() {
-  static Memory memory;
-  return memory;
+  // Never destroyed: a loop may run on while a program ends.
+  static Memory* const memory = new Memory;
+  return *memory;
 }
 
 }  // namespace breakwater
