@@ -21,6 +21,15 @@ const char* OriginName(Origin origin) {
   return "?";
 }
 
+std::optional<Origin> ParseOrigin(std::string_view name) {
+  for (const Origin origin :
+       {Origin::kList, Origin::kOffence, Origin::kOperator,
+        Origin::kBeforeRestart, Origin::kNeighbours}) {
+    if (name == OriginName(origin)) return origin;
+  }
+  return std::nullopt;
+}
+
 const char* FrontName(Front front) {
   switch (front) {
     case Front::kPolicy:

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/address.h"
 #include "core/clock.h"
@@ -18,6 +20,7 @@ enum class Origin : uint8_t {
 };
 
 const char* OriginName(Origin origin);  // "list", "offence", ...
+std::optional<Origin> ParseOrigin(std::string_view name);
 
 // Who is kept out, until when and why.
 struct Ban {

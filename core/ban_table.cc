@@ -150,14 +150,6 @@ std::vector<Network> BanTable::Networks(Instant now) const {
   return result;
 }
 
-std::vector<Network> BanTable::Networks() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<Network> networks;
-  networks.reserve(bans_.size());
-  for (const auto& [network, ban] : bans_) networks.push_back(network);
-  return networks;
-}
-
 size_t BanTable::size() const {
   const std::lock_guard lock(mutex_);
   return bans_.size();

@@ -45,8 +45,6 @@ class BanTable {
   // Whom the bans in force cover, in no order: cheaper than the bans, for those
   // who look at them bit by bit.
   std::vector<Network> Networks(Instant now) const;
-  // Of all that are in the table, in no order.
-  std::vector<Network> Networks() const;
   size_t size() const;
 
  private:

@@ -46,7 +46,7 @@ std::vector<Network> Screener::KnownNetworks() const {
   const auto add = [&networks](const std::vector<Network>& more) {
     networks.insert(networks.end(), more.begin(), more.end());
   };
-  add(bans_.Networks());
+  add(bans_.Networks(Clock::now()));
   add(keeper_.growth().Networks());
   add(conduct_.book().Networks());
   add(restraint_.history().Networks());

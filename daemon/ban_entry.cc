@@ -63,11 +63,9 @@ std::optional<int64_t> SecondsUntil(const std::string& text) {
 }
 
 Origin OriginNamed(const std::string& name) {
-  for (const Origin origin :
-       {Origin::kList, Origin::kOffence, Origin::kBeforeRestart}) {
-    if (name == OriginName(origin)) return origin;
-  }
-  return Origin::kOperator;
+  const Origin origin = ParseOrigin(name).value_or(Origin::kOperator);
+  // An entry is one client's, whatever it says.
+  return origin == Origin::kNeighbours ? Origin::kOperator : origin;
 }
 
 bool IsId(const std::string& id) {

@@ -72,8 +72,7 @@ Remembered MemoryFile::Start() {
   return known;
 }
 
-// ---- The loop's side
-// ----------------------------------------------------------
+// ---- The loop's side --------------------------------------------------------
 
 void MemoryFile::Changed(const Network& who) {
   if (changed_.size() < kMostChanged) changed_.insert(who);
@@ -175,8 +174,7 @@ void MemoryFile::Hand(Job job) {
   wake_.notify_all();
 }
 
-// ---- The thread
-// ---------------------------------------------------------------
+// ---- The thread -------------------------------------------------------------
 
 void MemoryFile::Run() {
   while (true) {

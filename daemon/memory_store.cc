@@ -127,15 +127,6 @@ absl::StatusOr<int64_t> Number(SqliteFile& file, absl::string_view sql) {
   return number;
 }
 
-std::optional<Origin> ParseOrigin(const std::string& name) {
-  for (const Origin origin :
-       {Origin::kList, Origin::kOffence, Origin::kOperator,
-        Origin::kBeforeRestart, Origin::kNeighbours}) {
-    if (name == OriginName(origin)) return origin;
-  }
-  return std::nullopt;
-}
-
 // ---- Rows. Nothing for one that says nothing sound.
 
 std::optional<Ban> ReadBan(const SqliteStatement& row) {
@@ -205,8 +196,7 @@ ClockReading ClockReading::Now() {
   return now;
 }
 
-// ---- The file
-// -----------------------------------------------------------------
+// ---- The file ---------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<MemoryStore>> MemoryStore::Open(
     const std::string& path) {
@@ -257,8 +247,7 @@ absl::Status MemoryStore::Transact(absl::FunctionRef<absl::Status()> work) {
   return status;
 }
 
-// ---- Reading
-// ------------------------------------------------------------------
+// ---- Reading ----------------------------------------------------------------
 
 absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
   absl::Status status = Transact([&] { return MoveTimes(now); });
@@ -376,8 +365,7 @@ absl::StatusOr<std::vector<PastEvent>> MemoryStore::History(
   return events;
 }
 
-// ---- Writing
-// ------------------------------------------------------------------
+// ---- Writing ----------------------------------------------------------------
 
 absl::Status MemoryStore::Write(const Batch& batch, const ClockReading& now) {
   return Transact([&] { return WriteAll(batch, now); });
