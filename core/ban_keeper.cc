@@ -80,6 +80,10 @@ const char* BanKeeper::Against(const Network& network) const {
   return nullptr;
 }
 
+std::string BanKeeper::NewId() {
+  return absl::StrFormat("%08x", absl::Uniform<uint32_t>(random_));
+}
+
 std::optional<BanKeeper::InForce> BanKeeper::Impose(const Client& client,
                                                     const Verdict& verdict,
                                                     Evidence evidence) {
@@ -117,7 +121,8 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
   const Ban& after = result.ban;
   ShowSize();
   memory_->Changed(after.network);
-  if (before && after.expires <= before->expires + kSameEnd) return result;
+  result.prolonged = before && after.expires > before->expires + kSameEnd;
+  if (!result.began && !result.prolonged) return result;
   const auto length = std::chrono::duration_cast<Duration>(after.expires - now);
   enforcer_.Ban(after.network, length);
   if (result.began && ban.evidence.rules) {
@@ -161,8 +166,7 @@ std::optional<Ban> BanKeeper::Widen(const Ban& member) {
       }
       continue;
     }
-    const std::string id =
-        absl::StrFormat("%08x", absl::Uniform<uint32_t>(random_));
+    const std::string id = NewId();
     const int code = rules_->reply.code;
     std::optional<InForce> wide =
         Put({.network = network,

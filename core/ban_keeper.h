@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -52,14 +53,18 @@ class BanKeeper {
   using Objection = std::function<const char*(const Network&)>;
   void SetObjection(Objection objection) { objection_ = std::move(objection); }
 
+  // By which a client and the log are told of one verdict or ban.
+  std::string NewId();
+
   // What a ban of this network would hit and must not.
   std::optional<Shield> ShieldIn(const Network& network) const {
     return ShieldOf(*rules_, network);
   }
 
   struct InForce {
-    Ban ban;             // as it is now
-    bool began = false;  // else it was in force before
+    Ban ban;                 // as it is now
+    bool began = false;      // else it was in force before,
+    bool prolonged = false;  // and ends later by that
     // Of a network around it, which began by this one.
     std::optional<Ban> wide = {};
   };

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "asio/experimental/as_tuple.hpp"
@@ -248,7 +247,7 @@ asio::awaitable<Verdict> Screener::VerdictFrom(Client client, Answers answers,
   }
   verdict.reason = Reason::kListed;
   verdict.label = zone.label;
-  verdict.id = NewId();
+  verdict.id = keeper_.NewId();
   verdict.code = form.code;
   verdict.text =
       RenderReply(form.text_template,
@@ -268,7 +267,7 @@ Verdict Screener::OffenceVerdict(const Client& client, OffenceKind kind,
                   .label = OffenceName(kind),
                   .code = reply.code,
                   .enhanced = reply.enhanced,
-                  .id = NewId()};
+                  .id = keeper_.NewId()};
   verdict.text = RenderReply(reply.text_template,
                              {.client = client.address(), .id = verdict.id});
   return verdict;
@@ -353,8 +352,7 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
   const auto in_force = keeper_.Impose(client, verdict, std::move(evidence));
   if (!in_force) return;
   if (in_force->began) restraint_.Imposed();
-  TurnOut(in_force->ban);
-  if (in_force->wide) TurnOut(*in_force->wide);
+  TurnOut(*in_force);
 }
 
 asio::awaitable<void> Screener::LiftIfUnlisted(Recheck::Due due) {
@@ -391,6 +389,11 @@ const char* Screener::AgainstWide(const Network& network) {
     }
   }
   return nullptr;
+}
+
+void Screener::TurnOut(const BanKeeper::InForce& in_force) {
+  TurnOut(in_force.ban);
+  if (in_force.wide) TurnOut(*in_force.wide);
 }
 
 void Screener::TurnOut(const Ban& ban) {
@@ -525,10 +528,6 @@ void Screener::Tell(const Client& client, const Verdict& verdict) {
 std::shared_ptr<const Rules> Screener::rules() const {
   const std::lock_guard lock(rules_mutex_);
   return rules_;
-}
-
-std::string Screener::NewId() {
-  return absl::StrFormat("%08x", absl::Uniform<uint32_t>(random_));
 }
 
 }  // namespace breakwater

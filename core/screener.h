@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/random/random.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "asio/awaitable.hpp"
@@ -125,7 +124,7 @@ class Screener {
                                     std::string_view why);
   // The same for one that was in force elsewhere or once: as it is told, with
   // an id and a text of our own where it has none.
-  absl::StatusOr<Ban> BanAsTold(Ban ban);
+  absl::StatusOr<BanKeeper::InForce> BanAsTold(Ban ban);
   // Every ban that covered the address, its own first, then those of its
   // network; the kernel is told in either case.
   std::vector<Ban> Unban(const IpAddress& address);
@@ -188,13 +187,13 @@ class Screener {
   const char* AgainstWide(const Network& network);
   // Everyone of that network who still waits or holds a session.
   void TurnOut(const Ban& ban);
+  void TurnOut(const BanKeeper::InForce& in_force);
   void EndIfSilent(const Screening& screening);
 
   void MarkAnswered(const Screening& screening);
   void TellRules();
   void ForgetSession(const Screening& screening);
   void Tell(const Client& client, const Verdict& verdict);
-  std::string NewId();
 
   asio::io_context& loop_;
   Lists& lists_;
@@ -213,7 +212,6 @@ class Screener {
   Conduct conduct_;
   BanKeeper keeper_;
   Memory* memory_ = &NoMemory();
-  absl::BitGen random_;
 };
 
 }  // namespace breakwater

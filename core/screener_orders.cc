@@ -1,5 +1,7 @@
 // What the operator and the enforcer tell the screener.
 
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/record.h"
@@ -17,17 +19,19 @@ constexpr char kOperatorsReply[] =
 absl::StatusOr<Ban> Screener::BanByOperator(const IpAddress& address,
                                             Duration length,
                                             std::string_view why) {
-  const std::string id = NewId();
-  return BanAsTold(
+  const std::string id = keeper_.NewId();
+  absl::StatusOr<BanKeeper::InForce> in_force = BanAsTold(
       {.network = Network::OfClient(address),
        .expires = Clock::now() + length,
        .origin = Origin::kOperator,
        .id = id,
        .text = RenderReply(kOperatorsReply,
                            {.client = address, .reason = why, .id = id})});
+  if (!in_force.ok()) return in_force.status();
+  return std::move(in_force->ban);
 }
 
-absl::StatusOr<Ban> Screener::BanAsTold(Ban ban) {
+absl::StatusOr<BanKeeper::InForce> Screener::BanAsTold(Ban ban) {
   if (rules_->observe) {
     return absl::FailedPreconditionError(
         "in observe mode nobody is banned; set mode = \"enforce\"");
@@ -44,16 +48,15 @@ absl::StatusOr<Ban> Screener::BanAsTold(Ban ban) {
     return absl::InvalidArgumentError(
         absl::StrCat("a ban lasts from 1 to ", kLongestBanSeconds, " seconds"));
   }
-  if (ban.id.empty()) ban.id = NewId();
+  if (ban.id.empty()) ban.id = keeper_.NewId();
   if (ban.text.empty()) {
     ban.text = RenderReply(
         kOperatorsReply,
         {.client = ban.network.address, .reason = "imported", .id = ban.id});
   }
   const auto in_force = keeper_.Put(ban);
-  TurnOut(in_force->ban);
-  if (in_force->wide) TurnOut(*in_force->wide);
-  return in_force->ban;
+  TurnOut(*in_force);
+  return *in_force;
 }
 
 std::vector<Ban> Screener::Unban(const IpAddress& address) {
@@ -61,7 +64,7 @@ std::vector<Ban> Screener::Unban(const IpAddress& address) {
 }
 
 void Screener::Adopt(const Network& network, Duration left) {
-  const std::string id = NewId();
+  const std::string id = keeper_.NewId();
   const std::string text =
       IsClient(network) ? RenderReply("Client {client} is refused [id {id}]",
                                       {.client = network.address, .id = id})

@@ -24,8 +24,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::seconds;
 
-// A ban that ends this little later is as it was.
-constexpr Duration kSameEnd = seconds(2);
 // Of what the enforcer takes; the rest is for clients that come meanwhile.
 constexpr double kImportShare = 0.5;
 constexpr Duration kPause = std::chrono::milliseconds(20);
@@ -269,11 +267,9 @@ asio::awaitable<json> Operator::Import(std::vector<BanEntry> entries) {
   for (size_t i = 0; i < entries.size(); ++i) {
     BanEntry& entry = entries[i];
     co_await Pace();
-    const Instant now = Clock::now();
-    const std::optional<Ban> before = parts_.bans.Find(entry.network, now);
-    const absl::StatusOr<Ban> ban =
+    const absl::StatusOr<BanKeeper::InForce> ban =
         parts_.screener.BanAsTold({.network = entry.network,
-                                   .expires = now + entry.left,
+                                   .expires = Clock::now() + entry.left,
                                    .origin = entry.origin,
                                    .count = entry.count,
                                    .id = std::move(entry.id),
@@ -282,10 +278,9 @@ asio::awaitable<json> Operator::Import(std::vector<BanEntry> entries) {
     if (!ban.ok()) {
       refused.push_back(
           {{"entry", i}, {"error", std::string(ban.status().message())}});
-    } else if (!before) {
-      ++began;
-    } else if (ban->expires > before->expires + kSameEnd) {
-      ++prolonged;
+    } else {
+      began += ban->began;
+      prolonged += ban->prolonged;
     }
   }
   const bool settled = co_await parts_.settled();
