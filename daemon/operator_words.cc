@@ -1,0 +1,101 @@
+#include "daemon/operator_words.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/ban.h"
+#include "core/duration.h"
+#include "core/verdict.h"
+
+namespace breakwater {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+
+// " (no answer from a.test)", or nothing.
+std::string Unheard(const json& zones) {
+  std::vector<std::string> labels;
+  for (const json& zone : zones) {
+    if (zone["error"].get<bool>()) labels.push_back(zone["label"]);
+  }
+  if (labels.empty()) return "";
+  return absl::StrCat(" (no answer from ", absl::StrJoin(labels, ", "), ")");
+}
+
+// ", with its neighbours: 8 of 2001:db8:0:100::/56 are banned", or nothing if
+// it was banned itself.
+std::string Neighbours(const json& ban) {
+  if (ban["origin"] != OriginName(Origin::kNeighbours)) return "";
+  return absl::StrCat(", with its neighbours: ", ban["members"].get<uint32_t>(),
+                      " of ", ban["network"].get<std::string>(), " are banned");
+}
+
+}  // namespace
+
+std::string Summary(const json& answer, bool observe) {
+  if (answer["exempt"].is_object()) {
+    const json& exempt = answer["exempt"];
+    if (exempt["until"].is_string()) {
+      return absl::StrCat("is not judged until ",
+                          exempt["until"].get<std::string>(), ": ",
+                          exempt["network"].get<std::string>(), " is ",
+                          exempt["why"].get<std::string>());
+    }
+    return absl::StrCat(
+        "is never judged: ", exempt["network"].get<std::string>(),
+        " is protected (", exempt["why"].get<std::string>(), ")");
+  }
+  const json& verdict = answer["verdict"];
+  const std::string action = verdict["action"];
+  std::string words;
+  if (answer["ban"].is_object()) {
+    words = absl::StrCat("is kept out until ",
+                         answer["ban"]["until"].get<std::string>(),
+                         Neighbours(answer["ban"]), "; without that ban it ");
+  }
+  if (action == "pass") {
+    return absl::StrCat(words, "would pass", Unheard(answer["zones"]));
+  }
+  absl::StrAppend(&words, "would be ",
+                  action == "defer" ? "deferred" : "rejected", " for ",
+                  verdict["zone"].get<std::string>());
+  if (verdict["withheld"] == WithheldName(Withheld::kGoodHistory)) {
+    words += " and, for its good history, not banned the first time";
+  } else if (verdict["withheld"] == WithheldName(Withheld::kBrake)) {
+    words += " and not banned, for the brake is on";
+  } else if (verdict["withheld"] == WithheldName(Withheld::kProxy)) {
+    words += " and not banned, for it seems to be a proxy";
+  } else if (verdict["ban_seconds"].is_number()) {
+    absl::StrAppend(
+        &words, " and banned for ",
+        FormatDuration(seconds(verdict["ban_seconds"].get<int64_t>())));
+  } else {
+    words += " and not banned";
+  }
+  if (observe) words += ", were the mode not \"observe\"";
+  return words;
+}
+
+std::string NameSummary(const json& answer, bool observe) {
+  if (answer["zones"].empty()) {
+    return "is asked nowhere: no zone has type = \"domain\"";
+  }
+  const json& verdict = answer["verdict"];
+  if (verdict["action"] == "pass") {
+    return absl::StrCat("would let a client pass", Unheard(answer["zones"]));
+  }
+  return absl::StrCat(
+      "would have a client ",
+      verdict["action"] == "defer" ? "deferred" : "rejected", " for ",
+      verdict["zone"].get<std::string>(),
+      verdict["ban_seconds"].is_number()
+          ? absl::StrCat(
+                " and banned for ",
+                FormatDuration(seconds(verdict["ban_seconds"].get<int64_t>())))
+          : " and not banned",
+      observe ? ", were the mode not \"observe\"" : "");
+}
+
+}  // namespace breakwater

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace breakwater {
+
+// What would happen to a client, in words, of the answer to `explain` as it is
+// otherwise complete.
+std::string Summary(const nlohmann::json& answer, bool observe);
+// The same of a client that says the name and of which nothing else is known.
+std::string NameSummary(const nlohmann::json& answer, bool observe);
+
+}  // namespace breakwater
