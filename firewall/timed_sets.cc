@@ -18,6 +18,10 @@ constexpr size_t kWitnesses = 3;
 // What ends sooner may have ended meanwhile: the kernel's clock is not ours.
 constexpr Duration kWitnessMargin = std::chrono::seconds(2);
 
+bool IsCrowded(const ElementFailure& failure) {
+  return absl::IsResourceExhausted(failure.status);
+}
+
 absl::Status NotWidened(const std::string& set) {
   return absl::InvalidArgumentError(
       absl::StrCat("set ", set, ": the configuration does not widen bans so"));
@@ -184,28 +188,36 @@ std::vector<ElementFailure> TimedSets::AddTo(
     seconds = set.endings.Longest(network, seconds, now);
   }
   std::vector<ElementFailure> failures = PutAndNote(set, longest, now);
-  if (failures.empty()) return failures;
+  for (const ElementFailure& failure : failures) {
+    set.suspect |= !IsCrowded(failure) && !absl::IsNotFound(failure.status);
+  }
+  // One out is not always room for one: a large hash of ipset is counted in
+  // parts, and while one part has had its share others may have let in more
+  // than the whole was to hold.
+  for (size_t out = 1;; out *= 2) {
+    const Share crowded = CrowdedOf(failures, longest);
+    if (crowded.elements.empty()) return failures;
+    const size_t wanted = std::max(out, crowded.elements.size());
+    const size_t made = MakeRoom(set, wanted);
+    if (made == 0) return failures;
+    std::erase_if(failures, &IsCrowded);
+    for (ElementFailure& failure : PutAndNote(set, crowded.elements, now)) {
+      failure.index = crowded.indices[failure.index];
+      failures.push_back(std::move(failure));
+    }
+    if (made < wanted) return failures;
+  }
+}
 
-  // Those for whom there was no room get a second attempt.
+TimedSets::Share TimedSets::CrowdedOf(absl::Span<const ElementFailure> failures,
+                                      absl::Span<const TimedNetwork> elements) {
   Share crowded;
   for (const ElementFailure& failure : failures) {
-    const bool full = absl::IsResourceExhausted(failure.status);
-    set.suspect |= !full && !absl::IsNotFound(failure.status);
-    if (!full) continue;
+    if (!IsCrowded(failure)) continue;
     crowded.indices.push_back(failure.index);
-    crowded.elements.push_back(longest[failure.index]);
+    crowded.elements.push_back(elements[failure.index]);
   }
-  if (crowded.elements.empty() || MakeRoom(set, crowded.elements.size()) == 0) {
-    return failures;
-  }
-  std::erase_if(failures, [](const ElementFailure& failure) {
-    return absl::IsResourceExhausted(failure.status);
-  });
-  for (ElementFailure& failure : PutAndNote(set, crowded.elements, now)) {
-    failure.index = crowded.indices[failure.index];
-    failures.push_back(std::move(failure));
-  }
-  return failures;
+  return crowded;
 }
 
 std::vector<ElementFailure> TimedSets::PutAndNote(

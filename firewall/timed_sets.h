@@ -114,6 +114,9 @@ class TimedSets : public BanSets {
   size_t SetFor(const TimedNetwork& element) const;
   std::vector<ElementFailure> AddTo(Set& set,
                                     absl::Span<const TimedNetwork> elements);
+  // Those for whom there was no room.
+  static Share CrowdedOf(absl::Span<const ElementFailure> failures,
+                         absl::Span<const TimedNetwork> elements);
   std::vector<ElementFailure> PutAndNote(
       Set& set, absl::Span<const TimedNetwork> elements, Instant now);
   // How many have made room.

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +17,10 @@
 #include "tests/firewall/backend_kinds.h"
 
 namespace breakwater {
+
+inline void PrintTo(const ElementFailure& failure, std::ostream* out) {
+  *out << failure.index << ": " << failure.status;
+}
 
 inline Network Net(const std::string& text) { return *Network::Parse(text); }
 

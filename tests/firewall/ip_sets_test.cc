@@ -25,8 +25,9 @@ class IpSetsTest : public testing::Test {
   void SetUp() override {
     if (!namespace_.made()) GTEST_SKIP() << "needs root for a namespace";
   }
-  std::unique_ptr<IpSets> Open(const TimedSetsOptions& common = {}) {
-    const IpSetOptions options{common, 1024};
+  std::unique_ptr<IpSets> Open(const TimedSetsOptions& common = {},
+                               uint32_t hash_size = 1024) {
+    const IpSetOptions options{common, hash_size};
     auto sets = IpSets::Open(options);
     EXPECT_TRUE(sets.ok()) << sets.status();
     return sets.ok() ? *std::move(sets) : nullptr;
@@ -147,6 +148,19 @@ TEST_F(IpSetsTest, SaysWhenASetIsFull) {
   ASSERT_GT(failures.size(), 1'000U);
   EXPECT_TRUE(absl::IsResourceExhausted(failures[0].status))
       << failures[0].status;
+}
+
+// The kernel counts a hash of 16,384 buckets in sixteen parts. While one has
+// its share, the others let in more than the whole was to hold.
+TEST_F(IpSetsTest, ALargeHashThatIsFullTakesOneMoreEachTime) {
+  auto sets = Open({.most_entries = 100}, /*hash_size=*/16'384);
+  for (uint32_t i = 0; i < 2'000; ++i) {
+    const auto failures = sets->Add(std::vector<TimedNetwork>{
+        {Network::OfClient(IpAddress::FromV4(0x0a000000 + i)), 60}});
+    ASSERT_THAT(failures, IsEmpty()) << i << ": " << failures[0].status;
+  }
+  EXPECT_GT(sets->evicted(), 1'800U);
+  EXPECT_GT(sets->List()->size(), 60U) << "none is put out without need";
 }
 
 TEST_F(IpSetsTest, ASetThatVanishedIsMissedAndMadeAgain) {
