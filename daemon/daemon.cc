@@ -209,6 +209,10 @@ void Daemon::StartParts() {
       .config = [this] { return config_; },
       .enforcer = [this] { return DescribeEnforcer(); },
       .settled = [this] { return enforcer_->Settled(kUntilSettled); },
+      .remembered =
+          [this](std::vector<Network> who) {
+            return Remembers(std::move(who));
+          },
       .apply_allowances = [this] { screener_->SetRules(CurrentRules()); },
       .reload = [this] { return Reload(); },
   });
@@ -246,6 +250,12 @@ void Daemon::StartMemory() {
   screener_->SetRules(CurrentRules());
   screener_->Restore(std::move(known));
   screener_->SetMemory(*memory_);
+}
+
+asio::awaitable<bool> Daemon::Remembers(std::vector<Network> who) {
+  if (!memory_) co_return true;
+  co_return co_await memory_->Written(MemorySource(), std::move(who),
+                                      kUntilSettled);
 }
 
 MemoryFile::Source Daemon::MemorySource() {

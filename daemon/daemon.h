@@ -44,6 +44,8 @@ class Daemon {
 
   void StartParts();
   void StartMemory();
+  // Whether what is known of these is written now; true without a memory.
+  asio::awaitable<bool> Remembers(std::vector<Network> who);
   MemoryFile::Source MemorySource();
   std::vector<Allowance> AllowancesOf(absl::Span<const Network> networks) const;
   void StartReports();

@@ -129,33 +129,55 @@ void MemoryFile::HandOver(const Source& source, size_t most) {
   wake_.notify_all();
 }
 
+asio::awaitable<bool> MemoryFile::Written(Source source,
+                                          std::vector<Network> who,
+                                          Duration longest) {
+  const Instant until = Clock::now() + longest;
+  std::optional<bool> written;
+  do {
+    HandOver(source, kMostABatch);
+    written = co_await Ask<bool>(until, [this] { return trouble().empty(); });
+  } while (written == true &&
+           std::ranges::any_of(who, [this](const Network& one) {
+             return changed_.contains(one);
+           }));
+  co_return written == true;
+}
+
 asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> MemoryFile::History(
     std::vector<Network> networks, size_t most) {
-  struct Answer {
-    explicit Answer(asio::io_context& loop)
-        : ready(loop, Clock::now() + kPatienceForHistory) {}
-    asio::steady_timer ready;
-    absl::StatusOr<std::vector<PastEvent>> events =
-        absl::UnavailableError("not asked yet");
-    bool done = false;
+  using Events = absl::StatusOr<std::vector<PastEvent>>;
+  absl::AnyInvocable<Events()> ask = [this, most,
+                                      networks = std::move(networks)]() {
+    return store_ ? store_->History(networks, most)
+                  : absl::UnavailableError(trouble());
   };
-  // Shared, should this coroutine end before its answer is there.
-  const auto answer = std::make_shared<Answer>(loop_);
-  Hand([this, answer, most, networks = std::move(networks)] {
-    absl::StatusOr<std::vector<PastEvent>> events =
-        store_ ? store_->History(networks, most)
-               : absl::UnavailableError(trouble());
-    asio::post(loop_, [answer, events = std::move(events)]() mutable {
-      answer->events = std::move(events);
-      answer->done = true;
-      answer->ready.cancel();
-    });
-  });
-  co_await answer->ready.async_wait(as_tuple(asio::use_awaitable));
-  if (!answer->done) {
+  std::optional<Events> events =
+      co_await Ask<Events>(Clock::now() + kPatienceForHistory, std::move(ask));
+  if (!events) {
     co_return absl::UnavailableError(file_ + " is slow: it does not answer");
   }
-  co_return std::move(answer->events);
+  co_return *std::move(events);
+}
+
+template <typename Answer>
+asio::awaitable<std::optional<Answer>> MemoryFile::Ask(
+    Instant until, absl::AnyInvocable<Answer()> ask) {
+  struct Pending {
+    Pending(asio::io_context& loop, Instant until) : ready(loop, until) {}
+    asio::steady_timer ready;
+    std::optional<Answer> answer;
+  };
+  // Shared, should this coroutine end before its answer is there.
+  const auto pending = std::make_shared<Pending>(loop_, until);
+  Hand([this, pending, ask = std::move(ask)]() mutable {
+    asio::post(loop_, [pending, answer = ask()]() mutable {
+      pending->answer = std::move(answer);
+      pending->ready.cancel();
+    });
+  });
+  co_await pending->ready.async_wait(as_tuple(asio::use_awaitable));
+  co_return std::move(pending->answer);
 }
 
 void MemoryFile::SetRetention(const MemoryStore::Retention& retention) {

@@ -58,6 +58,10 @@ class MemoryFile final : public Memory {
   };
   // Once a second: hands over what has changed.
   void Tick(const Source& source) { HandOver(source, kMostABatch); }
+  // Hands over what has changed about these, and whatever else has, and waits
+  // until it is written; false if it is not within the time.
+  asio::awaitable<bool> Written(Source source, std::vector<Network> who,
+                                Duration longest);
   // Hands over all that has, and waits until it is written, for two seconds at
   // most: a disk that hangs holds up nobody's end. Nothing is called afterwards
   // but the program's.
@@ -84,6 +88,11 @@ class MemoryFile final : public Memory {
   using Job = absl::AnyInvocable<void()>;
 
   void HandOver(const Source& source, size_t most);
+  // What `ask` tells, on the thread, behind all that waits there; nothing if it
+  // has not by then.
+  template <typename Answer>
+  asio::awaitable<std::optional<Answer>> Ask(Instant until,
+                                             absl::AnyInvocable<Answer()> ask);
   void Hand(Job job);  // to the thread
   void Run();
   // The thread's.

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "asio/experimental/as_tuple.hpp"
 #include "asio/steady_timer.hpp"
 #include "asio/this_coro.hpp"
@@ -75,7 +76,7 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
     case Verb::kAllowed:
       co_return Allowed();
     case Verb::kDisallow:
-      answer = Disallow(request.network);
+      answer = co_await Disallow(request.network);
       break;
     case Verb::kReport:
       answer = co_await Report(request.report);
@@ -161,18 +162,15 @@ json Operator::Bans(size_t limit) const {
   return {{"ok", true}, {"total", parts_.bans.size()}, {"bans", list}};
 }
 
-// Who is told yes may rely on it: from then on the ban is the kernel's, and no
-// crash of ours loses it.
 asio::awaitable<json> Operator::BanAddress(ControlRequest request) {
   const std::string why =
       request.reason.empty() ? "banned by the operator" : request.reason;
   const absl::StatusOr<Ban> ban =
       parts_.screener.BanByOperator(request.address, request.length, why);
   if (!ban.ok()) co_return Failure(ban.status());
-  const bool settled = co_await parts_.settled();
   json answer = {{"ok", true}, {"ban", DescribeBan(*ban, Clock::now())}};
-  if (!settled) answer["note"] = NotYet("this ban");
-  co_return answer;
+  co_return co_await WhenSettled(std::move(answer), "this ban",
+                                 NetworksOf(request.address));
 }
 
 asio::awaitable<json> Operator::Import(std::vector<BanEntry> entries) {
@@ -198,13 +196,12 @@ asio::awaitable<json> Operator::Import(std::vector<BanEntry> entries) {
       prolonged += ban->prolonged;
     }
   }
-  const bool settled = co_await parts_.settled();
   json answer = {{"ok", true},
                  {"new", began},
                  {"prolonged", prolonged},
                  {"refused", refused}};
-  if (!settled) answer["note"] = NotYet("these bans");
-  co_return answer;
+  // So many are written bit by bit, and what is lost can be imported again.
+  co_return co_await WhenSettled(std::move(answer), "these bans", {});
 }
 
 asio::awaitable<void> Operator::Pace() {
@@ -226,8 +223,8 @@ asio::awaitable<void> Operator::Pace() {
 
 asio::awaitable<json> Operator::Unban(IpAddress address) {
   const std::vector<Ban> bans = parts_.screener.Unban(address);
-  const bool settled = co_await parts_.settled();
   if (bans.empty()) {
+    co_await parts_.settled();
     co_return Failure(absl::NotFoundError(absl::StrCat(
         Network::OfClient(address).ToString(),
         " was not banned; the kernel was told to let it in all the same")));
@@ -239,11 +236,24 @@ asio::awaitable<json> Operator::Unban(IpAddress address) {
   for (size_t i = 1; i < bans.size(); ++i) {
     answer["more"].push_back(DescribeBan(bans[i], now));
   }
-  if (!settled) answer["note"] = NotYet("it");
+  co_return co_await WhenSettled(std::move(answer), "it", NetworksOf(address));
+}
+
+// Who is told yes, without a note, may rely on it: no crash of ours undoes it.
+asio::awaitable<json> Operator::WhenSettled(json answer, std::string what,
+                                            std::vector<Network> changed) {
+  const bool settled = co_await parts_.settled();
+  const bool remembered = co_await parts_.remembered(std::move(changed));
+  std::vector<std::string> notes;
+  if (!settled) notes.push_back(NotYet(what));
+  if (!remembered) {
+    notes.push_back("the memory has not written it yet: a crash would undo it");
+  }
+  if (!notes.empty()) answer["note"] = absl::StrJoin(notes, "; ");
   co_return answer;
 }
 
-std::string Operator::NotYet(const char* what) const {
+std::string Operator::NotYet(const std::string& what) const {
   return parts_.enforcer().connected
              ? absl::StrCat("the kernel has not confirmed ", what, " yet")
              : absl::StrCat("the enforcer is away: the kernel will hear of ",
@@ -266,12 +276,11 @@ asio::awaitable<json> Operator::Allow(ControlRequest request) {
   if (unbanned == 0 && Network::OfClient(address) == request.network) {
     parts_.screener.Unban(address);
   }
-  const bool settled = co_await parts_.settled();
   json answer = {{"ok", true},
                  {"allowed", DescribeAllowance(allowance, now)},
                  {"unbanned", unbanned}};
-  if (!settled) answer["note"] = NotYet("it");
-  co_return answer;
+  std::vector<Network> changed = {request.network};
+  co_return co_await WhenSettled(std::move(answer), "it", std::move(changed));
 }
 
 json Operator::Allowed() const {
@@ -290,16 +299,18 @@ void Operator::Remember(const Allowance& allowance, EventKind kind,
                            .length = length});
 }
 
-json Operator::Disallow(const Network& network) {
+asio::awaitable<json> Operator::Disallow(Network network) {
   const std::optional<Allowance> was = parts_.allowances.End(network);
   if (!was) {
-    return Failure(absl::NotFoundError(
+    co_return Failure(absl::NotFoundError(
         absl::StrCat(network.ToString(),
                      " was not allowed; \"breakwater allow\" shows what is")));
   }
   Remember(*was, EventKind::kDisallowed, {});
   parts_.apply_allowances();
-  return {{"ok", true}, {"was", DescribeAllowance(*was, Clock::now())}};
+  json answer = {{"ok", true}, {"was", DescribeAllowance(*was, Clock::now())}};
+  std::vector<Network> changed = {network};
+  co_return co_await WhenSettled(std::move(answer), "it", std::move(changed));
 }
 
 asio::awaitable<json> Operator::Report(ReportRequest request) {

@@ -56,6 +56,9 @@ class Operator {
     std::function<EnforcerState()> enforcer;
     // Waits until the kernel has what was ordered; false if it has it not yet.
     std::function<asio::awaitable<bool>()> settled;
+    // Waits until what is known of these is where a restart finds it; false if
+    // it is not there yet. True also where nothing is kept.
+    std::function<asio::awaitable<bool>(std::vector<Network>)> remembered;
     // Brings what has been allowed, or is so no longer, into effect.
     std::function<void()> apply_allowances;
     // Loads the configuration. What is to be told besides success: warnings,
@@ -75,10 +78,15 @@ class Operator {
   // Slows down who would have the enforcer refuse more than it takes.
   asio::awaitable<void> Pace();
   asio::awaitable<nlohmann::json> Unban(IpAddress address);
-  std::string NotYet(const char* what) const;
+  // The answer, once kernel and memory have what it tells; or with a note of
+  // what they have not. `what` is what the kernel is to hear of.
+  asio::awaitable<nlohmann::json> WhenSettled(nlohmann::json answer,
+                                              std::string what,
+                                              std::vector<Network> changed);
+  std::string NotYet(const std::string& what) const;
   asio::awaitable<nlohmann::json> Allow(ControlRequest request);
   nlohmann::json Allowed() const;
-  nlohmann::json Disallow(const Network& network);
+  asio::awaitable<nlohmann::json> Disallow(Network network);
   // An allowance has begun or was ended.
   void Remember(const Allowance& allowance, EventKind kind, Duration length);
   asio::awaitable<nlohmann::json> Report(ReportRequest request);

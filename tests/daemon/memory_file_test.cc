@@ -53,6 +53,10 @@ class MemoryFileTest : public testing::Test {
   absl::StatusOr<std::vector<PastEvent>> History(uint32_t n) {
     return Await(loop_, memory_->History({Nth(n)}, 10));
   }
+  bool Written(uint32_t n) {
+    std::vector<Network> who = {Nth(n)};
+    return Await(loop_, memory_->Written(Source(), std::move(who), kPatience));
+  }
   // Ticks as the daemon does, but not only once a second.
   template <typename Done>
   void TickUntil(Done done) {
@@ -131,6 +135,37 @@ TEST_F(MemoryFileTest, AtTheEndAllThatHasChangedIsWritten) {
   }
   memory_->Finish(Source());
   EXPECT_THAT(Start().bans, SizeIs(2));
+}
+
+TEST_F(MemoryFileTest, WhoWaitsIsToldWhenItIsWritten) {
+  Start();
+  Ban(1);
+  EXPECT_TRUE(Written(1));
+  // As another process would find it after a crash of this one.
+  std::filesystem::copy(path_, File(".copy"));
+  std::filesystem::copy(File("-wal"), File(".copy-wal"));
+  auto store = MemoryStore::Open(File(".copy"));
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_THAT((*store)->Load(ClockReading::Now())->bans, SizeIs(1));
+}
+
+TEST_F(MemoryFileTest, WhoWaitsBehindManyIsToldWhenHisIsWritten) {
+  Start();
+  for (uint32_t i = 0; i < MemoryFile::kMostABatch + 1'000; ++i) {
+    memory_->Changed(Nth(i));
+  }
+  banned_ = {Nth(1), Nth(2)};
+  EXPECT_TRUE(Written(1));
+  EXPECT_TRUE(Written(2));
+  memory_.reset();
+  EXPECT_THAT(Start().bans, SizeIs(2));
+}
+
+TEST_F(MemoryFileTest, WhoWaitsForWhatCannotBeWrittenIsToldSo) {
+  std::filesystem::create_directory(path_);  // in its place
+  Start();
+  Ban(1);
+  EXPECT_FALSE(Written(1));
 }
 
 TEST_F(MemoryFileTest, OfWhatAStrangerWroteOnlyTheBeginningIsKept) {

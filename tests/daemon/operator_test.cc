@@ -109,18 +109,25 @@ class OperatorTest : public ::testing::Test {
   absl::StatusOr<std::vector<std::string>> reload_ =
       std::vector<std::string>{"user: needs a restart"};
   bool settled_ = true;
-  Operator operator_{{.screener = screener_,
-                      .dnsbl = dnsbl_,
-                      .bans = bans_,
-                      .allowances = allowances_,
-                      .metrics = metrics_,
-                      .config = [this] { return config_; },
-                      .enforcer = [this] { return enforcer_state_; },
-                      .settled = [this]() -> asio::awaitable<bool> {
-                        co_return settled_&& enforcer_state_.connected;
-                      },
-                      .apply_allowances = [this] { ApplyAllowances(); },
-                      .reload = [this] { return reload_; }}};
+  bool remembers_ = true;
+  std::vector<Network> asked_to_remember_;
+  Operator operator_{
+      {.screener = screener_,
+       .dnsbl = dnsbl_,
+       .bans = bans_,
+       .allowances = allowances_,
+       .metrics = metrics_,
+       .config = [this] { return config_; },
+       .enforcer = [this] { return enforcer_state_; },
+       .settled = [this]() -> asio::awaitable<bool> {
+         co_return settled_&& enforcer_state_.connected;
+       },
+       .remembered = [this](std::vector<Network> who) -> asio::awaitable<bool> {
+         asked_to_remember_ = std::move(who);
+         co_return remembers_;
+       },
+       .apply_allowances = [this] { ApplyAllowances(); },
+       .reload = [this] { return reload_; }}};
 };
 
 TEST_F(OperatorTest, StatusTellsWhatRunsAndWhatIsProtected) {
@@ -251,6 +258,19 @@ TEST_F(OperatorTest, ABanThatTheKernelHasNotConfirmedSaysSo) {
               HasSubstr("the kernel has not confirmed this ban yet"));
   EXPECT_THAT(Ask("unban 192.0.2.5")["note"].get<std::string>(),
               HasSubstr("not confirmed"));
+}
+
+TEST_F(OperatorTest, WhatACrashWouldUndoSaysSo) {
+  EXPECT_FALSE(Ask("ban 192.0.2.5 600").contains("note"));
+  remembers_ = false;
+  for (const char* line : {"unban 192.0.2.5", "allow 192.0.2.5 3600 a friend",
+                           "disallow 192.0.2.5", "ban 192.0.2.5 600"}) {
+    EXPECT_THAT(Ask(line).value("note", ""), HasSubstr("a crash would undo it"))
+        << line;
+    EXPECT_THAT(asked_to_remember_, Contains(*Network::Parse("192.0.2.5")))
+        << line;
+    asked_to_remember_.clear();
+  }
 }
 
 TEST_F(OperatorTest, AnImportSaysWhatCameOfEach) {

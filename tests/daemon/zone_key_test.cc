@@ -91,6 +91,9 @@ class ZoneKeyTest : public ::testing::Test {
        .config = [this] { return config_; },
        .enforcer = [] { return EnforcerState{}; },
        .settled = []() -> asio::awaitable<bool> { co_return true; },
+       .remembered = [](std::vector<Network>) -> asio::awaitable<bool> {
+         co_return true;
+       },
        .apply_allowances = [] {},
        .reload =
            [] {

@@ -85,6 +85,20 @@ TEST_F(MemoryTest, AKilledDaemonKnowsTheReasonsAndWhatComesNext) {
               HasSubstr("\"next_ban_seconds\":1200"));
 }
 
+TEST_F(MemoryTest, WhatTheOperatorWasAnsweredNoCrashUndoes) {
+  StartPolicy();
+  ASSERT_FALSE(HasFatalFailure());
+  GetBanned(kListed);
+  ASSERT_TRUE(IsWritten(kListed));
+  Ask({"allow", kClean, "--for", "1h", "--reason", "a friend"});
+  EXPECT_THAT(Ask({"unban", kListed}), Not(HasSubstr("\"note\"")));
+  ASSERT_EQ(kill(breakwater_->ChildPid("breakwaterd"), SIGKILL), 0);
+  ASSERT_TRUE(WaitUntil(
+      [&] { return Ask({"allow"}).find("a friend") != std::string::npos; }));
+  EXPECT_THAT(Ask({"bans"}), HasSubstr("\"total\":0"));
+  EXPECT_FALSE(IsBanned(kListed));
+}
+
 TEST_F(MemoryTest, WhoIsAllowedIsSoAfterARestart) {
   StartPolicy();
   ASSERT_FALSE(HasFatalFailure());
