@@ -75,11 +75,13 @@ absl::StatusOr<SmtpClient> SmtpClient::Connect(const Namespace& world,
 SmtpClient::SmtpClient(SmtpClient&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       local_port_(other.local_port_),
+      was_reset_(other.was_reset_),
       buffer_(std::move(other.buffer_)) {}
 
 SmtpClient& SmtpClient::operator=(SmtpClient&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(local_port_, other.local_port_);
+  std::swap(was_reset_, other.was_reset_);
   std::swap(buffer_, other.buffer_);
   return *this;
 }
@@ -145,6 +147,7 @@ absl::Status SmtpClient::Send(const std::string& bytes) {
     if (size >= 0) {
       sent += static_cast<size_t>(size);
     } else if (errno != EAGAIN) {
+      was_reset_ |= errno == ECONNRESET;
       return ErrorOf(errno, "writing");
     } else if (!Poll(fd_, POLLOUT, deadline)) {
       return absl::DeadlineExceededError("writing");
@@ -180,7 +183,10 @@ Ending SmtpClient::WaitForEnd(Milliseconds patience) {
   while (true) {
     absl::Status status = Fill(deadline);
     buffer_.clear();
-    if (absl::IsOutOfRange(status)) return Ending::kClosed;
+    // The kernel tells of a reset once; to a Send, maybe.
+    if (absl::IsOutOfRange(status)) {
+      return was_reset_ ? Ending::kReset : Ending::kClosed;
+    }
     if (absl::IsDeadlineExceeded(status)) return Ending::kOpen;
     if (!status.ok()) return Ending::kReset;
   }

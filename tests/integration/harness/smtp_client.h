@@ -77,6 +77,7 @@ class SmtpClient {
 
   int fd_ = -1;
   uint16_t local_port_ = 0;
+  bool was_reset_ = false;
   std::string buffer_;  // read, not yet a reply
 };
 
