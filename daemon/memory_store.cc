@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/log.h"
-#include "core/offence.h"
+#include "daemon/memory_rows.h"
 
 namespace breakwater {
 namespace {
@@ -59,23 +59,6 @@ constexpr std::array<Table, 5> kOfNetworks = {{{"bans", "ends"},
                                                {"history", "last"},
                                                {"allowances", "ends"}}};
 
-int64_t Milliseconds(Instant instant) {
-  return std::chrono::floor<milliseconds>(instant.time_since_epoch()).count();
-}
-// Within a century or so, whatever a damaged row says: our clock counts in
-// nanoseconds.
-Instant InstantAt(int64_t count) {
-  constexpr int64_t kFar = 4'000'000'000'000;
-  return Instant(milliseconds(std::clamp(count, -kFar, kFar)));
-}
-
-int64_t Milliseconds(SystemClock::time_point wall) {
-  return std::chrono::floor<milliseconds>(wall.time_since_epoch()).count();
-}
-SystemClock::time_point WallAt(int64_t count) {
-  return SystemClock::time_point(milliseconds(count));
-}
-
 absl::Status Prepared(SqliteFile& file, absl::string_view sql,
                       absl::FunctionRef<absl::Status(SqliteStatement&)> use) {
   absl::StatusOr<SqliteStatement> statement = file.Prepare(sql);
@@ -125,67 +108,6 @@ absl::StatusOr<int64_t> Number(SqliteFile& file, absl::string_view sql) {
   });
   if (!status.ok()) return status;
   return number;
-}
-
-// ---- Rows. Nothing for one that says nothing sound.
-
-std::optional<Ban> ReadBan(const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  const std::optional<IpAddress> client = IpAddress::Parse(row.Text(1));
-  const std::optional<Origin> origin = ParseOrigin(row.Text(4));
-  if (!network.ok() || !client || !origin) return std::nullopt;
-  return Ban{.network = *network,
-             .client = *client,
-             .expires = InstantAt(row.Integer(2)),
-             .origin = *origin,
-             .count = static_cast<uint32_t>(row.Integer(5)),
-             .members = static_cast<uint32_t>(row.Integer(6)),
-             .code = static_cast<int>(row.Integer(7)),
-             .id = row.Text(8),
-             .label = row.Text(9),
-             .text = row.Text(10),
-             .imposed = InstantAt(row.Integer(3))};
-}
-
-std::optional<BanGrowth::Entry> ReadGrowth(const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  if (!network.ok()) return std::nullopt;
-  return BanGrowth::Entry{.who = *network,
-                          .times = static_cast<uint32_t>(row.Integer(1)),
-                          .ends = InstantAt(row.Integer(2))};
-}
-
-std::optional<OffenceBook::Entry> ReadOffence(const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  const std::optional<OffenceKind> kind = ParseOffence(row.Text(1));
-  if (!network.ok() || !kind) return std::nullopt;
-  return OffenceBook::Entry{.who = *network,
-                            .kind = *kind,
-                            .count = static_cast<uint32_t>(row.Integer(2)),
-                            .before = static_cast<uint32_t>(row.Integer(3)),
-                            .begin = InstantAt(row.Integer(4)),
-                            .last = InstantAt(row.Integer(5))};
-}
-
-std::optional<GoodHistory::Entry> ReadHistory(const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  if (!network.ok()) return std::nullopt;
-  GoodHistory::Entry entry{.client = *network,
-                           .good = row.Integer(1) != 0,
-                           .weight = static_cast<float>(row.Real(2)),
-                           .weighed = InstantAt(row.Integer(3)),
-                           .first = InstantAt(row.Integer(4)),
-                           .last = InstantAt(row.Integer(5))};
-  if (!row.IsNull(6)) entry.warned = InstantAt(row.Integer(6));
-  return entry;
-}
-
-std::optional<Allowance> ReadAllowance(const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  if (!network.ok()) return std::nullopt;
-  return Allowance{.network = *network,
-                   .until = InstantAt(row.Integer(1)),
-                   .reason = row.Text(2)};
 }
 
 }  // namespace
@@ -254,11 +176,12 @@ absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
   if (!status.ok()) return status;
   Remembered known;
   int unreadable = 0;
-  const auto load = [&](absl::string_view sql, auto& into, auto read) {
+  const auto load = [&]<typename Item>(std::vector<Item>& into) {
     if (!status.ok()) return;
-    status = Prepared(file_, sql, [&](SqliteStatement& statement) {
+    using Row = MemoryRow<Item>;
+    status = Prepared(file_, Row::kSelect, [&](SqliteStatement& statement) {
       return ForEachRow(statement, [&](const SqliteStatement& row) {
-        if (auto item = read(row)) {
+        if (auto item = Row::Read(row)) {
           into.push_back(*std::move(item));
         } else {
           ++unreadable;
@@ -266,24 +189,13 @@ absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
       });
     });
   };
-  load(
-      "SELECT network, client, ends, imposed, origin, count, members, code, "
-      "id, label, text FROM bans",
-      known.bans, ReadBan);
+  load(known.bans);
   std::erase_if(known.bans,
                 [&](const Ban& ban) { return ban.expires <= now.steady; });
-  load("SELECT network, times, ends FROM growth ORDER BY ends", known.growth,
-       ReadGrowth);
-  load(
-      "SELECT network, kind, count, before, begin, last FROM offences "
-      "ORDER BY last",
-      known.offences, ReadOffence);
-  load(
-      "SELECT network, good, weight, weighed, first, last, warned "
-      "FROM history ORDER BY last",
-      known.history, ReadHistory);
-  load("SELECT network, ends, reason FROM allowances", known.allowances,
-       ReadAllowance);
+  load(known.growth);
+  load(known.offences);
+  load(known.history);
+  load(known.allowances);
   std::erase_if(known.allowances, [&](const Allowance& allowance) {
     return allowance.until <= now.steady;
   });
@@ -382,72 +294,18 @@ absl::Status MemoryStore::WriteAll(const Batch& batch,
           row.Bind(network.ToString());
         });
   }
-  const auto insert = [&](absl::string_view sql, const auto& items, auto bind) {
-    if (status.ok()) status = RunForEach(file_, sql, items, bind);
+  const auto insert = [&]<typename Item>(const std::vector<Item>& items) {
+    using Row = MemoryRow<Item>;
+    if (status.ok()) {
+      status = RunForEach(file_, Row::kInsert, items, &Row::Bind);
+    }
   };
-  insert("INSERT OR REPLACE INTO bans VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-         batch.known.bans, [](SqliteStatement& row, const Ban& ban) {
-           row.Bind(ban.network.ToString())
-               .Bind(ban.client.ToString())
-               .Bind(Milliseconds(ban.expires))
-               .Bind(Milliseconds(ban.imposed))
-               .Bind(OriginName(ban.origin))
-               .Bind(int64_t{ban.count})
-               .Bind(int64_t{ban.members})
-               .Bind(int64_t{ban.code})
-               .Bind(ban.id)
-               .Bind(ban.label)
-               .Bind(ban.text);
-         });
-  insert("INSERT OR REPLACE INTO growth VALUES (?,?,?)", batch.known.growth,
-         [](SqliteStatement& row, const BanGrowth::Entry& entry) {
-           row.Bind(entry.who.ToString())
-               .Bind(int64_t{entry.times})
-               .Bind(Milliseconds(entry.ends));
-         });
-  insert("INSERT OR REPLACE INTO offences VALUES (?,?,?,?,?,?)",
-         batch.known.offences,
-         [](SqliteStatement& row, const OffenceBook::Entry& entry) {
-           row.Bind(entry.who.ToString())
-               .Bind(OffenceName(entry.kind))
-               .Bind(int64_t{entry.count})
-               .Bind(int64_t{entry.before})
-               .Bind(Milliseconds(entry.begin))
-               .Bind(Milliseconds(entry.last));
-         });
-  insert("INSERT OR REPLACE INTO history VALUES (?,?,?,?,?,?,?)",
-         batch.known.history,
-         [](SqliteStatement& row, const GoodHistory::Entry& entry) {
-           row.Bind(entry.client.ToString())
-               .Bind(int64_t{entry.good})
-               .Bind(double{entry.weight})
-               .Bind(Milliseconds(entry.weighed))
-               .Bind(Milliseconds(entry.first))
-               .Bind(Milliseconds(entry.last));
-           entry.warned == Instant::min()
-               ? row.BindNull()
-               : row.Bind(Milliseconds(entry.warned));
-         });
-  insert("INSERT OR REPLACE INTO allowances VALUES (?,?,?)",
-         batch.known.allowances,
-         [](SqliteStatement& row, const Allowance& allowance) {
-           row.Bind(allowance.network.ToString())
-               .Bind(Milliseconds(allowance.until))
-               .Bind(allowance.reason);
-         });
-  insert(
-      "INSERT INTO events VALUES (NULL,?,?,?,?,?,?,?)", batch.events,
-      [](SqliteStatement& row, const DatedEvent& dated) {
-        const Event& event = dated.event;
-        row.Bind(Milliseconds(dated.when))
-            .Bind(event.who.ToString())
-            .Bind(EventKindName(event.kind))
-            .Bind(event.label)
-            .Bind(event.id)
-            .Bind(event.detail)
-            .Bind(int64_t{std::chrono::round<std::chrono::seconds>(event.length)
-                              .count()});
-      });
+  insert(batch.known.bans);
+  insert(batch.known.growth);
+  insert(batch.known.offences);
+  insert(batch.known.history);
+  insert(batch.known.allowances);
+  insert(batch.events);
   return status;
 }
 

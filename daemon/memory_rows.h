@@ -1,0 +1,88 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "core/memory.h"
+#include "daemon/memory_store.h"
+#include "daemon/sqlite.h"
+
+namespace breakwater {
+
+// Times are written in milliseconds: those of our own clock, and those of the
+// wall's since 1970.
+int64_t Milliseconds(Instant instant);
+int64_t Milliseconds(std::chrono::system_clock::time_point wall);
+// Within a century or so, whatever a damaged row says: our clock counts in
+// nanoseconds.
+Instant InstantAt(int64_t milliseconds);
+std::chrono::system_clock::time_point WallAt(int64_t milliseconds);
+
+// How an item stands in its table of the memory (memory_store.h). kSelect tells
+// the columns that Read takes, kInsert has the parameters that Bind gives.
+// Nothing is read from a row that says nothing sound.
+template <typename Item>
+struct MemoryRow;
+
+template <>
+struct MemoryRow<Ban> {
+  static constexpr char kSelect[] =
+      "SELECT network, client, ends, imposed, origin, count, members, code, "
+      "id, label, text FROM bans";
+  static constexpr char kInsert[] =
+      "INSERT OR REPLACE INTO bans VALUES (?,?,?,?,?,?,?,?,?,?,?)";
+  static std::optional<Ban> Read(const SqliteStatement& row);
+  static void Bind(SqliteStatement& row, const Ban& ban);
+};
+
+template <>
+struct MemoryRow<BanGrowth::Entry> {
+  static constexpr char kSelect[] =
+      "SELECT network, times, ends FROM growth ORDER BY ends";
+  static constexpr char kInsert[] =
+      "INSERT OR REPLACE INTO growth VALUES (?,?,?)";
+  static std::optional<BanGrowth::Entry> Read(const SqliteStatement& row);
+  static void Bind(SqliteStatement& row, const BanGrowth::Entry& entry);
+};
+
+template <>
+struct MemoryRow<OffenceBook::Entry> {
+  static constexpr char kSelect[] =
+      "SELECT network, kind, count, before, begin, last FROM offences "
+      "ORDER BY last";
+  static constexpr char kInsert[] =
+      "INSERT OR REPLACE INTO offences VALUES (?,?,?,?,?,?)";
+  static std::optional<OffenceBook::Entry> Read(const SqliteStatement& row);
+  static void Bind(SqliteStatement& row, const OffenceBook::Entry& entry);
+};
+
+template <>
+struct MemoryRow<GoodHistory::Entry> {
+  static constexpr char kSelect[] =
+      "SELECT network, good, weight, weighed, first, last, warned "
+      "FROM history ORDER BY last";
+  static constexpr char kInsert[] =
+      "INSERT OR REPLACE INTO history VALUES (?,?,?,?,?,?,?)";
+  static std::optional<GoodHistory::Entry> Read(const SqliteStatement& row);
+  static void Bind(SqliteStatement& row, const GoodHistory::Entry& entry);
+};
+
+template <>
+struct MemoryRow<Allowance> {
+  static constexpr char kSelect[] =
+      "SELECT network, ends, reason FROM allowances";
+  static constexpr char kInsert[] =
+      "INSERT OR REPLACE INTO allowances VALUES (?,?,?)";
+  static std::optional<Allowance> Read(const SqliteStatement& row);
+  static void Bind(SqliteStatement& row, const Allowance& allowance);
+};
+
+template <>
+struct MemoryRow<DatedEvent> {
+  static constexpr char kInsert[] =
+      "INSERT INTO events VALUES (NULL,?,?,?,?,?,?,?)";
+  static void Bind(SqliteStatement& row, const DatedEvent& dated);
+};
+
+}  // namespace breakwater
