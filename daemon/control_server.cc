@@ -1,6 +1,5 @@
 #include "daemon/control_server.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,22 +20,13 @@
 #include "core/listen_socket.h"
 #include "core/log.h"
 #include "daemon/privileges.h"
+#include "daemon/socket_peer.h"
 
 namespace breakwater {
 namespace {
 
 using asio::local::stream_protocol;
 constexpr auto kAsTuple = asio::experimental::as_tuple(asio::use_awaitable);
-
-std::optional<uid_t> PeerOf(stream_protocol::socket& socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer,
-                 &size) != 0) {
-    return std::nullopt;
-  }
-  return peer.uid;
-}
 
 nlohmann::json Failure(absl::string_view message) {
   return {{"ok", false}, {"error", std::string(message)}};
@@ -132,7 +122,7 @@ asio::awaitable<void> ControlServer::State::Accept() {
 
 asio::awaitable<void> ControlServer::State::Serve(std::shared_ptr<Peer> peer) {
   const auto self = shared_from_this();
-  const std::optional<uid_t> uid = PeerOf(peer->socket);
+  const std::optional<uid_t> uid = PeerUser(peer->socket.native_handle());
   const bool allowed = uid && IsAllowed(*uid);
   bool more = true;
   Duration deadline = options.request_deadline;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -15,6 +16,7 @@
 #include "asio/experimental/awaitable_operators.hpp"
 #include "asio/use_awaitable.hpp"
 #include "core/log.h"
+#include "daemon/socket_peer.h"
 
 namespace breakwater {
 namespace {
@@ -200,15 +202,13 @@ asio::awaitable<absl::Status> EnforcerLink::Connect() {
     co_return absl::UnavailableError(absl::StrCat(
         "cannot connect to ", options_.socket, ": ", failure.message()));
   }
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(socket_.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer,
-                 &size) != 0 ||
-      std::ranges::find(options_.accepted, peer.uid) ==
-          options_.accepted.end()) {
-    co_return absl::PermissionDeniedError(
-        absl::StrCat("who listens at ", options_.socket, " has uid ", peer.uid,
-                     ", which is not the enforcer's"));
+  const std::optional<ucred> peer = PeerOf(socket_.native_handle());
+  if (!peer || std::ranges::find(options_.accepted, peer->uid) ==
+                   options_.accepted.end()) {
+    co_return absl::PermissionDeniedError(absl::StrCat(
+        "who listens at ", options_.socket, " has ",
+        peer ? absl::StrCat("uid ", peer->uid) : "no uid that can be told",
+        ", which is not the enforcer's"));
   }
   co_return absl::OkStatus();
 }

@@ -10,9 +10,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/socket_peer.h"
 
 namespace breakwater {
 namespace {
@@ -137,14 +139,11 @@ absl::StatusOr<FileDescriptor> ListenForDaemon(const std::string& path,
 }
 
 absl::Status CheckPeer(int fd, absl::Span<const uid_t> accepted) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return absl::ErrnoToStatus(errno, "ask who the peer is");
-  }
-  if (std::ranges::find(accepted, peer.uid) == accepted.end()) {
+  const std::optional<ucred> peer = PeerOf(fd);
+  if (!peer) return absl::ErrnoToStatus(errno, "ask who the peer is");
+  if (std::ranges::find(accepted, peer->uid) == accepted.end()) {
     return absl::PermissionDeniedError(absl::StrCat(
-        "uid ", peer.uid, " (pid ", peer.pid, ") is not the daemon"));
+        "uid ", peer->uid, " (pid ", peer->pid, ") is not the daemon"));
   }
   return absl::OkStatus();
 }

@@ -1,6 +1,5 @@
 #include "daemon/report_server.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +21,7 @@
 #include "asio/write.hpp"
 #include "core/log.h"
 #include "core/log_limit.h"
+#include "daemon/socket_peer.h"
 #include "daemon/token_bucket.h"
 
 namespace breakwater {
@@ -34,16 +34,6 @@ constexpr auto kAsTuple = asio::experimental::as_tuple(asio::use_awaitable);
 // Before accept is tried again after it failed for want of descriptors: the
 // socket stays readable, and without a pause the loop would spin.
 constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
-
-std::optional<uid_t> UserOf(stream_protocol::socket& socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer,
-                 &size) != 0) {
-    return std::nullopt;
-  }
-  return peer.uid;
-}
 
 // Who may not report, or not now, reads why before the socket goes. There is
 // room for it in a new one; nobody is waited for.
@@ -257,7 +247,7 @@ awaitable<void> ReportServer::Conversation::Accept(
       co_await pause.async_wait(kAsTuple);
       continue;
     }
-    const std::optional<uid_t> uid = UserOf(socket);
+    const std::optional<uid_t> uid = PeerUser(socket.native_handle());
     if (!uid || !server->IsAllowed(*uid)) {
       if (const auto held_back = server->refused_lines.Admit()) {
         Log(Severity::kWarning, "report-refused")
