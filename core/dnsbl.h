@@ -79,6 +79,10 @@ class Dnsbl : public Lists {
   // the ledgers are good until the rules change.
   std::vector<ZoneHealth> Health() const;
   std::vector<const ZoneLedger*> Ledgers() const;
+  // Each zone's last day on which anything was; and what was before we began,
+  // of the zones that the rules have.
+  std::vector<ZoneDay> Days() const;
+  void Restore(const std::vector<ZoneDay>& earlier);
   // Those that change with the time alone.
   void UpdateGauges();
 

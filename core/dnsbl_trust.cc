@@ -90,6 +90,20 @@ std::vector<const ZoneLedger*> Dnsbl::Ledgers() const {
   return result;
 }
 
+std::vector<ZoneDay> Dnsbl::Days() const {
+  std::vector<ZoneDay> result;
+  for (const ZoneLedger* ledger : Ledgers()) result.push_back(ledger->day());
+  return result;
+}
+
+void Dnsbl::Restore(const std::vector<ZoneDay>& earlier) {
+  for (const ZoneDay& day : earlier) {
+    for (const auto& state : *states_) {
+      if (state->label == day.label) state->account.Restore(day);
+    }
+  }
+}
+
 void Dnsbl::UpdateGauges() {
   for (const auto& state : *states_) state->account.UpdateGauges();
 }

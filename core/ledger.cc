@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "core/log.h"
@@ -67,6 +68,15 @@ const char* SavingName(Saving saving) {
   return "?";
 }
 
+void Tally::Add(const Tally& other) {
+  const auto add = [](auto& counts, const auto& others) {
+    std::ranges::transform(counts, others, counts.begin(), std::plus());
+  };
+  add(asked, other.asked);
+  add(saved, other.saved);
+  add(outcomes, other.outcomes);
+}
+
 uint64_t Tally::questions() const {
   return std::accumulate(asked.begin(), asked.end(), uint64_t{0});
 }
@@ -113,6 +123,16 @@ ZoneLedger::Allowance ZoneLedger::allowance(UtcDay today) const {
   // So that no budget is too large to be multiplied.
   return asked >= budget_ - budget_ / 5 ? Allowance::kSparing
                                         : Allowance::kFree;
+}
+
+void ZoneLedger::Restore(const ZoneDay& earlier) {
+  if (earlier.day < day_) return;
+  TurnTo(earlier.day);
+  today_.Add(earlier.tally);
+}
+
+ZoneDay ZoneLedger::day() const {
+  return {.label = label_, .day = day_, .tally = today_};
 }
 
 Tally ZoneLedger::today(UtcDay today) const {

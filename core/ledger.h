@@ -65,9 +65,18 @@ struct Tally {
   uint64_t of(ZoneOutcome outcome) const {
     return outcomes[static_cast<size_t>(outcome)];
   }
+  void Add(const Tally& other);
   uint64_t questions() const;  // of all kinds
   uint64_t errors() const;     // the zone's faults
   bool operator==(const Tally&) const = default;
+};
+
+// Of one zone, on one day.
+struct ZoneDay {
+  std::string label;
+  UtcDay day;
+  Tally tally;
+  bool operator==(const ZoneDay&) const = default;
 };
 
 // What a zone costs and gives: the questions that it was asked and those that
@@ -82,7 +91,8 @@ struct Tally {
 //
 // A question counts when it has ended, so those under way may exceed the budget
 // by a little; tests of the zone are never withheld. Counts begin at zero when
-// the daemon starts. Pure but for the log; loop thread only.
+// the daemon starts, but for what Restore tells. Pure but for the log; loop
+// thread only.
 class ZoneLedger {
  public:
   explicit ZoneLedger(std::string label) : label_(std::move(label)) {}
@@ -100,6 +110,11 @@ class ZoneLedger {
 
   enum class Allowance : uint8_t { kFree, kSparing, kSpent };
   Allowance allowance(UtcDay today) const;
+
+  // What was on a day before we began counts as that day's, too, and against
+  // its budget.
+  void Restore(const ZoneDay& earlier);
+  ZoneDay day() const;
 
   const Tally& total() const { return total_; }
   Tally today(UtcDay today) const;

@@ -9,18 +9,20 @@
 #include "core/ban_growth.h"
 #include "core/clock.h"
 #include "core/good_history.h"
+#include "core/ledger.h"
 #include "core/offence_book.h"
 
 namespace breakwater {
 
-// What is known of clients and is to outlive the process. Within each vector
-// who was seen last comes last.
+// What is known of clients, and was asked of lists, and is to outlive the
+// process. Of clients, who was seen last comes last.
 struct Remembered {
   std::vector<Ban> bans;  // without evidence
   std::vector<BanGrowth::Entry> growth;
   std::vector<OffenceBook::Entry> offences;
   std::vector<GoodHistory::Entry> history;
   std::vector<Allowance> allowances;
+  std::vector<ZoneDay> zones;
 };
 
 enum class EventKind : uint8_t {

@@ -22,6 +22,8 @@ class ZoneAccount {
                     std::optional<Instant> asked);
   void NoteSaving(Saving saving);
 
+  void Restore(const ZoneDay& earlier) { ledger_.Restore(earlier); }
+
   // Whether a question may be asked as ever, and whether one may at all.
   bool is_free() const;
   bool is_spent() const;

@@ -243,6 +243,7 @@ void Daemon::StartMemory() {
                   MemoryOptions{.file = config_->memory.file,
                                 .retention = RetentionOf(config_->memory)});
   Remembered known = memory_->Start();
+  dnsbl_->Restore(known.zones);
   for (Allowance& allowance : known.allowances) {
     allowances_.Allow(std::move(allowance)).IgnoreError();
   }
@@ -263,6 +264,7 @@ MemoryFile::Source Daemon::MemorySource() {
               [this](absl::Span<const Network> networks) {
                 Remembered known = screener_->Recall(networks);
                 known.allowances = AllowancesOf(networks);
+                known.zones = dnsbl_->Days();
                 return known;
               },
           .everybody =

@@ -1,6 +1,8 @@
 #include "daemon/memory_rows.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "core/offence.h"
@@ -9,6 +11,39 @@ namespace breakwater {
 
 using std::chrono::milliseconds;
 using SystemClock = std::chrono::system_clock;
+using nlohmann::json;
+
+namespace {
+
+constexpr int64_t kLastDay = 376'200;  // since 1970: in the year 2999
+
+// As JSON, each array in the order of what it counts by.
+std::string WriteTally(const Tally& tally) {
+  return json{{"asked", tally.asked},
+              {"saved", tally.saved},
+              {"outcomes", tally.outcomes}}
+      .dump();
+}
+
+std::optional<Tally> ReadTally(const std::string& text) {
+  const json read = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Tally tally;
+  const auto counts = [&read](const char* name, auto& into) {
+    const json array = read.is_object() ? read.value(name, json()) : json();
+    if (!array.is_array() || array.size() != into.size()) return false;
+    for (size_t i = 0; i < into.size(); ++i) {
+      if (!array[i].is_number_unsigned()) return false;
+      into[i] = array[i].get<uint64_t>();
+    }
+    return true;
+  };
+  const bool sound = counts("asked", tally.asked) &&
+                     counts("saved", tally.saved) &&
+                     counts("outcomes", tally.outcomes);
+  return sound ? std::optional(tally) : std::nullopt;
+}
+
+}  // namespace
 
 int64_t Milliseconds(Instant instant) {
   return std::chrono::floor<milliseconds>(instant.time_since_epoch()).count();
@@ -157,6 +192,24 @@ void MemoryRow<Allowance>::Bind(SqliteStatement& row,
   row.Bind(allowance.network.ToString())
       .Bind(Milliseconds(allowance.until))
       .Bind(allowance.reason);
+}
+
+// ---- What lists were asked --------------------------------------------------
+
+std::optional<ZoneDay> MemoryRow<ZoneDay>::Read(const SqliteStatement& row) {
+  const int64_t day = row.Integer(1);
+  if (day < 0 || day > kLastDay) return std::nullopt;
+  const std::optional<Tally> tally = ReadTally(row.Text(2));
+  if (!tally) return std::nullopt;
+  return ZoneDay{.label = row.Text(0),
+                 .day = UtcDay(std::chrono::days(day)),
+                 .tally = *tally};
+}
+
+void MemoryRow<ZoneDay>::Bind(SqliteStatement& row, const ZoneDay& zone) {
+  row.Bind(zone.label)
+      .Bind(int64_t{zone.day.time_since_epoch().count()})
+      .Bind(WriteTally(zone.tally));
 }
 
 }  // namespace breakwater

@@ -79,6 +79,15 @@ struct MemoryRow<Allowance> {
 };
 
 template <>
+struct MemoryRow<ZoneDay> {
+  static constexpr char kSelect[] = "SELECT label, day, tally FROM zones";
+  static constexpr char kInsert[] =
+      "INSERT OR REPLACE INTO zones VALUES (?,?,?)";
+  static std::optional<ZoneDay> Read(const SqliteStatement& row);
+  static void Bind(SqliteStatement& row, const ZoneDay& zone);
+};
+
+template <>
 struct MemoryRow<DatedEvent> {
   static constexpr char kInsert[] =
       "INSERT INTO events VALUES (NULL,?,?,?,?,?,?,?)";

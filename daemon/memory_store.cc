@@ -18,7 +18,7 @@ using SystemClock = std::chrono::system_clock;
 
 // "BrWa", and which tables it has: whoever changes these counts it up.
 constexpr int64_t kApplication = 0x42725761;
-constexpr int64_t kVersion = 3;
+constexpr int64_t kVersion = 4;
 
 constexpr char kTables[] = R"(
 CREATE TABLE clock (boot TEXT, steady INTEGER, wall INTEGER);
@@ -40,6 +40,9 @@ CREATE TABLE history (
 ) WITHOUT ROWID;
 CREATE TABLE allowances (
   network TEXT PRIMARY KEY, ends INTEGER, reason TEXT
+) WITHOUT ROWID;
+CREATE TABLE zones (
+  label TEXT PRIMARY KEY, day INTEGER, tally TEXT
 ) WITHOUT ROWID;
 CREATE TABLE events (
   number INTEGER PRIMARY KEY, wall INTEGER, network TEXT, kind TEXT,
@@ -199,6 +202,7 @@ absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
   std::erase_if(known.allowances, [&](const Allowance& allowance) {
     return allowance.until <= now.steady;
   });
+  load(known.zones);
   if (!status.ok()) return status;
   if (unreadable > 0) {
     Log(Severity::kWarning, "memory-unreadable").Add("rows", unreadable);
@@ -305,6 +309,7 @@ absl::Status MemoryStore::WriteAll(const Batch& batch,
   insert(batch.known.offences);
   insert(batch.known.history);
   insert(batch.known.allowances);
+  insert(batch.known.zones);
   insert(batch.events);
   return status;
 }
@@ -333,6 +338,10 @@ absl::Status MemoryStore::Prune(const Retention& retention,
     };
     run("DELETE FROM bans WHERE ends <= ?", {ended});
     run("DELETE FROM allowances WHERE ends <= ?", {ended});
+    run("DELETE FROM zones WHERE day < ?",
+        {std::chrono::floor<std::chrono::days>(now.wall - retention.keep)
+             .time_since_epoch()
+             .count()});
     for (const Table& table : kOfNetworks) {
       run(absl::StrCat("DELETE FROM ", table.name, " WHERE ", table.last,
                        " <= ?"),

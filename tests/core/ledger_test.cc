@@ -45,6 +45,28 @@ TEST_F(ZoneLedgerTest, CountsEachKindOfQuestion) {
   EXPECT_EQ(ledger_.total().questions(), 6u);
 }
 
+TEST_F(ZoneLedgerTest, WhatWasAskedBeforeTheStartCountsAgainstTheSameDay) {
+  ledger_.SetBudget(10);
+  ledger_.Restore({.label = "list", .day = kDay, .tally = {.asked = {5, 2, 2}}});
+  EXPECT_EQ(ledger_.allowance(today_), Allowance::kSparing);
+  EXPECT_THAT(LogOf(1), HasSubstr("event=zone-budget zone=list asked=10"));
+  EXPECT_EQ(ledger_.allowance(today_), Allowance::kSpent);
+  EXPECT_EQ(ledger_.today(today_).of(Question::kListing), 6u);
+  EXPECT_EQ(ledger_.total().questions(), 1u) << "since the start";
+  EXPECT_EQ(ledger_.day(), (ZoneDay{"list", kDay, ledger_.today(today_)}));
+  today_ += days(1);
+  EXPECT_EQ(ledger_.allowance(today_), Allowance::kFree);
+}
+
+TEST_F(ZoneLedgerTest, WhatWasAskedOnAnEarlierDayDoesNotCount) {
+  ledger_.SetBudget(10);
+  Ask(1);
+  ledger_.Restore({.label = "list", .day = kDay - days(1), .tally = {.asked = {9}}});
+  EXPECT_EQ(ledger_.today(today_).questions(), 1u);
+  ledger_.Restore({.label = "list", .day = kDay, .tally = {.asked = {2}}});
+  EXPECT_EQ(ledger_.today(today_).questions(), 3u) << "with our own of today";
+}
+
 TEST_F(ZoneLedgerTest, OnlyAnswersAboutClientsAreListings) {
   Ask(3, Question::kListing, ZoneOutcome::kListed);
   Ask(2, Question::kReason, ZoneOutcome::kListed);

@@ -17,6 +17,7 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 Network At(std::string_view text) {
   return Network::OfClient(*IpAddress::Parse(text));
@@ -132,6 +133,20 @@ TEST_F(MemoryStoreTest, SoAreGrowthOffencesAndGoodHistory) {
   EXPECT_FLOAT_EQ(known.history[0].weight, 2.5);
   EXPECT_EQ(known.history[0].first, then - 24h);
   EXPECT_EQ(known.history[0].warned, Instant::min());
+}
+
+TEST_F(MemoryStoreTest, AndEachZonesLastDay) {
+  const UtcDay today = std::chrono::floor<std::chrono::days>(now_.wall);
+  const Tally tally{.asked = {300'000, 7, 2},
+                    .saved = {1, 2, 3, 4},
+                    .outcomes = {5, 6, 7}};
+  const ZoneDay one{"one", today, tally};
+  const ZoneDay old{"old", today - std::chrono::days(3), {}};
+  Write({.known = {.zones = {{"one", today, {}}, old}}});
+  Write({.known = {.zones = {one}}});
+  EXPECT_THAT(Load().zones, UnorderedElementsAre(one, old));
+  ASSERT_TRUE(store_->Prune({.keep = 25h}, now_).ok());
+  EXPECT_THAT(Load().zones, ElementsAre(one));
 }
 
 TEST_F(MemoryStoreTest, AndAllowances) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "tests/integration/harness/wait.h"
@@ -110,6 +111,22 @@ TEST_F(MemoryTest, WhoIsAllowedIsSoAfterARestart) {
               AllOf(HasSubstr(kListed), HasSubstr("a mistake")));
   ExpectMailFlows(kListed);
   EXPECT_THAT(Ask({"history", kListed}), HasSubstr("\"what\":\"allowed\""));
+}
+
+TEST_F(MemoryTest, WhatAListWasAskedCountsAgainstTheDaysBudgetAfterARestart) {
+  StartPolicy();
+  ASSERT_FALSE(HasFatalFailure());
+  ExpectMailFlows(kClean);
+  const auto asked = [this] {
+    const auto zones = nlohmann::json::parse(Ask({"zones"}), nullptr, false);
+    return zones["zones"][0]["today"]["listing_questions"].get<int>();
+  };
+  EXPECT_GE(asked(), 1);
+  const int before = asked();
+  ASSERT_TRUE(breakwater_->Stop());
+  StartBreakwater();
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_GE(asked(), before);
 }
 
 TEST_F(MemoryTest, HistoryTellsWhatHappenedAcrossARestart) {
