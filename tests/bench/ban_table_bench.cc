@@ -5,6 +5,7 @@
 
 #include "core/ban_table.h"
 #include "core/reply.h"
+#include "core/width.h"
 
 namespace breakwater {
 namespace {
@@ -61,6 +62,37 @@ void FindAmong(benchmark::State& state) {
   }
 }
 BENCHMARK(FindAmong)->Arg(1'000)->Arg(100'000);
+
+// Most clients are not banned: each costs a look for its /64 and, while there
+// are such bans, for its /56 and /48.
+void FindNobodyAmong(benchmark::State& state) {
+  const auto wide = static_cast<uint32_t>(state.range(0));
+  constexpr uint32_t kClients = 100'000;
+  const auto client = [](uint32_t number) {
+    IpAddress address = *IpAddress::Parse("2001:db8::1");
+    for (size_t i = 0; i < 4; ++i) {
+      address.bytes[4 + i] = static_cast<uint8_t>(number >> (24 - 8 * i));
+    }
+    return address;
+  };
+  const Instant now = Clock::now();
+  BanTable bans(2 * kClients);
+  const auto add = [&](const Network& network) {
+    bans.Add({.network = network, .expires = now + std::chrono::minutes(10)},
+             now);
+  };
+  for (uint32_t i = 0; i < kClients; ++i) add(Network::OfClient(client(i)));
+  for (uint32_t i = 0; i < wide; ++i) {
+    add(Widened(client(0x1000'0000 + (i << 16)), Width::kV6By56));
+    add(Widened(client(0x2000'0000 + (i << 16)), Width::kV6By48));
+  }
+  uint32_t next = 0;
+  for (auto _ : state) {
+    next = (next + 7919) % kClients;
+    benchmark::DoNotOptimize(bans.Find(client(0x4000'0000 + next), now));
+  }
+}
+BENCHMARK(FindNobodyAmong)->Arg(0)->Arg(1'000);
 
 }  // namespace
 }  // namespace breakwater
