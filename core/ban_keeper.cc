@@ -17,6 +17,16 @@ using std::chrono::seconds;
 // A ban that would end this little later is not worth telling the kernel.
 constexpr Duration kSameEnd = seconds(2);
 
+// Why bans end where the mode becomes observe.
+constexpr char kObserve[] = "observe";
+
+// Breakwater's own, not a person's; whose those are that it has found in the
+// kernel it does not know.
+bool IsJudgement(const Ban& ban) {
+  return ban.origin == Origin::kList || ban.origin == Origin::kOffence ||
+         ban.origin == Origin::kNeighbours;
+}
+
 // Only a network has some.
 void AddMembers(Log& line, const Ban& ban) {
   if (ban.members > 0) line.Add("members", ban.members);
@@ -49,16 +59,19 @@ BanKeeper::BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics,
 
 void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
   const NetworkSet added = ShieldsAdded(*rules_, *rules);
+  const bool from_now_observes = rules->observe && !rules_->observe;
   rules_ = std::move(rules);
   growth_.SetRules(rules_->growth);
   recheck_.SetLeast(rules_->recheck_from);
   widening_.SetRules(rules_->widening);
   const std::vector<Ban> lifted = bans_.RemoveIf([&](const Ban& ban) {
-    return added.FindOverlap(ban.network) ||
+    return (from_now_observes && IsJudgement(ban)) ||
+           added.FindOverlap(ban.network) ||
            (WidthOf(ban.network) && Against(ban.network) != nullptr);
   });
   for (const Ban& ban : lifted) {
-    Lifted(ban.network, ban.id, Against(ban.network));
+    const char* against = Against(ban.network);
+    Lifted(ban.network, ban.id, against ? against : kObserve);
   }
   ShowSize();
 }
@@ -278,9 +291,11 @@ void BanKeeper::Adopt(const Ban& ban) {
 
 void BanKeeper::Restore(Ban ban) {
   const Instant now = Clock::now();
-  if (rules_->observe || ban.expires <= now) return;
+  if (ban.expires <= now) return;
   // The kernel may hold it, and not tell.
-  if (Against(ban.network)) return enforcer_.Unban(ban.network);
+  if (Against(ban.network) || (rules_->observe && IsJudgement(ban))) {
+    return enforcer_.Unban(ban.network);
+  }
   // Whatever the file says.
   ban.expires = std::min(ban.expires, now + seconds(kLongestBanSeconds));
   // It rested on that list, at least; only so is it looked at again.

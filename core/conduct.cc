@@ -166,7 +166,9 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
   findings.strikes = Standing(client.address());
   for (const Offence& offence : offences) {
     // A forwarder's storm of bounces is not its own doing.
-    if (is_good && offence.kind == OffenceKind::kUnknownRecipient &&
+    const bool is_refusal = offence.kind == OffenceKind::kUnknownRecipient ||
+                            offence.kind == OffenceKind::kRejectedCommands;
+    if (is_good && is_refusal &&
         (client.sender.empty() || client.sender == "<>")) {
       continue;
     }

@@ -85,6 +85,12 @@ void Screener::TellRules() {
 // ---- From a question to a verdict ------------------------------------------
 
 OffenceKinds Screener::Connected(const Client& client) {
+  // What both doors see counts once; the milter sees it first.
+  if (sessions_.Holds(client.connection)) return {};
+  return NoteConnection(client);
+}
+
+OffenceKinds Screener::NoteConnection(const Client& client) {
   if (MayBeProxy(*rules_, client) && restraint_.Connected(client.address())) {
     keeper_.LiftThoseOf(restraint_.proxy().state().suspects);
   }
@@ -147,7 +153,7 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
     sessions_.Add(screening);
     metrics_.sessions.Set(static_cast<double>(sessions_.size()));
 
-    const OffenceKinds strikes = Connected(screening->client());
+    const OffenceKinds strikes = NoteConnection(screening->client());
     if (const auto known = Known(screening->client(), strikes)) {
       screening->Complete(*known);
     } else {

@@ -67,8 +67,9 @@ class Screener {
   }
 
   // --- The policy server's side ---
-  // The client has connected: to be told once for each session. What strikes
-  // by that, for Known and Screen.
+  // The client has connected: to be told once for each session; one that the
+  // milter knows to be open counts no more. What strikes by that, for Known and
+  // Screen.
   OffenceKinds Connected(const Client& client);
   // The verdict, if it takes no asking; else nothing.
   std::optional<Verdict> Known(const Client& client,

@@ -1,5 +1,6 @@
 #include "core/session_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/conduct_rules.h"
@@ -39,6 +40,16 @@ std::optional<SessionTable::Session> SessionTable::Remove(
       by_neighbours_.find(NeighboursOf(screening.client().address()));
   if (--neighbours->second == 0) by_neighbours_.erase(neighbours);
   return session;
+}
+
+bool SessionTable::Holds(const Connection& connection) const {
+  const auto place = by_network_.find(Network::OfClient(connection.client));
+  return connection.client_port != 0 && place != by_network_.end() &&
+         std::ranges::any_of(place->second, [&](const Screening* key) {
+           const Connection& open = key->client().connection;
+           return open.client == connection.client &&
+                  open.client_port == connection.client_port;
+         });
 }
 
 size_t SessionTable::CountOf(const IpAddress& client) const {

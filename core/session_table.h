@@ -31,6 +31,10 @@ class SessionTable {
   // one, else looked for. Good as those of Find.
   std::vector<Session*> Of(const Network& network);
 
+  // Whether a session is open of that client from that port. The MTA does not
+  // tell its own address and port at every door.
+  bool Holds(const Connection& connection) const;
+
   // How many that client has, and how many all of its neighbours
   // (conduct_rules.h) with it.
   size_t CountOf(const IpAddress& client) const;

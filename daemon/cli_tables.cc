@@ -255,7 +255,7 @@ std::string ShowAllowed(const json& answer) {
 
 std::string ShowDisallow(const json& answer) {
   return absl::StrCat(Text(Member(answer, "was"), "network"),
-                      " is judged again\n");
+                      " is judged again\n", NoteLine(answer));
 }
 
 // What each list answered, asked about an address or a name.

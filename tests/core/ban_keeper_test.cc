@@ -146,10 +146,29 @@ TEST_F(BanKeeperTest, ARestoredOneNeverLastsLongerThanTheKernelCanCount) {
             Clock::now() + hours(24 * 25));
 }
 
-TEST_F(BanKeeperTest, InObserveModeNothingIsRestored) {
+TEST_F(BanKeeperTest, WhoeverChangesToObserveModeLetsInWhomWeHaveJudged) {
+  Impose("192.0.2.5");
+  Ban operators = BanFor("192.0.2.6", hours(1));
+  operators.origin = Origin::kOperator;
+  keeper_.Put(operators);
+  enforcer_.Take();
+  Use({.observe = true});
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+  EXPECT_EQ(bans_.size(), 1u);
+  EXPECT_TRUE(bans_.Find(At("192.0.2.6"), Clock::now()));
+  Use({.observe = true});
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+}
+
+TEST_F(BanKeeperTest, InObserveModeOnlyTheOperatorsBansAreRestored) {
   Use({.observe = true});
   keeper_.Restore(BanFor("192.0.2.5", hours(1)));
-  EXPECT_EQ(bans_.size(), 0u);
+  Ban operators = BanFor("192.0.2.6", hours(1));
+  operators.origin = Origin::kOperator;
+  keeper_.Restore(operators);
+  EXPECT_EQ(bans_.size(), 1u);
+  // The kernel has held it all the time.
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
 }
 
 TEST_F(BanKeeperTest, ARestoredBanOfAListsIsLookedAtAgain) {

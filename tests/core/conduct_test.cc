@@ -191,10 +191,12 @@ TEST_F(ConductTest, TheNullSenderIsNeverLookedAt) {
 
 TEST_F(ConductTest, AGoodClientsBouncesToUnknownUsersAreNotItsDoing) {
   Rule(OffenceKind::kUnknownRecipient) = {.mode = OffenceMode::kOn};
+  Rule(OffenceKind::kRejectedCommands) = {.mode = OffenceMode::kOn};
   Use();
   Client client = ClientAt("198.51.100.7");
   client.sender = "<>";
   EXPECT_THAT(Did(client, OffenceKind::kUnknownRecipient, true), IsEmpty());
+  EXPECT_THAT(Did(client, OffenceKind::kRejectedCommands, true), IsEmpty());
   EXPECT_THAT(Did(client, OffenceKind::kUnknownRecipient, false),
               ElementsAre(OffenceKind::kUnknownRecipient));
   client.sender = "<a@b.test>";

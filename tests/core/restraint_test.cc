@@ -213,6 +213,17 @@ TEST_F(ProxyTest, ItsBansAreLiftedAndTheOperatorsStay) {
   EXPECT_EQ(bans_.size(), 1u);
 }
 
+TEST_F(ProxyTest, ASessionThatBothDoorsSeeCountsOnce) {
+  const auto session = screener_->Start(ClientAt(kStranger));
+  Settle();
+  Connect(kStranger, 5);  // the policy server, about the same port
+  EXPECT_EQ(metrics_.proxy_suspected.Value(), 0);
+  screener_->Closed(session);
+  Settle();
+  Connect(kStranger, 2);
+  EXPECT_EQ(metrics_.proxy_suspected.Value(), 1);
+}
+
 TEST_F(ProxyTest, WhoIsNotOneIsBannedAtItsFirstContact) {
   Connect(kStranger, 3);
   lists_.List(kFriend);

@@ -23,6 +23,23 @@ TEST(SessionTable, KnowsASessionUntilItIsRemoved) {
   EXPECT_EQ(table.size(), 0u);
 }
 
+TEST(SessionTable, KnowsAnOpenSessionByItsClientsPort) {
+  SessionTable table;
+  const Connection open{.client = *IpAddress::Parse("192.0.2.5"),
+                        .client_port = 4711};
+  const auto session = std::make_shared<Screening>(Client{.connection = open});
+  table.Add(session);
+  Connection asked = open;
+  asked.server_port = 25;
+  EXPECT_TRUE(table.Holds(asked));
+  asked.client_port = 4712;
+  EXPECT_FALSE(table.Holds(asked));
+  asked.client_port = 0;
+  EXPECT_FALSE(table.Holds(asked)) << "not known";
+  table.Remove(*session);
+  EXPECT_FALSE(table.Holds(open));
+}
+
 TEST(SessionTable, FindsAllSessionsOfAClient) {
   SessionTable table;
   const auto first = SessionOf("192.0.2.5");

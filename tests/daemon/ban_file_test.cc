@@ -93,6 +93,15 @@ TEST(ReadBanLine, ReadsTheArrayThatBansPrints) {
   }
 }
 
+TEST(ReadBanLine, ABanOfANetworkDoesNotSpoilWhatBansPrints) {
+  EXPECT_THAT(Read(R"({"ok":true,"bans":[)"
+                   R"({"network":"192.0.2.5","seconds_left":60},)"
+                   R"({"network":"2001:db8::/56","origin":"neighbours",)"
+                   R"("seconds_left":60},)"
+                   R"({"network":"192.0.2.6","seconds_left":60}]})"),
+              ElementsAre(Plain("192.0.2.5", 60), Plain("192.0.2.6", 60)));
+}
+
 TEST(ReadBanLine, TheTimeGoesOnWhileAFileLiesAbout) {
   const auto with = [](const char* until) {
     return absl::StrCat(R"({"network":"192.0.2.5","seconds_left":99,"until":")",
