@@ -166,6 +166,8 @@ class Screener {
     Instant since;
   };
 
+  // As Connected, whoever told of it.
+  OffenceKinds NoteConnection(const Client& client);
   void Join(std::shared_ptr<Screening> screening, const OffenceKinds& strikes);
   // Why whatever comes of it bans nobody. Any thread.
   std::optional<Withheld> WithheldFrom(const Client& client);
