@@ -317,10 +317,12 @@ void Dnsbl::Send(const std::shared_ptr<Round>& round,
       target.subject, round->answers.rules->zones[question.zone].name);
   auto askers = std::make_shared<Askers>(Askers{{round, question}});
   if (target.kind) {
+    // A reload may have come between: who asks by other zones reads the answer
+    // in another way.
     const auto [place, is_first] = under_way_.try_emplace(name, askers);
-    if (!is_first) {
+    if (!is_first && place->second->front().round->states == round->states) {
       place->second->push_back({round, question});
-      (*states_)[question.zone]->account.NoteSaving(Saving::kJoined);
+      (*round->states)[question.zone]->account.NoteSaving(Saving::kJoined);
       return;
     }
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/dnsbl.h"
+#include "core/zone_site.h"
 #include "tests/core/loop.h"
 #include "tests/fakes/dns_server.h"
 
@@ -254,6 +255,47 @@ TEST_F(DnsblNamesTest, WhoJoinedIsAnsweredAcrossAReload) {
   EXPECT_THAT(first->listings, SizeIs(1));
   EXPECT_THAT(second->listings, SizeIs(1));
   EXPECT_EQ(dnsbl_->cached_names(), 0u) << "its zones are not the cache's";
+}
+
+TEST_F(DnsblNamesTest, TwoThatAskTheNextStageAfterAReloadAreAnswered) {
+  Zone late = Names("e.test", "E");
+  late.after = 1;
+  UseZones({Names("d.test", "D"), late});
+  server_.On("same.example.d.test", {.delay = milliseconds(30)});
+  server_.On("same.example.e.test", Says({"127.0.0.2"}));
+  std::optional<Answers> first, second;
+  Start({NameKind::kHelo, "same.example"}, first);
+  Start({NameKind::kHelo, "same.example"}, second);
+  loop_.poll();
+  RunUntil(loop_, [&] { return server_.queries() >= 1; });
+  UseZones({Names("d.test", "D")});  // the late one's place is no more
+  ASSERT_TRUE(RunUntil(loop_, [&] { return first && second; }));
+  EXPECT_THAT(first->listings, SizeIs(1));
+  EXPECT_THAT(second->listings, SizeIs(1));
+  EXPECT_EQ(server_.queries("same.example.e.test"), 1u);
+  EXPECT_EQ(Saved("E", Saving::kJoined), 1);
+}
+
+TEST_F(DnsblNamesTest, OneThatAsksByOtherRulesIsNotJoined) {
+  Zone late = Names("e.test", "E");
+  late.after = 1;
+  UseZones({Names("d.test", "D"), late});
+  const milliseconds delay(30);
+  server_.On("same.example.d.test", {.delay = delay});
+  server_.On("same.example.e.test",
+             {.addresses = {"127.0.0.2"}, .delay = delay});
+  std::optional<Answers> before, after;
+  Start({NameKind::kHelo, "same.example"}, before);
+  loop_.poll();
+  RunUntil(loop_, [&] { return server_.queries() >= 1; });
+  Zone other = Names("e.test", "E");
+  other.filters = {{.answers = {*ParseAnswers("127.0.0.9")}}};
+  UseZones({other});
+  RunUntil(loop_, [&] { return server_.queries("same.example.e.test") >= 1; });
+  Start({NameKind::kHelo, "same.example"}, after);
+  ASSERT_TRUE(RunUntil(loop_, [&] { return before && after; }));
+  EXPECT_THAT(before->listings, SizeIs(1));
+  EXPECT_THAT(after->listings, IsEmpty()) << "127.0.0.2 is no listing there";
 }
 
 TEST_F(DnsblNamesTest, RulesWithOtherZonesComeBackAsTheyAre) {
