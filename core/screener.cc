@@ -365,9 +365,13 @@ asio::awaitable<void> Screener::LiftIfUnlisted(Recheck::Due due) {
   const std::optional<Ban> ban = keeper_.Find(due);
   if (!ban) co_return;
   const Answers answers = co_await lists_.Lookup(ban->client);
-  // Only what all of them have said just now counts.
+  // Only what all of them have said just now counts; and while one holds the
+  // client the ban stands, though that alone would not have imposed it.
+  const auto is_block = [&answers](const Listing& listing) {
+    return answers.rules->zones[listing.zone].kind == ZoneKind::kBlock;
+  };
   if (answers.overdue || answers.overloaded || answers.errors > 0 ||
-      answers.stale > 0 || Judge(*answers.rules, answers.listings).zone) {
+      answers.stale > 0 || std::ranges::any_of(answers.listings, is_block)) {
     co_return;
   }
   if (keeper_.Find(due)) keeper_.Lift(due.network, "not-listed-any-more");

@@ -52,10 +52,26 @@ TEST_F(RecheckTest, OnlyLongBansOfListsAreLookedAtAgain) {
   other = BanFor(hours(12));
   other.evidence = {};  // adopted from the kernel's set
   recheck_.Add(other, now_);
+  other = BanFor(hours(12));
+  other.evidence.offences = {OffenceKind::kTrap};
+  recheck_.Add(other, now_);
   EXPECT_EQ(recheck_.size(), 0u);
   recheck_.SetLeast(Duration());
   recheck_.Add(BanFor(hours(12)), now_);
   EXPECT_EQ(recheck_.size(), 0u);
+}
+
+TEST_F(RecheckTest, OneThatRestsOnANameOfTheClientsIsNot) {
+  const Rules rules{.zones = {{.name = "a.test"},
+                              {.name = "d.test", .type = ZoneType::kDomain}}};
+  Ban ban = BanFor(hours(12));
+  ban.evidence.rules = std::make_shared<const Rules>(rules);
+  ban.evidence.listings = {{.zone = 0}, {.zone = 1}};
+  recheck_.Add(ban, now_);
+  EXPECT_EQ(recheck_.size(), 0u);
+  ban.evidence.listings.pop_back();
+  recheck_.Add(ban, now_);
+  EXPECT_EQ(recheck_.size(), 1u);
 }
 
 }  // namespace

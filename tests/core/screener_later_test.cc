@@ -265,6 +265,28 @@ TEST_F(LaterTest, ALongBanEndsHalfWayIfNoListHoldsTheClientAnyMore) {
   EXPECT_THAT(enforcer_.orders(), Contains("unban 198.51.100.7"));
 }
 
+TEST_F(LaterTest, ABanStandsWhileAListHoldsTheClientThoughWithLessWeight) {
+  using std::chrono::milliseconds;
+  rules_.zones.push_back({.name = "b.test", .label = "b.test"});
+  rules_.reject_score = 2;
+  rules_.ban_score = 2;
+  rules_.recheck_from = milliseconds(1);
+  rules_.ban_duration = milliseconds(200);
+  Use();
+  lists_.SetAnswers(kAddress, {.listings = {{.zone = 0}, {.zone = 3}}});
+  const Client client = ClientAt(kAddress);
+  screener_->Answered(client, Await(loop_, screener_->Screen(client)));
+  ASSERT_TRUE(BanOf(kAddress));
+  lists_.SetAnswers(kAddress, {.listings = {{.zone = 3}}});
+  const size_t before = lists_.lookups(kAddress);
+  RunUntil(loop_, [&] {
+    screener_->Tick();
+    return lists_.lookups(kAddress) > before;
+  });
+  Settle();
+  EXPECT_THAT(enforcer_.orders(), Not(Contains("unban 198.51.100.7")));
+}
+
 TEST_F(LaterTest, AnErrorOfAListsIsNoReasonToEndABan) {
   using std::chrono::milliseconds;
   rules_.recheck_from = milliseconds(1);
