@@ -326,6 +326,15 @@ std::optional<Ban> BanKeeper::Find(const Recheck::Due& due) const {
   return ban;
 }
 
+void BanKeeper::Restored() {
+  const Instant now = Clock::now();
+  widening_.ForgetReached(
+      [&](const Network& network) {
+        return bans_.Find(network, now).has_value();
+      },
+      now);
+}
+
 void BanKeeper::Lifted(const Network& network, const std::string& id,
                        std::string_view why) {
   enforcer_.Unban(network);

@@ -95,6 +95,9 @@ class BanKeeper {
   // From before a restart: the kernel is not told, for it is asked what it
   // holds; what must not be banned by now it is told to let in.
   void Restore(Ban ban);
+  // All are restored. A network of which enough clients are banned and that is
+  // not was let in by somebody: it takes as many others again.
+  void Restored();
   void Restore(const BanGrowth::Entry& entry) { growth_.Restore(entry); }
 
   // One that is to be looked at again now.

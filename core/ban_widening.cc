@@ -72,6 +72,20 @@ void BanWidening::Forget(const Network& network) {
   }
 }
 
+void BanWidening::ForgetReached(absl::FunctionRef<bool(const Network&)> but,
+                                Instant now) {
+  for (auto group = groups_.begin(); group != groups_.end();) {
+    const auto next = std::next(group);
+    const Network& network = group->network;
+    const std::optional<Width> width = WidthOf(network);
+    if (width && Count(network, now) >= rules_.Members(*width) &&
+        !but(network)) {
+      Drop(group);
+    }
+    group = next;
+  }
+}
+
 uint32_t BanWidening::Count(const Network& network, Instant now) const {
   const auto place = places_.find(network);
   if (place == places_.end()) return 0;

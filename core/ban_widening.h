@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "core/address.h"
 #include "core/clock.h"
 #include "core/width.h"
@@ -41,6 +42,9 @@ class BanWidening {
   // The client's ban was lifted; or all is forgotten of a network of one of the
   // Widths, so that it takes as many members again.
   void Forget(const Network& network);
+
+  // Of those that have reached what the rules ask for, all that do not hold.
+  void ForgetReached(absl::FunctionRef<bool(const Network&)> but, Instant now);
 
   // Its members that are banned now.
   uint32_t Count(const Network& network, Instant now) const;

@@ -288,6 +288,32 @@ TEST_F(KeeperWideningTest, WhatIsRestoredCountsAndIsWidenedAsItWas) {
   EXPECT_FALSE(Found(Client6(3, 9)));
 }
 
+TEST_F(KeeperWideningTest, WhoWasLetInIsNotCaughtAgainAfterARestart) {
+  rules_.widening.members = {3, 4, 0};
+  Use();
+  for (int place = 1; place <= 5; ++place) {
+    keeper_.Restore({.network = Network::OfClient(At(Client6(1, place))),
+                     .expires = Clock::now() + minutes(5)});
+  }
+  // Enough for the /56, which an operator had lifted.
+  keeper_.Restored();
+  EXPECT_FALSE(BanSome(1, 6, 8));
+  EXPECT_TRUE(BanSome(1, 9, 9)) << "as many others";
+}
+
+TEST_F(KeeperWideningTest, ARestoredNetworkKeepsItsMembers) {
+  for (int place = 1; place <= 5; ++place) {
+    keeper_.Restore({.network = Network::OfClient(At(Client6(1, place))),
+                     .expires = Clock::now() + minutes(5)});
+  }
+  keeper_.Restore({.network = Net(k56),
+                   .expires = Clock::now() + minutes(5),
+                   .origin = Origin::kNeighbours});
+  keeper_.Restored();
+  keeper_.Lift(Network::OfClient(At(Client6(1, 1))), "operator");
+  EXPECT_TRUE(Found(Client6(1, 99))) << "four are left";
+}
+
 TEST_F(KeeperWideningTest, ANetworkThatTheEnforcerRefusesIsNotTriedAtOnce) {
   BanSome(1, 1, 4);
   keeper_.Withdraw(Net(k56));
