@@ -125,9 +125,10 @@ ZoneLedger::Allowance ZoneLedger::allowance(UtcDay today) const {
                                         : Allowance::kFree;
 }
 
-void ZoneLedger::Restore(const ZoneDay& earlier) {
-  if (earlier.day < day_) return;
-  TurnTo(earlier.day);
+void ZoneLedger::Restore(const ZoneDay& earlier, UtcDay today) {
+  const UtcDay day = std::min(earlier.day, today);
+  if (day < day_) return;
+  TurnTo(day);
   today_.Add(earlier.tally);
 }
 

@@ -112,8 +112,8 @@ class ZoneLedger {
   Allowance allowance(UtcDay today) const;
 
   // What was on a day before we began counts as that day's, too, and against
-  // its budget.
-  void Restore(const ZoneDay& earlier);
+  // its budget. A day that is yet to come, by a clock that was wrong, is today.
+  void Restore(const ZoneDay& earlier, UtcDay today);
   ZoneDay day() const;
 
   const Tally& total() const { return total_; }

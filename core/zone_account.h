@@ -22,7 +22,7 @@ class ZoneAccount {
                     std::optional<Instant> asked);
   void NoteSaving(Saving saving);
 
-  void Restore(const ZoneDay& earlier) { ledger_.Restore(earlier); }
+  void Restore(const ZoneDay& earlier) { ledger_.Restore(earlier, Today()); }
 
   // Whether a question may be asked as ever, and whether one may at all.
   bool is_free() const;

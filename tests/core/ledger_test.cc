@@ -47,7 +47,8 @@ TEST_F(ZoneLedgerTest, CountsEachKindOfQuestion) {
 
 TEST_F(ZoneLedgerTest, WhatWasAskedBeforeTheStartCountsAgainstTheSameDay) {
   ledger_.SetBudget(10);
-  ledger_.Restore({.label = "list", .day = kDay, .tally = {.asked = {5, 2, 2}}});
+  ledger_.Restore({.label = "list", .day = kDay, .tally = {.asked = {5, 2, 2}}},
+                  today_);
   EXPECT_EQ(ledger_.allowance(today_), Allowance::kSparing);
   EXPECT_THAT(LogOf(1), HasSubstr("event=zone-budget zone=list asked=10"));
   EXPECT_EQ(ledger_.allowance(today_), Allowance::kSpent);
@@ -61,10 +62,21 @@ TEST_F(ZoneLedgerTest, WhatWasAskedBeforeTheStartCountsAgainstTheSameDay) {
 TEST_F(ZoneLedgerTest, WhatWasAskedOnAnEarlierDayDoesNotCount) {
   ledger_.SetBudget(10);
   Ask(1);
-  ledger_.Restore({.label = "list", .day = kDay - days(1), .tally = {.asked = {9}}});
+  ledger_.Restore(
+      {.label = "list", .day = kDay - days(1), .tally = {.asked = {9}}},
+      today_);
   EXPECT_EQ(ledger_.today(today_).questions(), 1u);
-  ledger_.Restore({.label = "list", .day = kDay, .tally = {.asked = {2}}});
+  ledger_.Restore({.label = "list", .day = kDay, .tally = {.asked = {2}}},
+                  today_);
   EXPECT_EQ(ledger_.today(today_).questions(), 3u) << "with our own of today";
+}
+
+TEST_F(ZoneLedgerTest, ADayThatIsYetToComeIsToday) {
+  ledger_.SetBudget(10);
+  ledger_.Restore({.label = "list", .day = kDay + days(1), .tally = {{10}}},
+                  today_);
+  EXPECT_EQ(ledger_.allowance(today_), Allowance::kSpent);
+  EXPECT_EQ(ledger_.allowance(today_ + days(1)), Allowance::kFree);
 }
 
 TEST_F(ZoneLedgerTest, OnlyAnswersAboutClientsAreListings) {
