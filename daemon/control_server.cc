@@ -19,6 +19,7 @@
 #include "asio/write.hpp"
 #include "core/listen_socket.h"
 #include "core/log.h"
+#include "core/log_limit.h"
 #include "daemon/privileges.h"
 #include "daemon/socket_peer.h"
 
@@ -81,6 +82,7 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
   asio::steady_timer pause;  // cancelled when a connection ends
   Handler handler;
   Options options;
+  LogLimit refused_lines{10, std::chrono::seconds(10)};  // anybody may connect
   std::vector<std::shared_ptr<Peer>> peers;
 };
 
@@ -133,8 +135,11 @@ asio::awaitable<void> ControlServer::State::Serve(std::shared_ptr<Peer> peer) {
     if (allowed) {
       answer = co_await Answer(peer, *uid, more);
     } else {
-      Log(Severity::kWarning, "control-refused")
-          .Add("uid", uid ? std::to_string(*uid) : "unknown");
+      if (const auto held_back = refused_lines.Admit()) {
+        Log(Severity::kWarning, "control-refused")
+            .Add("uid", uid ? std::to_string(*uid) : "unknown")
+            .Add("held_back", *held_back);
+      }
       answer = Failure(
           "you may not command the daemon; use sudo, or have your user added "
           "to control.users");
