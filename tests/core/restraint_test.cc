@@ -215,11 +215,11 @@ TEST_F(ProxyTest, ItsBansAreLiftedAndTheOperatorsStay) {
 
 TEST_F(ProxyTest, ASessionThatBothDoorsSeeCountsOnce) {
   const auto session = screener_->Start(ClientAt(kStranger));
-  Settle();
+  ASSERT_TRUE(RunUntil(loop_, [&] { return screener_->sessions() == 1; }));
   Connect(kStranger, 5);  // the policy server, about the same port
   EXPECT_EQ(metrics_.proxy_suspected.Value(), 0);
   screener_->Closed(session);
-  Settle();
+  ASSERT_TRUE(RunUntil(loop_, [&] { return screener_->sessions() == 0; }));
   Connect(kStranger, 2);
   EXPECT_EQ(metrics_.proxy_suspected.Value(), 1);
 }
