@@ -28,11 +28,13 @@ constexpr Duration kShortestRetry = std::chrono::milliseconds(100);
 constexpr Duration kLongestRetry = seconds(5);
 // An enforcer that takes longer than this over one packet hangs.
 constexpr Duration kPatience = seconds(15);
-// What is remembered while the enforcer is away.
-constexpr size_t kMostRemembered = 100'000;
+// Spared sessions.
+constexpr size_t kMostSpared = 100'000;
 // Orders that wait. A ban that is dropped here is in the table, and is told at
 // the next comparison.
 constexpr size_t kMostQueued = 1'200'000;
+// Lifted bans that the enforcer may not know of: nothing else tells them.
+constexpr size_t kMostLifted = kMostQueued;
 // Kernel and table count in different units.
 constexpr uint32_t kSameSeconds = 3;
 
@@ -90,16 +92,21 @@ void EnforcerLink::Start(Callbacks callbacks) {
 // ---- Orders ----------------------------------------------------------------
 
 void EnforcerLink::Ban(const Network& network, Duration length) {
-  lifted_.erase(network);
   Queue({.kind = RecordKind::kBan,
          .network = network,
          .seconds = ToSeconds(length)});
 }
 
 void EnforcerLink::Unban(const Network& network) {
-  if (!ready_ && lifted_.size() < kMostRemembered) lifted_.insert(network);
+  if (!ready_) RememberLifted(network);
   if (!backlog_.empty()) lifted_from_backlog_.insert(network);
   Queue({.kind = RecordKind::kUnban, .network = network});
+}
+
+// A ban of the same network that comes behind is in the table, and is said
+// anew behind the lifting: so the kernel's longer one does not stay.
+void EnforcerLink::RememberLifted(const Network& network) {
+  if (lifted_.size() < kMostLifted) lifted_.insert(network);
 }
 
 void EnforcerLink::EndAfterReply(const Connection& connection) {
@@ -111,7 +118,7 @@ void EnforcerLink::Destroy(const Connection& connection) {
 }
 
 void EnforcerLink::Spare(const Connection& connection) {
-  if (spared_.size() < kMostRemembered) spared_.insert(connection);
+  if (spared_.size() < kMostSpared) spared_.insert(connection);
   Queue({.kind = RecordKind::kSpare, .connection = connection});
 }
 
@@ -443,6 +450,15 @@ void EnforcerLink::Lost(const std::string& why) {
   ++conversation_;
   ordered_ = carried_out_ = 0;
   WakeWaiting();
+  // Nobody knows how much of it was carried out.
+  for (const Order& order : on_its_way_) {
+    if (order.record.kind == RecordKind::kUnban)
+      RememberLifted(order.record.network);
+  }
+  for (const Order& order : queue_) {
+    if (order.record.kind == RecordKind::kUnban)
+      RememberLifted(order.record.network);
+  }
   on_its_way_.clear();
   queue_.clear();
   backlog_.clear();

@@ -31,7 +31,8 @@ const char* EnforcerCounterName(EnforcerCounter counter);
 // While one packet of orders is in the kernel the next one collects. When the
 // enforcer is away, mail flows as before: orders are not kept, for the ban
 // table is, and when the enforcer is back the two are compared. Only what the
-// table cannot tell is remembered meanwhile: lifted bans and spared sessions.
+// table cannot tell is remembered meanwhile: spared sessions and lifted bans,
+// also those whose lifting was under way when the enforcer went.
 //
 // Loop thread only. Must outlive the loop's last run.
 class EnforcerLink : public Enforcer {
@@ -103,6 +104,7 @@ class EnforcerLink : public Enforcer {
   void CompareWithKernel();
   void SendAllBans();
   void Queue(const Record& record);
+  void RememberLifted(const Network& network);
   void WakeWaiting();
   // The orders of the next packet.
   std::vector<Order> TakeOrders();

@@ -20,10 +20,18 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::Field;
 using testing::HasSubstr;
+using testing::UnorderedElementsAre;
 
 Network Net(std::string_view text) { return *Network::Parse(text); }
+
+auto Unbans(std::string_view network) {
+  return AllOf(Field(&Record::kind, RecordKind::kUnban),
+               Field(&Record::network, Net(network)));
+}
 
 Connection SomeConnection(uint16_t port) {
   return {.client = *IpAddress::Parse("198.51.100.7"),
@@ -79,6 +87,13 @@ class EnforcerLinkTest : public testing::Test {
     if (peer_ >= 0) close(peer_);
     peer_ = -1;
     heard_.clear();
+  }
+
+  void LoseEnforcer() {
+    Hang();
+    loop_.restart();
+    loop_.run_for(milliseconds(20));
+    EXPECT_FALSE(link_->connected());
   }
 
   // Lets the loop run until the descriptor has something to read.
@@ -304,10 +319,7 @@ TEST_F(EnforcerLinkTest, TellsAReturnedEnforcerOfLiftedBansAndSparedSessions) {
   Open();
   link_->Spare(SomeConnection(4711));
   EXPECT_EQ(Hear().kind, RecordKind::kSpare);
-  Hang();
-  loop_.restart();
-  loop_.run_for(milliseconds(20));
-  EXPECT_FALSE(link_->connected());
+  LoseEnforcer();
   EXPECT_THAT(link_->trouble(), HasSubstr("enforcer"));
   link_->Unban(Net("198.51.100.7"));
 
@@ -317,6 +329,75 @@ TEST_F(EnforcerLinkTest, TellsAReturnedEnforcerOfLiftedBansAndSparedSessions) {
   EXPECT_THAT(adopted_, ElementsAre());
   EXPECT_EQ(Hear().network, Net("198.51.100.7"));
   EXPECT_EQ(Hear().connection, SomeConnection(4711));
+}
+
+TEST_F(EnforcerLinkTest, ALiftingThatWasUnderWayWhenTheEnforcerWentIsRepeated) {
+  Open();
+  link_->Unban(Net("198.51.100.7"));
+  EXPECT_EQ(Hear().kind, RecordKind::kUnban);  // and is never answered
+  link_->Unban(Net("198.51.100.8"));           // waits behind it
+  LoseEnforcer();
+  Open({{.kind = RecordKind::kEntry,
+         .network = Net("198.51.100.7"),
+         .seconds = 300},
+        {.kind = RecordKind::kEntry,
+         .network = Net("198.51.100.8"),
+         .seconds = 300}});
+  EXPECT_THAT(adopted_, ElementsAre());
+  const Record orders[] = {Hear(), Hear()};
+  EXPECT_THAT(orders, UnorderedElementsAre(Unbans("198.51.100.7"),
+                                           Unbans("198.51.100.8")));
+}
+
+TEST_F(EnforcerLinkTest, ABanBehindALiftingThatWasUnderWayIsInForce) {
+  Open();
+  link_->Ban(Net("198.51.100.1"), minutes(10));
+  EXPECT_EQ(Hear().kind, RecordKind::kBan);
+  link_->Unban(Net("198.51.100.7"));
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  bans_ = {
+      {.network = Net("198.51.100.7"), .expires = Clock::now() + minutes(10)}};
+  LoseEnforcer();
+  Open();
+  EXPECT_THAT(Hear(), Unbans("198.51.100.7"));
+  const Record ban = Hear();
+  EXPECT_EQ(ban.kind, RecordKind::kBan);
+  EXPECT_EQ(ban.network, Net("198.51.100.7"));
+}
+
+TEST_F(EnforcerLinkTest, AShorterBanAfterALiftingTakesTheLongerOnesPlace) {
+  Open();
+  LoseEnforcer();
+  link_->Unban(Net("198.51.100.7"));
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  bans_ = {
+      {.network = Net("198.51.100.7"), .expires = Clock::now() + minutes(10)}};
+  Open({{.kind = RecordKind::kEntry,
+         .network = Net("198.51.100.7"),
+         .seconds = 86'400}});
+  EXPECT_THAT(adopted_, ElementsAre());
+  EXPECT_THAT(Hear(), Unbans("198.51.100.7"));
+  const Record ban = Hear();
+  EXPECT_EQ(ban.kind, RecordKind::kBan);
+  EXPECT_LE(ban.seconds, 600u);
+}
+
+TEST_F(EnforcerLinkTest, ManyLiftingsAreRememberedWhileTheEnforcerIsAway) {
+  constexpr uint32_t kMany = 150'000;
+  for (uint32_t i = 0; i < kMany; ++i) {
+    link_->Unban(Network::OfClient(IpAddress::FromV4(0x0a000000 + i)));
+  }
+  Open();
+  for (uint32_t said = 0; said < kMany; ++said) {
+    const Record unban = Hear();
+    ASSERT_EQ(unban.kind, RecordKind::kUnban) << said;
+    if (!heard_.empty()) continue;
+    // Hear lets the loop run on.
+    const Record applied = {.kind = RecordKind::kApplied,
+                            .serial = unban.serial};
+    const RecordBytes bytes = EncodeRecord(applied);
+    ASSERT_GT(send(peer_, bytes.data(), bytes.size(), MSG_NOSIGNAL), 0);
+  }
 }
 
 TEST_F(EnforcerLinkTest, LeavesAnEnforcerOfAnotherVersion) {
