@@ -395,9 +395,12 @@ void EnforcerLink::Applied(uint32_t serial) {
 void EnforcerLink::Refused(const Record& record) {
   ++refusals_;
   const auto refusal = static_cast<Refusal>(record.detail);
-  Log(Severity::kWarning, "ban-refused")
-      .Add("client", record.network.ToString())
-      .Add("why", RefusalName(refusal));
+  if (const auto held_back = refusal_lines_.Admit()) {
+    Log(Severity::kWarning, "ban-refused")
+        .Add("client", record.network.ToString())
+        .Add("why", RefusalName(refusal))
+        .Add("held_back", *held_back);
+  }
   if (refusal == Refusal::kProtected) callbacks_.withdraw(record.network);
 }
 

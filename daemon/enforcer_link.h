@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "asio/steady_timer.hpp"
 #include "core/ban.h"
 #include "core/enforcer.h"
+#include "core/log_limit.h"
 #include "core/metrics.h"
 #include "core/record.h"
 
@@ -134,6 +136,7 @@ class EnforcerLink : public Enforcer {
   uint64_t ordered_ = 0;
   uint64_t carried_out_ = 0;
   uint64_t refusals_ = 0;  // of them
+  LogLimit refusal_lines_{10, std::chrono::seconds(10)};
   uint64_t conversation_ = 0;
   std::vector<asio::steady_timer*> waiting_;  // in Settled
   Instant sent_;                              // when what is on its way was

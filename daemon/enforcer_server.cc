@@ -371,12 +371,14 @@ void EnforcerServer::RefuseFailed(uint32_t serial, const Network& network,
 void EnforcerServer::BeginListing() {
   listing_ = sets_.List();
   is_listing_ = true;
-  if (list_was_told_ || sets_.lists()) return;
-  // The bans of the time before are in the kernel, but only the daemon can
-  // tell which.
-  list_was_told_ = true;
-  Log(Severity::kInfo, "list-partial").Add("entries", listing_.size());
+  if (std::exchange(list_was_told_, true)) return;
+  // The daemon says what the sets lack. That may be all bans: since the last
+  // enforcer's time the host was booted or somebody has emptied the sets.
   ExpectAllBans();
+  if (sets_.lists()) return;
+  // Those of the time before are in the kernel, but only the daemon can tell
+  // which.
+  Log(Severity::kInfo, "list-partial").Add("entries", listing_.size());
 }
 
 void EnforcerServer::ExpectAllBans() {

@@ -24,6 +24,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
+using testing::Not;
 using testing::UnorderedElementsAre;
 
 Network Net(std::string_view text) { return *Network::Parse(text); }
@@ -313,6 +314,19 @@ TEST_F(EnforcerLinkTest, WithdrawsABanThatIsRefusedAsProtected) {
        .detail = static_cast<uint8_t>(Refusal::kTooFast),
        .network = Net("198.51.100.8")});
   EXPECT_THAT(withdrawn_, ElementsAre("198.51.100.7"));
+}
+
+TEST_F(EnforcerLinkTest, ManyRefusalsDoNotFillTheLog) {
+  Open();
+  testing::internal::CaptureStderr();
+  for (uint32_t i = 0; i < 100; ++i) {
+    Say({.kind = RecordKind::kRefused,
+         .detail = static_cast<uint8_t>(Refusal::kTooFast),
+         .network = Network::OfClient(IpAddress::FromV4(0x0a000000 + i))});
+  }
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("event=ban-refused"));
+  EXPECT_THAT(log, Not(HasSubstr("client=10.0.0.99")));
 }
 
 TEST_F(EnforcerLinkTest, TellsAReturnedEnforcerOfLiftedBansAndSparedSessions) {

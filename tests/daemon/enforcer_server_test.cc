@@ -368,6 +368,23 @@ TEST_F(EnforcerServerTest, ASetThatCannotListIsFilledAgainAfterARestart) {
       Not(Contains(IsKind(RecordKind::kRefused))));
 }
 
+TEST_F(EnforcerServerTest, SetsThatTheBootHasEmptiedAreFilledAtAnySpeedOnce) {
+  config_.enforcer.bans_per_second = 1;
+  config_.enforcer.ban_burst = 1;
+  config_.most_bans = 3;
+  StartEnforcer();
+  auto daemon = Connect();
+  daemon->Send({{.kind = RecordKind::kList}});
+  daemon->ReadTo(RecordKind::kEntriesEnd);
+  EXPECT_THAT(
+      daemon->Order({Ban("192.0.2.1"), Ban("192.0.2.2"), Ban("192.0.2.3")}),
+      Not(Contains(IsKind(RecordKind::kRefused))));
+  // A daemon that asks again and again is not let off the limit.
+  daemon->Order({{.kind = RecordKind::kList}});
+  EXPECT_THAT(daemon->Order({Ban("192.0.2.4"), Ban("192.0.2.5")}),
+              Contains(Refuses("192.0.2.5", Refusal::kTooFast)));
+}
+
 TEST_F(EnforcerServerTest, ABanGoesIntoAllBackendsAndAFailureInOneStopsNone) {
   MemorySets::State other;
   std::vector<std::unique_ptr<BanSets>> both;
