@@ -146,8 +146,8 @@ void EnforcerServer::LoadAgain() {
 void EnforcerServer::TakeRules(const Config& config) {
   protection_.SetConfigured(config.rules.protected_networks.networks());
   parts_.hosts.SetConfig(config);
-  bucket_ = TokenBucket(config.enforcer.bans_per_second,
-                        config.enforcer.ban_burst, Clock::now());
+  bucket_.SetRate(config.enforcer.bans_per_second, config.enforcer.ban_burst,
+                  Clock::now());
   if (parts_.reaper != nullptr) {
     ReaperOptions options = ReaperOptionsOf(config.ban_ports);
     parts_.reaper->SetPorts(std::move(options.covers), options.only_port);

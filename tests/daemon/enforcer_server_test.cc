@@ -272,6 +272,28 @@ TEST_F(EnforcerServerTest, ABurstBeyondItsLimitIsRefused) {
   EXPECT_THAT(Elements(), SizeIs(2));
 }
 
+TEST_F(EnforcerServerTest, ADaemonThatOrdersAReloadGainsNoBurst) {
+  config_.enforcer.bans_per_second = 1;
+  config_.enforcer.ban_burst = 100;
+  StartEnforcer();
+  auto daemon = Connect();
+  daemon->Order(std::vector<Record>(100, Ban("192.0.2.1")));
+  daemon->Order({{.kind = RecordKind::kReload}});
+  EXPECT_THAT(daemon->Order(std::vector<Record>(100, Ban("192.0.2.2"))),
+              Contains(Refuses("192.0.2.2", Refusal::kTooFast)));
+}
+
+TEST_F(EnforcerServerTest, AReloadDoesNotEndARefill) {
+  config_.enforcer.bans_per_second = 1;
+  config_.enforcer.ban_burst = 1;
+  StartEnforcer();
+  auto daemon = Connect();
+  daemon->Order({{.kind = RecordKind::kList}});
+  daemon->Order({Ban("192.0.2.1"), {.kind = RecordKind::kReload}});
+  EXPECT_THAT(daemon->Order(std::vector<Record>(100, Ban("192.0.2.2"))),
+              Not(Contains(IsKind(RecordKind::kRefused))));
+}
+
 TEST_F(EnforcerServerTest, SaysWhyTheKernelRefused) {
   state_.failure = absl::ResourceExhaustedError("full");
   StartEnforcer();
