@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -53,14 +55,26 @@ std::string ContentOf(const FileDescriptor& file) {
   return content;
 }
 
+// Whether it becomes readable in time. A signal that comes to us (poll(2) is
+// never restarted) neither ends nor prolongs that.
+bool IsReadableWithin(const FileDescriptor& file, Duration patience) {
+  const Instant end = Clock::now() + patience;
+  pollfd waiting{.fd = file.get(), .events = POLLIN, .revents = 0};
+  int ready;
+  do {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+        std::max<Clock::duration>(end - Clock::now(), {}));
+    ready = poll(&waiting, 1, static_cast<int>(left.count()));
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
 // The exit code, or nothing if it did not end in time and was killed.
 absl::StatusOr<int> WaitFor(pid_t pid, Duration patience) {
   const FileDescriptor handle(
       static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  pollfd ended{.fd = handle.get(), .events = POLLIN, .revents = 0};
   // A kernel from before 5.3 knows no such descriptor: then it is waited for.
-  const bool late = handle.is_open() &&
-                    poll(&ended, 1, static_cast<int>(patience.count())) == 0;
+  const bool late = handle.is_open() && !IsReadableWithin(handle, patience);
   if (late) kill(pid, SIGKILL);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0) {
