@@ -43,8 +43,10 @@ void HostProtection::SetConfig(const Config& config) {
 }
 
 absl::StatusOr<bool> HostProtection::Refresh(Instant now) {
+  const absl::StatusOr<bool> moved = hosts_.Refresh(now);
+  absl::Status status = moved.status();
+  hosts_moved_ |= moved.value_or(false);
   ReadFiles(now);
-  absl::Status status = hosts_.Refresh(now).status();
   if (config_.ssh_peers) status.Update(ssh_peers_.Refresh(now).status());
   std::vector<ProtectedNetwork> networks = Collect();
   if (networks != networks_) has_news_ = true;
@@ -65,12 +67,12 @@ void HostProtection::ReadFiles(Instant now) {
     mynetworks_watch_.Watch({});
     mynetworks_fails_ = false;
     mynetworks_trouble_.clear();
-  } else if (mynetworks_watch_.Changed() || read_all_ ||
+  } else if (mynetworks_watch_.Changed() || read_all_ || hosts_moved_ ||
              (mynetworks_fails_ && now >= next_attempt_)) {
     ReadMynetworks();
     next_attempt_ = now + kTryAgain;
   }
-  read_all_ = false;
+  read_all_ = hosts_moved_ = false;
 }
 
 void HostProtection::ReadMynetworks() {

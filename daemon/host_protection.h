@@ -60,6 +60,8 @@ class HostProtection {
   bool mynetworks_fails_ = false;
   std::string mynetworks_trouble_;  // as it was told last
   bool read_all_ = true;
+  // Where main.cf names no mynetworks, Postfix makes them of the interfaces.
+  bool hosts_moved_ = false;
   Instant next_files_;
   Instant next_attempt_;
   std::vector<ProtectedNetwork> networks_;

@@ -118,6 +118,22 @@ TEST_F(HostProtectionTest, AChangeOfMainCfIsNoticedWithoutAReload) {
   EXPECT_EQ(protection_->failing(), 1u) << "a table is left out";
 }
 
+TEST_F(HostProtectionTest, PostfixIsAskedAgainWhenTheHostHasOtherAddresses) {
+  MakePostconf();
+  // As with mynetworks_style: what it says is made of the interfaces.
+  Write("postconf", "#!/bin/sh\necho " + directory_.File("") +
+                        "\nip -o -4 addr show scope global dev lo |"
+                        " awk '{print $4}'\n");
+  config_.protect.mynetworks = true;
+  Use();
+  EXPECT_THAT(protection_->networks(), IsEmpty()) << "before the network is up";
+  ASSERT_TRUE(NetNamespace::Run("ip addr add 198.51.100.5/32 dev lo"));
+  Refresh(seconds(1));
+  Refresh(seconds(4));
+  EXPECT_THAT(protection_->networks(),
+              Contains(Of(ProtectionSource::kMynetworks, "198.51.100.5")));
+}
+
 TEST_F(HostProtectionTest, WhatPostfixDoesNotSayAnyMoreStaysAsItWas) {
   MakePostconf();
   config_.protect.mynetworks = true;
