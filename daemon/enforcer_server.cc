@@ -30,6 +30,10 @@ constexpr int kPacketsAtOnce = 16;
 // How long a daemon may take to say all its bans again.
 constexpr Duration kRestoring = seconds(60);
 
+bool IsReload(const Record& record) {
+  return record.kind == RecordKind::kReload;
+}
+
 }  // namespace
 
 ReaperOptions ReaperOptionsOf(const BanPorts& ports) {
@@ -221,12 +225,17 @@ void EnforcerServer::ReadPackets() {
 absl::Status EnforcerServer::Handle(const std::vector<Record>& records) {
   OrderBatch batch;
   bool has_orders = false;
-  list_wanted_ = reload_wanted_ = false;
+  list_wanted_ = false;
+  // First, and once for all: by the new rules the orders are judged, for what
+  // they protect is out of the sets after that.
+  if (std::ranges::any_of(records, IsReload) &&
+      (greeted_ || records.front().kind == RecordKind::kHello)) {
+    LoadAgain();
+  }
   for (const Record& record : records) {
     has_orders |= record.kind != RecordKind::kHello;
     if (absl::Status status = Sort(record, batch); !status.ok()) return status;
   }
-  if (reload_wanted_) LoadAgain();
   if (has_orders) Apply(batch, records.back().serial);
   if (list_wanted_ && daemon_) BeginListing();
   Send();
@@ -262,8 +271,7 @@ absl::Status EnforcerServer::Sort(const Record& record, OrderBatch& batch) {
       list_wanted_ = true;
       return absl::OkStatus();
     case RecordKind::kReload:
-      reload_wanted_ = true;
-      return absl::OkStatus();
+      return absl::OkStatus();  // is done already
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("a record of kind ", static_cast<int>(record.kind),

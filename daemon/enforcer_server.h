@@ -119,7 +119,6 @@ class EnforcerServer {
   Instant connected_;
   bool greeted_ = false;  // it has said hello
   bool list_wanted_ = false;
-  bool reload_wanted_ = false;
   std::vector<TimedNetwork> listing_;  // of which the end is still to be sent
   bool is_listing_ = false;
 

@@ -294,6 +294,17 @@ TEST_F(EnforcerServerTest, AReloadDoesNotEndARefill) {
               Not(Contains(IsKind(RecordKind::kRefused))));
 }
 
+TEST_F(EnforcerServerTest, OrdersBesideAReloadAreJudgedByTheNewRules) {
+  StartEnforcer();
+  auto daemon = Connect();
+  enforcer_->config().rules.widening.members = {4, 0, 0};
+  enforcer_->config().rules.protected_networks.Add(Net("203.0.113.9"));
+  const auto answer = daemon->Order(
+      {Ban("203.0.113.9"), {.kind = RecordKind::kReload}, Ban("192.0.2.0/24")});
+  EXPECT_THAT(answer, Contains(Refuses("203.0.113.9", Refusal::kProtected)));
+  EXPECT_THAT(Elements(), ElementsAre(std::pair(Net("192.0.2.0/24"), 600U)));
+}
+
 TEST_F(EnforcerServerTest, SaysWhyTheKernelRefused) {
   state_.failure = absl::ResourceExhaustedError("full");
   StartEnforcer();
