@@ -35,6 +35,11 @@ constexpr size_t kMostSpared = 100'000;
 constexpr size_t kMostQueued = 1'200'000;
 // Lifted bans that the enforcer may not know of: nothing else tells them.
 constexpr size_t kMostLifted = kMostQueued;
+// Refused orders that are said again, and how many of them at once: new ones
+// come behind.
+constexpr size_t kMostPostponed = 100'000;
+constexpr size_t kMostRepeated = 10'000;
+constexpr Duration kLongestRepeat = std::chrono::minutes(5);
 // Kernel and table count in different units.
 constexpr uint32_t kSameSeconds = 3;
 
@@ -42,6 +47,21 @@ uint32_t ToSeconds(Duration length) {
   const auto whole = std::chrono::ceil<seconds>(length).count();
   return static_cast<uint32_t>(
       std::clamp<int64_t>(whole, 1, kLongestBanSeconds));
+}
+
+bool IsAboutNetwork(const Record& record) {
+  return record.kind == RecordKind::kBan || record.kind == RecordKind::kUnban;
+}
+
+bool MayPass(Refusal refusal) {
+  return refusal == Refusal::kTooFast || refusal == Refusal::kKernel ||
+         refusal == Refusal::kTooWide;
+}
+
+// Rounded down: rounded up, a ban that is said again and again would grow.
+uint32_t SecondsUntil(Instant end, Instant now) {
+  const auto whole = std::chrono::floor<seconds>(end - now);
+  return whole < seconds(1) ? 0 : ToSeconds(whole);
 }
 
 }  // namespace
@@ -171,6 +191,10 @@ std::vector<EnforcerLink::Order> EnforcerLink::TakeOrders() {
     orders.push_back({.record = record, .queued = {}, .again = true});
   }
   if (backlog_.empty()) lifted_from_backlog_.clear();
+  if (postponed_.empty()) return orders;
+  for (const Order& order : orders) {
+    if (IsAboutNetwork(order.record)) postponed_.erase(order.record.network);
+  }
   return orders;
 }
 
@@ -269,8 +293,9 @@ asio::awaitable<absl::Status> EnforcerLink::Read() {
 
 asio::awaitable<absl::Status> EnforcerLink::Write() {
   for (;;) {
+    if (on_its_way_.empty()) QueuePostponed();
     if (!on_its_way_.empty() || (queue_.empty() && backlog_.empty())) {
-      wake_.expires_at(on_its_way_.empty() ? Instant::max()
+      wake_.expires_at(on_its_way_.empty() ? next_postponed_
                                            : sent_ + kPatience);
       co_await wake_.async_wait(as_tuple(asio::use_awaitable));
       if (!socket_.is_open()) {
@@ -402,6 +427,59 @@ void EnforcerLink::Refused(const Record& record) {
         .Add("held_back", *held_back);
   }
   if (refusal == Refusal::kProtected) callbacks_.withdraw(record.network);
+  if (MayPass(refusal)) Postpone(record);
+}
+
+void EnforcerLink::Postpone(const Record& refused) {
+  if (on_its_way_.empty() || refused.serial != serial_) return;
+  // Of several orders about one network the last one counts.
+  const auto order = std::find_if(
+      on_its_way_.rbegin(), on_its_way_.rend(), [&](const Order& order) {
+        return IsAboutNetwork(order.record) &&
+               order.record.network == refused.network;
+      });
+  if (order == on_its_way_.rend()) return;
+  if (postponed_.size() >= kMostPostponed) return;
+  const Duration pause =
+      order->pause == Duration::zero()
+          ? options_.first_repeat
+          : std::min<Duration>(2 * order->pause, kLongestRepeat);
+  const Postponed postponed = {.due = Clock::now() + pause,
+                               .ends = sent_ + seconds(order->record.seconds),
+                               .pause = pause,
+                               .kind = order->record.kind};
+  next_postponed_ = std::min(next_postponed_, postponed.due);
+  postponed_.insert_or_assign(refused.network, postponed);
+}
+
+// What waits in the queue is newer, and must stay the last word.
+void EnforcerLink::QueuePostponed() {
+  const Instant now = Clock::now();
+  if (now < next_postponed_) return;
+  next_postponed_ = Instant::max();
+  std::vector<Order> due;
+  for (const auto& [network, postponed] : postponed_) {
+    if (postponed.due > now || due.size() >= kMostRepeated) {
+      next_postponed_ = std::min(next_postponed_, postponed.due);
+      continue;
+    }
+    Order order = {.record = {.kind = postponed.kind, .network = network},
+                   .queued = now,
+                   .again = true,
+                   .pause = postponed.pause};
+    if (postponed.kind == RecordKind::kBan) {
+      order.record.seconds = SecondsUntil(postponed.ends, now);
+    }
+    due.push_back(order);
+  }
+  // Those that are left get their turn when these had theirs.
+  next_postponed_ = std::max(next_postponed_, now + options_.first_repeat);
+  for (const Order& order : due) {
+    postponed_.erase(order.record.network);
+    const bool over =
+        order.record.kind == RecordKind::kBan && order.record.seconds == 0;
+    if (!over) queue_.push_front(order);
+  }
 }
 
 // The kernel has kept its bans over our restart, the table has kept its own
@@ -435,10 +513,8 @@ void EnforcerLink::SendAllBans() {
   backlog_.clear();
   lifted_from_backlog_.clear();
   for (const breakwater::Ban& ban : callbacks_.bans()) {
-    // Rounded up, a ban that is said again and again would grow.
-    const auto whole = std::chrono::floor<seconds>(ban.expires - now);
-    if (whole < seconds(1)) continue;
-    const uint32_t left = ToSeconds(whole);
+    const uint32_t left = SecondsUntil(ban.expires, now);
+    if (left == 0) continue;
     const auto entry = entries_.find(ban.network);
     if (entry != entries_.end() && entry->second + kSameSeconds >= left) {
       continue;
@@ -453,6 +529,10 @@ void EnforcerLink::Lost(const std::string& why) {
   ++conversation_;
   ordered_ = carried_out_ = 0;
   WakeWaiting();
+  for (const auto& [network, postponed] : std::exchange(postponed_, {})) {
+    if (postponed.kind == RecordKind::kUnban) RememberLifted(network);
+  }
+  next_postponed_ = Instant::max();
   // Nobody knows how much of it was carried out.
   for (const Order& order : on_its_way_) {
     if (order.record.kind == RecordKind::kUnban)

@@ -36,12 +36,19 @@ const char* EnforcerCounterName(EnforcerCounter counter);
 // table cannot tell is remembered meanwhile: spared sessions and lifted bans,
 // also those whose lifting was under way when the enforcer went.
 //
+// What the enforcer refuses for a reason that may pass (too fast, the kernel,
+// too wide for what it has read) is said again after a while, until it is taken
+// or the ban has ended: the table holds it, and nobody else would say it again.
+//
 // Loop thread only. Must outlive the loop's last run.
 class EnforcerLink : public Enforcer {
  public:
   struct Options {
     std::string socket;           // path
     std::vector<uid_t> accepted;  // who the enforcer may run as
+    // After which an order that was refused for a reason that may pass is said
+    // again; doubled each time.
+    Duration first_repeat = std::chrono::seconds(5);
   };
 
   // A network that the enforcer refuses to ban, and why.
@@ -90,7 +97,15 @@ class EnforcerLink : public Enforcer {
   struct Order {
     Record record;
     Instant queued;
-    bool again = false;  // from the backlog
+    bool again = false;  // from the backlog, or refused before
+    Duration pause{};    // if refused before, that after the last time
+  };
+  // An order that the enforcer could not carry out, but may later.
+  struct Postponed {
+    Instant due;
+    Instant ends;  // of a ban
+    Duration pause;
+    RecordKind kind;
   };
 
   asio::awaitable<void> Run();
@@ -103,6 +118,8 @@ class EnforcerLink : public Enforcer {
   absl::Status Handle(const Record& record);
   void Applied(uint32_t serial);
   void Refused(const Record& record);
+  void Postpone(const Record& refused);
+  void QueuePostponed();
   void CompareWithKernel();
   void SendAllBans();
   void Queue(const Record& record);
@@ -140,6 +157,11 @@ class EnforcerLink : public Enforcer {
   uint64_t conversation_ = 0;
   std::vector<asio::steady_timer*> waiting_;  // in Settled
   Instant sent_;                              // when what is on its way was
+
+  // The last word about each of these networks was refused. Whatever goes to
+  // the enforcer about one after that takes it out.
+  absl::flat_hash_map<Network, Postponed> postponed_;
+  Instant next_postponed_ = Instant::max();  // when one may be due
 
   // What must be said again to an enforcer that was away.
   absl::flat_hash_set<Network> lifted_;

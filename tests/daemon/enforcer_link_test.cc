@@ -47,9 +47,10 @@ class EnforcerLinkTest : public testing::Test {
   EnforcerLinkTest()
       : path_(absl::StrCat(testing::TempDir(), "/link.", getpid(), ".sock")) {
     Listen();
-    link_.emplace(
-        loop_, metrics_,
-        EnforcerLink::Options{.socket = path_, .accepted = {geteuid()}});
+    link_.emplace(loop_, metrics_,
+                  EnforcerLink::Options{.socket = path_,
+                                        .accepted = {geteuid()},
+                                        .first_repeat = milliseconds(50)});
     link_->Start({
         .bans = [this] { return bans_; },
         .adopt =
@@ -132,6 +133,20 @@ class EnforcerLinkTest : public testing::Test {
               static_cast<ssize_t>(bytes.size()));
     loop_.restart();
     loop_.run_for(milliseconds(5));
+  }
+  // Answers a packet of which this one order is refused.
+  void Refuse(const Record& order, Refusal why) {
+    Say({.kind = RecordKind::kRefused,
+         .detail = static_cast<uint8_t>(why),
+         .serial = order.serial,
+         .network = order.network});
+    Say({.kind = RecordKind::kApplied, .serial = order.serial});
+  }
+  bool IsSilentFor(Duration time) {
+    loop_.restart();
+    loop_.run_for(time);
+    pollfd waiting{.fd = peer_, .events = POLLIN};
+    return heard_.empty() && poll(&waiting, 1, 0) == 0;
   }
   // The opening, after which the link serves.
   void Open(const std::vector<Record>& entries = {}) {
@@ -314,6 +329,57 @@ TEST_F(EnforcerLinkTest, WithdrawsABanThatIsRefusedAsProtected) {
        .detail = static_cast<uint8_t>(Refusal::kTooFast),
        .network = Net("198.51.100.8")});
   EXPECT_THAT(withdrawn_, ElementsAre("198.51.100.7"));
+}
+
+TEST_F(EnforcerLinkTest, ABanThatIsRefusedForNowIsSaidUntilItIsTaken) {
+  Open();
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  for (const Refusal why :
+       {Refusal::kTooFast, Refusal::kKernel, Refusal::kTooWide}) {
+    const Record ban = Hear();
+    EXPECT_EQ(ban.kind, RecordKind::kBan) << RefusalName(why);
+    EXPECT_EQ(ban.network, Net("198.51.100.7"));
+    EXPECT_GT(ban.seconds, 590u) << "what is left";
+    EXPECT_LE(ban.seconds, 600u);
+    Refuse(ban, why);
+  }
+  const Record taken = Hear();
+  EXPECT_EQ(taken.network, Net("198.51.100.7"));
+  Say({.kind = RecordKind::kApplied, .serial = taken.serial});
+  EXPECT_TRUE(IsSilentFor(milliseconds(500)));
+}
+
+TEST_F(EnforcerLinkTest, ALiftingThatTheKernelRefusedIsSaidAgain) {
+  Open();
+  link_->Unban(Net("198.51.100.7"));
+  Refuse(Hear(), Refusal::kKernel);
+  EXPECT_THAT(Hear(), Unbans("198.51.100.7"));
+}
+
+TEST_F(EnforcerLinkTest, ARefusedBanIsNotSaidBehindItsLifting) {
+  Open();
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  const Record ban = Hear();
+  link_->Unban(Net("198.51.100.7"));  // waits
+  Refuse(ban, Refusal::kTooFast);
+  const Record unban = Hear();
+  EXPECT_THAT(unban, Unbans("198.51.100.7"));
+  Say({.kind = RecordKind::kApplied, .serial = unban.serial});
+  EXPECT_TRUE(IsSilentFor(milliseconds(300)));
+}
+
+TEST_F(EnforcerLinkTest, ARefusedBanThatHasEndedIsNotSaidAgain) {
+  Open();
+  link_->Ban(Net("198.51.100.7"), seconds(1));
+  Refuse(Hear(), Refusal::kTooFast);
+  EXPECT_TRUE(IsSilentFor(milliseconds(300)));
+}
+
+TEST_F(EnforcerLinkTest, AProtectedOneIsNotSaidAgain) {
+  Open();
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  Refuse(Hear(), Refusal::kProtected);
+  EXPECT_TRUE(IsSilentFor(milliseconds(300)));
 }
 
 TEST_F(EnforcerLinkTest, ManyRefusalsDoNotFillTheLog) {
