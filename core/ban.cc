@@ -82,6 +82,8 @@ const char* ReasonName(Reason reason) {
       return "banned";
     case Reason::kAllowed:
       return "allowed";
+    case Reason::kMayBeProtected:
+      return "may-be-protected";
   }
   return "?";
 }

@@ -143,7 +143,10 @@ std::optional<Shield> ShieldOf(const Rules& rules, const Network& network) {
   return std::nullopt;
 }
 
-std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
+namespace {
+
+// By what is known of the client.
+std::optional<Reason> KnownExemption(const Rules& rules, const Client& client) {
   if (client.address().IsUnspecified()) return Reason::kNotAsked;
   if (client.authenticated) return Reason::kAuthenticated;
   if (std::ranges::find(rules.submission_ports,
@@ -162,9 +165,17 @@ std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
   return std::nullopt;
 }
 
+}  // namespace
+
+std::optional<Reason> Exemption(const Rules& rules, const Client& client) {
+  const std::optional<Reason> known = KnownExemption(rules, client);
+  if (!known && !rules.protection_known) return Reason::kMayBeProtected;
+  return known;
+}
+
 bool MayBeProxy(const Rules& rules, const Client& client) {
   const IpAddress& address = client.address();
-  const std::optional<Reason> exempt = Exemption(rules, client);
+  const std::optional<Reason> exempt = KnownExemption(rules, client);
   if (!exempt) return !IsSpared(rules.spare, client);
   return exempt == Reason::kProtected && !AlwaysProtected().Find(address) &&
          !rules.named_networks.Find(address) &&

@@ -62,6 +62,9 @@ struct Rules {
   NetworkSet protected_networks;
   // Of these, what the operator has named: known not to be many in one.
   NetworkSet named_networks;
+  // Whether all of these are known that the operator has asked for. Until the
+  // enforcer has told them nobody is judged: any client may be one of them.
+  bool protection_known = true;
   // Not judged for a while, by the operator's word.
   NetworkSet allowed_networks;
 };

@@ -81,7 +81,8 @@ class Metrics {
 
   static constexpr size_t kFronts = static_cast<size_t>(Front::kOperator) + 1;
   static constexpr size_t kActions = static_cast<size_t>(Action::kReject) + 1;
-  static constexpr size_t kReasons = static_cast<size_t>(Reason::kBanned) + 1;
+  static constexpr size_t kReasons =
+      static_cast<size_t>(Reason::kMayBeProtected) + 1;
 
   std::shared_ptr<prometheus::Registry> registry_;
   prometheus::Family<prometheus::Counter>& verdicts_;

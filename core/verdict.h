@@ -15,18 +15,19 @@ const char* ActionName(Action action);  // "pass", "defer", "reject"
 
 // Why a verdict is what it is.
 enum class Reason : uint8_t {
-  kClean,          // asked, and no list holds the client
-  kNotAsked,       // nothing to ask: no address that lists know, or no zones
-  kSubmission,     // came to a port where users submit mail
-  kProtected,      // own, gateway, loopback or configured network
-  kAuthenticated,  // a user of this server
-  kOverdue,        // the deadline came first
-  kOverloaded,     // too many lookups at once
-  kListed,         // a DNS list holds the client
-  kOffence,        // for what it did
-  kSpared,         // a forwarder or the like, as the operator says
-  kBanned,         // a ban is in force
-  kAllowed,        // the operator lets it in for a while: see Allowances
+  kClean,           // asked, and no list holds the client
+  kNotAsked,        // nothing to ask: no address that lists know, or no zones
+  kSubmission,      // came to a port where users submit mail
+  kProtected,       // own, gateway, loopback or configured network
+  kAuthenticated,   // a user of this server
+  kOverdue,         // the deadline came first
+  kOverloaded,      // too many lookups at once
+  kListed,          // a DNS list holds the client
+  kOffence,         // for what it did
+  kSpared,          // a forwarder or the like, as the operator says
+  kBanned,          // a ban is in force
+  kAllowed,         // the operator lets it in for a while: see Allowances
+  kMayBeProtected,  // nobody knows: see Rules::protection_known
 };
 
 const char* ReasonName(Reason reason);  // "clean", "listed", ... as logged

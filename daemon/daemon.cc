@@ -180,6 +180,7 @@ void Daemon::Run() {
 
 void Daemon::StartParts() {
   const Config& config = *config_;
+  ApplyRules();
   // Before anybody asks, and before the enforcer tells what the kernel holds.
   if (!config.memory.file.empty()) StartMemory();
   policy_.emplace(
@@ -196,7 +197,7 @@ void Daemon::StartParts() {
           [this](const Network& network) { screener_->Withdraw(network); },
       .protect =
           [this](const std::vector<EnforcerLink::Protection>&) {
-            screener_->SetRules(CurrentRules());
+            ApplyRules();
           },
   });
   operator_.emplace(Operator::Parts{
@@ -213,7 +214,7 @@ void Daemon::StartParts() {
           [this](std::vector<Network> who) {
             return Remembers(std::move(who));
           },
-      .apply_allowances = [this] { screener_->SetRules(CurrentRules()); },
+      .apply_allowances = [this] { ApplyRules(); },
       .reload = [this] { return Reload(); },
   });
   const absl::StatusOr<std::vector<uid_t>> users =
@@ -248,7 +249,7 @@ void Daemon::StartMemory() {
     allowances_.Allow(std::move(allowance)).IgnoreError();
   }
   // Nobody who is allowed is banned again.
-  screener_->SetRules(CurrentRules());
+  ApplyRules();
   screener_->Restore(std::move(known));
   screener_->SetMemory(*memory_);
 }
@@ -353,7 +354,7 @@ void Daemon::EndAllowances() {
         .Add("network", allowance.network.ToString())
         .Add("why", allowance.reason);
   }
-  screener_->SetRules(CurrentRules());
+  ApplyRules();
 }
 
 absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
@@ -376,7 +377,7 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
   SetLeastSeverity(config_->log.level);
   dnsbl_->SetOptions(config_->dnsbl);
   if (milter_) milter_->SetVerdictDeadline(VerdictDeadline(config_->dnsbl));
-  screener_->SetRules(CurrentRules());
+  ApplyRules();
   control_->SetUsers(*users);
   if (reports_) reports_->SetUsers(*reporters);
   if (memory_) memory_->SetRetention(RetentionOf(config_->memory));
@@ -403,13 +404,31 @@ std::shared_ptr<const Rules> Daemon::CurrentRules() const {
   for (const Allowance& allowance : allowances_.list()) {
     rules->allowed_networks.Add(allowance.network);
   }
+  rules->protection_known = ProtectionKnown();
   return rules;
+}
+
+bool Daemon::ProtectionKnown() const {
+  const bool asked_for =
+      config_->protect.mynetworks || config_->protect.ssh_peers;
+  // Nobody is refused by observing.
+  return config_->rules.observe || !asked_for ||
+         enforcer_->has_told_protections();
+}
+
+void Daemon::ApplyRules() {
+  const bool known = ProtectionKnown();
+  const bool before = std::exchange(protection_known_, known);
+  if (before && !known) Log(Severity::kInfo, "protection-unknown");
+  if (!before && known) Log(Severity::kInfo, "protection-known");
+  screener_->SetRules(CurrentRules());
 }
 
 EnforcerState Daemon::DescribeEnforcer() const {
   EnforcerState state{.connected = enforcer_->connected(),
                       .since = enforcer_->since(),
-                      .trouble = enforcer_->trouble()};
+                      .trouble = enforcer_->trouble(),
+                      .protection_known = ProtectionKnown()};
   for (const EnforcerLink::Protection& protection : enforcer_->protections()) {
     state.protections.emplace_back(protection.network,
                                    SourceName(protection.source));

@@ -56,6 +56,9 @@ class Daemon {
   absl::StatusOr<std::vector<std::string>> Reload();
   // The configured rules with what the enforcer derived.
   std::shared_ptr<const Rules> CurrentRules() const;
+  // Whether whom the configuration protects without naming them is known.
+  bool ProtectionKnown() const;
+  void ApplyRules();
   EnforcerState DescribeEnforcer() const;
 
   std::shared_ptr<const Config> config_;
@@ -69,6 +72,7 @@ class Daemon {
   BanTable bans_;
   Allowances allowances_;
   std::optional<EnforcerLink> enforcer_;
+  bool protection_known_ = true;  // as it was told last
   HostSockets sockets_;
   std::optional<Screener> screener_;
   std::optional<MemoryFile> memory_;

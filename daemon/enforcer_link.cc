@@ -360,6 +360,7 @@ absl::Status EnforcerLink::Handle(const Record& record) {
       return absl::OkStatus();
     case RecordKind::kProtectedEnd:
       protections_ = std::exchange(incoming_protections_, {});
+      has_told_protections_ = true;
       callbacks_.protect(protections_);
       return absl::OkStatus();
     case RecordKind::kApplied:

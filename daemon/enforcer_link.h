@@ -89,6 +89,8 @@ class EnforcerLink : public Enforcer {
   // Why it is not connected; empty when it is.
   const std::string& trouble() const { return trouble_; }
   const std::vector<Protection>& protections() const { return protections_; }
+  // Whether it has ever said what they are, to this process.
+  bool has_told_protections() const { return has_told_protections_; }
   const absl::flat_hash_map<EnforcerCounter, uint64_t>& counters() const {
     return counters_;
   }
@@ -170,6 +172,7 @@ class EnforcerLink : public Enforcer {
   absl::flat_hash_map<Network, uint32_t> entries_;  // while they are listed
   bool say_all_ = false;  // sets were made while they were listed
   std::vector<Protection> protections_;
+  bool has_told_protections_ = false;
   std::vector<Protection> incoming_protections_;
   absl::flat_hash_map<EnforcerCounter, uint64_t> counters_;
 };

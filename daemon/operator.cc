@@ -377,6 +377,11 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
     }
   }
   answer["summary"] = Summary(answer, rules.observe);
+  if (answer["exempt"].is_null() && !parts_.enforcer().protection_known) {
+    answer["summary"] =
+        "is not judged yet: it may be one whom the enforcer "
+        "protects, which has not told of them";
+  }
   answer["not_judged_on_ports"] = rules.submission_ports;
   co_return answer;
 }

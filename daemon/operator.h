@@ -35,7 +35,8 @@ struct EnforcerState {
   // What it refuses to ban, and why in a few words: "own address".
   std::vector<std::pair<Network, std::string>> protections;
   std::map<std::string, uint64_t> counters;
-  std::string trouble;  // why it is away
+  std::string trouble;           // why it is away
+  bool protection_known = true;  // see Rules::protection_known
 };
 
 // Does what breakwater(8) asks for. The answers are an interface: `--json`

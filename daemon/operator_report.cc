@@ -191,7 +191,14 @@ std::vector<std::string> Problems(const Config& config,
         "the enforcer has been away for ", Words(enforcer.since, now),
         enforcer.trouble.empty() ? "" : " (", enforcer.trouble,
         enforcer.trouble.empty() ? "" : ")",
-        ": listed clients are rejected, but nobody new is kept out"));
+        enforcer.protection_known
+            ? ": listed clients are rejected, but nobody new is kept out"
+            : ""));
+  }
+  if (!enforcer.protection_known) {
+    problems.push_back(
+        "the enforcer has not told yet whom protect.mynetworks and "
+        "protect.ssh_peers protect: all mail passes until it does");
   }
   const auto wrong = enforcer.counters.find("sets_wrong");
   if (enforcer.connected && wrong != enforcer.counters.end() &&

@@ -54,6 +54,7 @@ bool IsOf(const Session& session, const PolicyRequest& request, Instant now) {
 bool IsExemption(const Verdict& verdict) {
   return verdict.reason == Reason::kAuthenticated ||
          verdict.reason == Reason::kProtected ||
+         verdict.reason == Reason::kMayBeProtected ||
          verdict.reason == Reason::kAllowed ||
          verdict.reason == Reason::kSpared ||
          verdict.reason == Reason::kSubmission;

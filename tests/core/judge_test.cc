@@ -521,6 +521,27 @@ TEST(ExemptionTest, WhoIsAllowedIsNotJudged) {
   EXPECT_EQ(Exemption(rules, ClientFrom("203.0.113.16", 25)), std::nullopt);
 }
 
+TEST(ExemptionTest, NobodyIsJudgedUntilItIsKnownWhoIsProtected) {
+  Rules rules;
+  rules.protection_known = false;
+  EXPECT_EQ(Exemption(rules, ClientFrom("203.0.113.5", 25)),
+            Reason::kMayBeProtected);
+  // What is known already is said.
+  EXPECT_EQ(Exemption(rules, ClientFrom("127.0.0.1", 25)), Reason::kProtected);
+  EXPECT_EQ(Exemption(rules, ClientFrom("203.0.113.5", 587)),
+            Reason::kSubmission);
+}
+
+TEST(ExemptionTest, AProxyIsLookedForWhoeverMayBeProtected) {
+  Rules rules;
+  rules.spare.networks.Add(*Network::Parse("198.51.100.0/24"));
+  for (const bool known : {true, false}) {
+    rules.protection_known = known;
+    EXPECT_TRUE(MayBeProxy(rules, ClientFrom("203.0.113.5", 25)));
+    EXPECT_FALSE(MayBeProxy(rules, ClientFrom("198.51.100.5", 25)));
+  }
+}
+
 TEST(ShieldTest, SaysWhatABanWouldHitAndMustNot) {
   Rules rules;
   rules.protected_networks.Add(*Network::Parse("203.0.113.9"));
@@ -573,7 +594,7 @@ TEST(ExemptionTest, SubmissionPortsAreTheOperators) {
 }
 
 TEST(NamesTest, EveryValueHasOne) {
-  for (int i = 0; i <= static_cast<int>(Reason::kBanned); ++i) {
+  for (int i = 0; i <= static_cast<int>(Reason::kMayBeProtected); ++i) {
     EXPECT_STRNE(ReasonName(static_cast<Reason>(i)), "?");
   }
   for (int i = 0; i <= static_cast<int>(Action::kReject); ++i) {

@@ -366,6 +366,24 @@ TEST_F(ScreenerTest, WhoIsAllowedIsLetInAtOnceAndNotJudged) {
               HasSubstr("198.51.100.7 is allowed"));
 }
 
+TEST_F(ScreenerTest, UntilItIsKnownWhoIsProtectedAllPassAndNobodyIsBanned) {
+  lists_.List("198.51.100.7");
+  Rules rules = OneZone();
+  rules.protection_known = false;
+  Use(rules);
+  // Not even who was banned before a restart.
+  bans_.Add({.network = *Network::Parse("198.51.100.8"),
+             .expires = Clock::now() + minutes(5)},
+            Clock::now());
+  EXPECT_FALSE(AskAndAnswer(ClientAt("198.51.100.7")).IsRefusal());
+  EXPECT_FALSE(AskAndAnswer(ClientAt("198.51.100.8")).IsRefusal());
+  EXPECT_FALSE(screener_->Banned(ClientAt("198.51.100.8")));
+  EXPECT_THAT(enforcer_.orders(), IsEmpty());
+  Use(OneZone());
+  EXPECT_EQ(Ask(ClientAt("198.51.100.7")).reason, Reason::kListed);
+  EXPECT_EQ(Ask(ClientAt("198.51.100.8")).reason, Reason::kBanned);
+}
+
 TEST_F(ScreenerTest, ABanOfTheKernelsThatMustNotBeIsTakenOutAgain) {
   Rules rules = OneZone();
   rules.allowed_networks.Add(*Network::Parse("198.51.100.7"));

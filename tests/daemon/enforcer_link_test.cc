@@ -193,6 +193,23 @@ class Settling {
   std::optional<bool> answer;
 };
 
+TEST_F(EnforcerLinkTest, WhomTheEnforcerProtectsIsKnownOnceItHasToldAll) {
+  Accept();
+  EXPECT_EQ(Hear().kind, RecordKind::kHello);
+  Say({.kind = RecordKind::kHello, .number = kProtocolVersion});
+  Say({.kind = RecordKind::kProtected,
+       .detail = static_cast<uint8_t>(ProtectionSource::kMynetworks),
+       .network = Net("192.0.2.0/24")});
+  EXPECT_FALSE(link_->has_told_protections());
+  Say({.kind = RecordKind::kProtectedEnd});
+  EXPECT_TRUE(link_->has_told_protections());
+  // And stays so while it is away.
+  Hang();
+  Accept();
+  EXPECT_FALSE(link_->connected());
+  EXPECT_TRUE(link_->has_told_protections());
+}
+
 TEST_F(EnforcerLinkTest, IsSettledOnceWhatWasOrderedIsCarriedOut) {
   Open();
   link_->Ban(Net("198.51.100.7"), minutes(10));

@@ -24,6 +24,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // Knows the answers that the test gave it; everything else does not exist.
@@ -209,6 +210,18 @@ TEST_F(OperatorTest, StatusSaysThatMynetworksAreNotAllProtected) {
   enforcer_state_.counters["unprotected"] = 1;
   EXPECT_THAT(Ask("status")["problems"].dump(),
               HasSubstr("event=protection-incomplete"));
+}
+
+TEST_F(OperatorTest, StatusAndExplainSayThatItIsNotKnownWhoIsProtected) {
+  enforcer_state_.connected = false;
+  enforcer_state_.protection_known = false;
+  const std::string problems = Ask("status")["problems"].dump();
+  EXPECT_THAT(problems, HasSubstr("all mail passes until it does"));
+  EXPECT_THAT(problems, Not(HasSubstr("listed clients are rejected")));
+  EXPECT_THAT(Ask("explain 192.0.2.5")["summary"].get<std::string>(),
+              HasSubstr("is not judged yet"));
+  EXPECT_THAT(Ask("explain 198.51.100.5")["summary"].get<std::string>(),
+              HasSubstr("is never judged: 198.51.100.0/24"));
 }
 
 TEST_F(OperatorTest, StatusShowsEachProtectedNetworkOnce) {

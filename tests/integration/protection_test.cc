@@ -172,6 +172,31 @@ TEST_F(ProtectionTest, WhoWorksHereOverSshIsProtected) {
   close(sshd);
 }
 
+TEST_F(ProtectionTest, UntilTheEnforcerHasToldWhomItProtectsAllMailPasses) {
+  Parts parts{.policy = true};
+  parts.config = "[protect]\nssh_peers = true\n";
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  ASSERT_TRUE(breakwater_->WaitForLog("event=protection-known"));
+  const pid_t enforcer = breakwater_->ChildPid("breakwater-enfo");
+  const pid_t daemon = breakwater_->ChildPid("breakwaterd");
+  ASSERT_GT(enforcer, 0);
+  ASSERT_GT(daemon, 0);
+  ASSERT_EQ(kill(enforcer, SIGSTOP), 0);
+  ASSERT_EQ(kill(daemon, SIGKILL), 0);
+  ASSERT_TRUE(WaitUntil([&] {
+    return Ask({"status"}).find("all mail passes until it does") !=
+           std::string::npos;
+  })) << breakwater_->Log();
+  ExpectMailFlows(kListed);
+  EXPECT_FALSE(IsBanned(kListed));
+  ASSERT_EQ(kill(enforcer, SIGCONT), 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"}).find("all mail passes until") == std::string::npos;
+  }));
+  EXPECT_TRUE(ExpectBan(kListed)) << breakwater_->Log();
+}
+
 // ---- breakwater allow -------------------------------------------------------
 
 TEST_F(ProtectionTest, WhoIsAllowedComesInAtOnceInEveryBackend) {
