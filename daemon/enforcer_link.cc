@@ -35,11 +35,6 @@ constexpr size_t kMostSpared = 100'000;
 constexpr size_t kMostQueued = 1'200'000;
 // Lifted bans that the enforcer may not know of: nothing else tells them.
 constexpr size_t kMostLifted = kMostQueued;
-// Refused orders that are said again, and how many of them at once: new ones
-// come behind.
-constexpr size_t kMostPostponed = 100'000;
-constexpr size_t kMostRepeated = 10'000;
-constexpr Duration kLongestRepeat = std::chrono::minutes(5);
 // Kernel and table count in different units.
 constexpr uint32_t kSameSeconds = 3;
 
@@ -102,7 +97,8 @@ EnforcerLink::EnforcerLink(asio::io_context& loop, Metrics& metrics,
       socket_(loop),
       retry_(loop),
       wake_(loop, Instant::max()),
-      since_(Clock::now()) {}
+      since_(Clock::now()),
+      postponed_(options_.first_repeat) {}
 
 void EnforcerLink::Start(Callbacks callbacks) {
   callbacks_ = std::move(callbacks);
@@ -191,9 +187,8 @@ std::vector<EnforcerLink::Order> EnforcerLink::TakeOrders() {
     orders.push_back({.record = record, .queued = {}, .again = true});
   }
   if (backlog_.empty()) lifted_from_backlog_.clear();
-  if (postponed_.empty()) return orders;
   for (const Order& order : orders) {
-    if (IsAboutNetwork(order.record)) postponed_.erase(order.record.network);
+    if (IsAboutNetwork(order.record)) postponed_.Forget(order.record.network);
   }
   return orders;
 }
@@ -295,7 +290,7 @@ asio::awaitable<absl::Status> EnforcerLink::Write() {
   for (;;) {
     if (on_its_way_.empty()) QueuePostponed();
     if (!on_its_way_.empty() || (queue_.empty() && backlog_.empty())) {
-      wake_.expires_at(on_its_way_.empty() ? next_postponed_
+      wake_.expires_at(on_its_way_.empty() ? postponed_.next()
                                            : sent_ + kPatience);
       co_await wake_.async_wait(as_tuple(asio::use_awaitable));
       if (!socket_.is_open()) {
@@ -440,46 +435,26 @@ void EnforcerLink::Postpone(const Record& refused) {
                order.record.network == refused.network;
       });
   if (order == on_its_way_.rend()) return;
-  if (postponed_.size() >= kMostPostponed) return;
-  const Duration pause =
-      order->pause == Duration::zero()
-          ? options_.first_repeat
-          : std::min<Duration>(2 * order->pause, kLongestRepeat);
-  const Postponed postponed = {.due = Clock::now() + pause,
-                               .ends = sent_ + seconds(order->record.seconds),
-                               .pause = pause,
-                               .kind = order->record.kind};
-  next_postponed_ = std::min(next_postponed_, postponed.due);
-  postponed_.insert_or_assign(refused.network, postponed);
+  postponed_.Add({.kind = order->record.kind,
+                  .network = refused.network,
+                  .ends = sent_ + seconds(order->record.seconds),
+                  .pause = order->pause},
+                 Clock::now());
 }
 
 // What waits in the queue is newer, and must stay the last word.
 void EnforcerLink::QueuePostponed() {
   const Instant now = Clock::now();
-  if (now < next_postponed_) return;
-  next_postponed_ = Instant::max();
-  std::vector<Order> due;
-  for (const auto& [network, postponed] : postponed_) {
-    if (postponed.due > now || due.size() >= kMostRepeated) {
-      next_postponed_ = std::min(next_postponed_, postponed.due);
-      continue;
-    }
-    Order order = {.record = {.kind = postponed.kind, .network = network},
+  for (const PostponedOrders::Order& due : postponed_.Take(now)) {
+    Order order = {.record = {.kind = due.kind, .network = due.network},
                    .queued = now,
                    .again = true,
-                   .pause = postponed.pause};
-    if (postponed.kind == RecordKind::kBan) {
-      order.record.seconds = SecondsUntil(postponed.ends, now);
+                   .pause = due.pause};
+    if (due.kind == RecordKind::kBan) {
+      order.record.seconds = SecondsUntil(due.ends, now);
+      if (order.record.seconds == 0) continue;
     }
-    due.push_back(order);
-  }
-  // Those that are left get their turn when these had theirs.
-  next_postponed_ = std::max(next_postponed_, now + options_.first_repeat);
-  for (const Order& order : due) {
-    postponed_.erase(order.record.network);
-    const bool over =
-        order.record.kind == RecordKind::kBan && order.record.seconds == 0;
-    if (!over) queue_.push_front(order);
+    queue_.push_front(order);
   }
 }
 
@@ -530,18 +505,18 @@ void EnforcerLink::Lost(const std::string& why) {
   ++conversation_;
   ordered_ = carried_out_ = 0;
   WakeWaiting();
-  for (const auto& [network, postponed] : std::exchange(postponed_, {})) {
-    if (postponed.kind == RecordKind::kUnban) RememberLifted(network);
-  }
-  next_postponed_ = Instant::max();
   // Nobody knows how much of it was carried out.
+  const auto remember = [this](RecordKind kind, const Network& network) {
+    if (kind == RecordKind::kUnban) RememberLifted(network);
+  };
+  for (const auto& order : postponed_.TakeAll()) {
+    remember(order.kind, order.network);
+  }
   for (const Order& order : on_its_way_) {
-    if (order.record.kind == RecordKind::kUnban)
-      RememberLifted(order.record.network);
+    remember(order.record.kind, order.record.network);
   }
   for (const Order& order : queue_) {
-    if (order.record.kind == RecordKind::kUnban)
-      RememberLifted(order.record.network);
+    remember(order.record.kind, order.record.network);
   }
   on_its_way_.clear();
   queue_.clear();

@@ -22,6 +22,7 @@
 #include "core/log_limit.h"
 #include "core/metrics.h"
 #include "core/record.h"
+#include "daemon/postponed_orders.h"
 
 namespace breakwater {
 
@@ -102,13 +103,6 @@ class EnforcerLink : public Enforcer {
     bool again = false;  // from the backlog, or refused before
     Duration pause{};    // if refused before, that after the last time
   };
-  // An order that the enforcer could not carry out, but may later.
-  struct Postponed {
-    Instant due;
-    Instant ends;  // of a ban
-    Duration pause;
-    RecordKind kind;
-  };
 
   asio::awaitable<void> Run();
   asio::awaitable<absl::Status> Connect();
@@ -162,8 +156,7 @@ class EnforcerLink : public Enforcer {
 
   // The last word about each of these networks was refused. Whatever goes to
   // the enforcer about one after that takes it out.
-  absl::flat_hash_map<Network, Postponed> postponed_;
-  Instant next_postponed_ = Instant::max();  // when one may be due
+  PostponedOrders postponed_;
 
   // What must be said again to an enforcer that was away.
   absl::flat_hash_set<Network> lifted_;
