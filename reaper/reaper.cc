@@ -40,6 +40,20 @@ std::chrono::nanoseconds ProcessorTime() {
          std::chrono::nanoseconds(time.tv_nsec);
 }
 
+// The addresses and ports on which this host is listening.
+using Listeners = absl::flat_hash_set<std::pair<IpAddress, uint16_t>>;
+
+// Whether a client has made the connection, and not we: then somebody listens
+// where it ends.
+bool IsServers(const Listeners& listeners, const Connection& connection) {
+  static const IpAddress any4 = IpAddress::FromV4(0);
+  static const IpAddress any6;
+  const uint16_t port = connection.server_port;
+  return listeners.contains({connection.server, port}) ||
+         listeners.contains({any6, port}) ||
+         (connection.server.IsV4() && listeners.contains({any4, port}));
+}
+
 template <typename T>
 void Append(std::vector<T>& to, const std::vector<T>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -241,20 +255,36 @@ bool Reaper::IsToSweep(const IpAddress& client) const {
 
 void Reaper::Sweep() {
   const auto before = ProcessorTime();
+  const absl::Status status = SweepOnce();
+  ++counts_.dumps;
+  to_sweep_.clear();
+  if (!status.ok()) Failed(status);
+  next_sweep_ = Clock::now() + kDumpShare * (ProcessorTime() - before);
+}
+
+absl::Status Reaper::SweepOnce() {
+  std::optional<Listeners> listeners;
+  if (only_port_ == 0) {
+    listeners.emplace();
+    const absl::Status status =
+        diag_.ForEachListener([&](const IpAddress& address, uint16_t port) {
+          listeners->insert({address, port});
+        });
+    // Nobody knows who called whom.
+    if (!status.ok()) return status;
+  }
   std::vector<TcpSocket> found;
   const absl::Status status =
       diag_.ForEachOpen(only_port_, [&](const TcpSocket& socket) {
         const Connection& connection = socket.connection;
         if (covers_(connection.server_port) && IsToSweep(connection.client) &&
+            (!listeners || IsServers(*listeners, connection)) &&
             !spared_.contains(connection) && !endings_.contains(connection)) {
           found.push_back(socket);
         }
       });
-  ++counts_.dumps;
-  to_sweep_.clear();
-  if (!status.ok()) Failed(status);
   for (const TcpSocket& socket : found) Destroy(socket, "swept");
-  next_sweep_ = Clock::now() + kDumpShare * (ProcessorTime() - before);
+  return status;
 }
 
 void Reaper::Destroy(const TcpSocket& socket, const char* why) {

@@ -25,7 +25,8 @@ struct ReaperOptions {
   // thread may call it.
   std::function<bool(uint16_t port)> covers;
   // The only port that `covers`, if there is one: the kernel then filters the
-  // dump. 0 if there are more.
+  // dump. 0 if there are more: then it is only of use where somebody listens,
+  // for our own connections to others may come from any port.
   uint16_t only_port = 0;
   // The longest that a session lives on after its reply was handed over.
   Duration limit = std::chrono::seconds(1);
@@ -39,8 +40,10 @@ struct ReaperOptions {
 // thread of its own does it, so that a dump of all sockets never delays a ban.
 //
 // Only sessions on the ban's ports, never spared ones, and never anything but
-// an open connection: see SockDiag::Destroy. Each destroyed socket is a line
-// event=reap with why=
+// an open connection: see SockDiag::Destroy. Where the ports are many a sweep
+// takes only those where this host is listening: from all others it is we who
+// have called, and what is destroyed might be our own delivery. Each destroyed
+// socket is a line event=reap with why=
 //   known     named by its four parts (Destroy)
 //   swept     found in the dump after a ban
 //   answered  the client has acknowledged its reply
@@ -99,6 +102,7 @@ class Reaper {
   // Whether nothing remains to be done for the connection.
   bool LookAt(const Connection& connection, Ending& ending, Instant now);
   void Sweep();
+  absl::Status SweepOnce();
   bool IsToSweep(const IpAddress& client) const;
   void DestroyKnown(const Connection& connection);
   void Destroy(const TcpSocket& socket, const char* why);

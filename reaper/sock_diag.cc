@@ -137,19 +137,19 @@ absl::StatusOr<std::optional<TcpSocket>> SockDiag::Find(
   return found;
 }
 
-absl::Status SockDiag::ForEachOpen(
-    uint16_t server_port, absl::FunctionRef<void(const TcpSocket&)> each) {
+absl::Status SockDiag::Dump(uint32_t states, uint16_t server_port,
+                            absl::FunctionRef<void(const TcpSocket&)> each) {
   for (const uint8_t family : {uint8_t{AF_INET}, uint8_t{AF_INET6}}) {
     inet_diag_req_v2 body{};
     body.sdiag_family = family;
     body.sdiag_protocol = IPPROTO_TCP;
-    body.idiag_states = kOpenStates;
+    body.idiag_states = states;
     body.id.idiag_sport = htons(server_port);
     Request request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, body);
     const absl::Status status =
         socket_.Query(request.message(), [&](const nlmsghdr& message) {
           const std::optional<TcpSocket> socket = ReadSocket(message);
-          if (socket && socket->IsOpen()) each(*socket);
+          if (socket && (Bit(socket->state) & states) != 0) each(*socket);
         });
     if (!status.ok()) {
       return absl::Status(status.code(),
@@ -157,6 +157,18 @@ absl::Status SockDiag::ForEachOpen(
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status SockDiag::ForEachOpen(
+    uint16_t server_port, absl::FunctionRef<void(const TcpSocket&)> each) {
+  return Dump(kOpenStates, server_port, each);
+}
+
+absl::Status SockDiag::ForEachListener(
+    absl::FunctionRef<void(const IpAddress&, uint16_t port)> each) {
+  return Dump(Bit(TcpState::kListen), 0, [&](const TcpSocket& socket) {
+    each(socket.connection.server, socket.connection.server_port);
+  });
 }
 
 absl::Status SockDiag::Destroy(const TcpSocket& socket) {

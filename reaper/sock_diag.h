@@ -66,6 +66,11 @@ class SockDiag {
   absl::Status ForEachOpen(uint16_t server_port,
                            absl::FunctionRef<void(const TcpSocket&)> each);
 
+  // Calls `each` for every listening socket of both families: its address, the
+  // unspecified one (of IPv6, for both) where it takes all, and its port.
+  absl::Status ForEachListener(
+      absl::FunctionRef<void(const IpAddress&, uint16_t port)> each);
+
   // Ends the connection with RST; whoever reads it gets ECONNABORTED. Takes
   // only what IsOpen(), and has the kernel compare the cookie: without it the
   // kernel would close the listening socket when the connection has gone.
@@ -74,6 +79,8 @@ class SockDiag {
 
  private:
   explicit SockDiag(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  absl::Status Dump(uint32_t states, uint16_t server_port,
+                    absl::FunctionRef<void(const TcpSocket&)> each);
 
   NetlinkSocket socket_;
 };

@@ -140,6 +140,32 @@ TEST_F(ReaperTest, OtherPortsAreLeftAlone) {
   EXPECT_EQ(reaper_->counts().destroyed, 0U);
 }
 
+TEST_F(ReaperTest, OnAllPortsOurOwnConnectionsToTheClientAreLeftAlone) {
+  // We deliver to 127.0.0.5, from a port that nobody listens on.
+  const TcpSocketFd mx = ListenOn("127.0.0.5", 2525);
+  const Session ours = ConnectFrom("127.0.0.1", "127.0.0.5", 2525, mx);
+  const TcpSocketFd submission = ListenOn("127.0.0.1", 10025);
+  const Session its = ConnectFrom("127.0.0.5", "127.0.0.1", 10025, submission);
+  reaper_->SetPorts([](uint16_t) { return true; }, 0);
+  reaper_->Add({.sweep = {Of("127.0.0.5")}});
+  EXPECT_TRUE(its.client.IsReset(kSoon));
+  EXPECT_FALSE(ours.client.IsReset(kNotYet));
+  EXPECT_EQ(reaper_->counts().destroyed, 1U);
+}
+
+TEST_F(ReaperTest, OnAllPortsAListenerOfAnyAddressHasItsSessionsSwept) {
+  const TcpSocketFd v4 = ListenOn("0.0.0.0", 10025);
+  const Session of_v4 = ConnectFrom("127.0.0.5", "127.0.0.1", 10025, v4);
+  const Session of_dual_stack = Connect("127.0.0.5");
+  const TcpSocketFd v6 = ListenOn("::1", 10026);
+  const Session of_v6 = ConnectFrom("::1", "::1", 10026, v6);
+  reaper_->SetPorts([](uint16_t port) { return port < 11000; }, 0);
+  reaper_->Add({.sweep = {Of("127.0.0.5"), Of("::1")}});
+  EXPECT_TRUE(of_v4.client.IsReset(kSoon));
+  EXPECT_TRUE(of_dual_stack.client.IsReset(kSoon));
+  EXPECT_TRUE(of_v6.client.IsReset(kSoon));
+}
+
 TEST_F(ReaperTest, ASparedSessionOutlivesEverything) {
   const Session session = Connect("127.0.0.5");
   reaper_->Add({.sparings = {{session.connection, true}},

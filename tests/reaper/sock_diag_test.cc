@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+
 #include "tests/fakes/net_namespace.h"
 #include "tests/reaper/tcp_sockets.h"
 
@@ -103,6 +106,20 @@ TEST_F(SockDiagTest, TheDumpHoldsOnlyTheServersSideOfThePort) {
   const Session second = ConnectFrom("127.0.0.5", "127.0.0.1", 587, submission);
   EXPECT_EQ(Open(25), std::vector<Connection>{first.connection});
   EXPECT_EQ(Open(0).size(), 4U);  // both ends of both
+}
+
+TEST_F(SockDiagTest, TellsWhoListensAndNotWhoIsConnected) {
+  const TcpSocketFd smtp = ListenOn("127.0.0.1", 25);
+  const TcpSocketFd submission = ListenOn("::", 587);
+  const Session session = ConnectFrom("127.0.0.5", "127.0.0.1", 25, smtp);
+  std::map<uint16_t, std::string> listening;
+  const absl::Status status =
+      diag_->ForEachListener([&](const IpAddress& address, uint16_t port) {
+        listening[port] = address.ToString();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(listening,
+            (std::map<uint16_t, std::string>{{25, "127.0.0.1"}, {587, "::"}}));
 }
 
 TEST_F(SockDiagTest, AConnectionThatWasNotAcceptedYetIsSeen) {
