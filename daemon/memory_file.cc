@@ -136,12 +136,13 @@ asio::awaitable<bool> MemoryFile::Written(Source source,
   std::optional<bool> written;
   do {
     HandOver(source, kMostABatch);
-    written = co_await Ask<bool>(until, [this, who] {
+    absl::AnyInvocable<bool()> question = [this, who] {
       const std::lock_guard lock(mutex_);
       // What was handed over before may have failed, and this not.
       return trouble_.empty() && std::ranges::find_first_of(
                                      not_written_, who) == not_written_.end();
-    });
+    };
+    written = co_await Ask<bool>(until, std::move(question));
   } while (written == true &&
            std::ranges::any_of(who, [this](const Network& one) {
              return changed_.contains(one);
