@@ -230,6 +230,7 @@ void Restore(const char* name, std::unique_ptr<BanSets> sets,
   constexpr uint32_t kBans = 1'000'000;
   const TestDirectory directory;
   Config config;
+  config.enforcer.ban_burst = 2 * kBans;
   TestEnforcer enforcer(directory.File("enforcer.sock"), std::move(sets),
                         nullptr, config);
   TestDaemon daemon(directory.File("enforcer.sock"));
@@ -250,8 +251,6 @@ void Restore(const char* name, std::unique_ptr<BanSets> sets,
     }
     return true;
   };
-  enforcer.config().enforcer.ban_burst = 2 * kBans;
-  daemon.Send({{.kind = RecordKind::kReload}});
   Times fill;
   Times notice;
   Times restore;
