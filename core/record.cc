@@ -88,6 +88,34 @@ const char* RefusalName(Refusal refusal) {
   return "unknown";
 }
 
+const char* EnforcerCounterName(EnforcerCounter counter) {
+  switch (counter) {
+    case EnforcerCounter::kAdded:
+      return "added";
+    case EnforcerCounter::kRemoved:
+      return "removed";
+    case EnforcerCounter::kRefused:
+      return "refused";
+    case EnforcerCounter::kDestroyed:
+      return "destroyed";
+    case EnforcerCounter::kDumps:
+      return "dumps";
+    case EnforcerCounter::kSetsMade:
+      return "sets_made";
+    case EnforcerCounter::kKernelErrors:
+      return "kernel_errors";
+    case EnforcerCounter::kSetsFlushed:
+      return "sets_flushed";
+    case EnforcerCounter::kEvicted:
+      return "evicted";
+    case EnforcerCounter::kSetsWrong:
+      return "sets_wrong";
+    case EnforcerCounter::kUnprotected:
+      return "unprotected";
+  }
+  return "unknown";
+}
+
 RecordBytes EncodeRecord(const Record& record) {
   RecordBytes bytes{};
   Put(bytes, kKindAt, record.kind);

@@ -81,6 +81,9 @@ enum class EnforcerCounter : uint8_t {
   kLast = kUnprotected,
 };
 
+// As metrics and the operator name it: "added", "destroyed" ...
+const char* EnforcerCounterName(EnforcerCounter counter);
+
 inline constexpr uint64_t kProtocolVersion = 3;
 // Timeouts in the kernel's sets are seconds below 2^31 / 1000 (ipset(8)).
 inline constexpr uint32_t kLongestBanSeconds = 2'147'483;

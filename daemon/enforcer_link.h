@@ -26,9 +26,6 @@
 
 namespace breakwater {
 
-// As metrics and the operator name it: "added", "destroyed" ...
-const char* EnforcerCounterName(EnforcerCounter counter);
-
 // The daemon's end of the conversation with breakwater-enforcer (record.h).
 //
 // While one packet of orders is in the kernel the next one collects. When the
