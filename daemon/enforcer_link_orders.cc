@@ -189,7 +189,6 @@ void EnforcerLink::QueuePostponed() {
                    .pause = due.pause};
     if (due.kind == RecordKind::kBan) {
       order.record.seconds = SecondsUntil(due.ends, now);
-      if (order.record.seconds == 0) continue;
     }
     queue_.push_front(order);
   }
