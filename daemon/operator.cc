@@ -376,12 +376,8 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
       answer["verdict"]["withheld"] = WithheldName(*withheld);
     }
   }
-  answer["summary"] = Summary(answer, rules.observe);
-  if (answer["exempt"].is_null() && !parts_.enforcer().protection_known) {
-    answer["summary"] =
-        "is not judged yet: it may be one whom the enforcer "
-        "protects, which has not told of them";
-  }
+  answer["summary"] =
+      Summary(answer, rules.observe, parts_.enforcer().protection_known);
   answer["not_judged_on_ports"] = rules.submission_ports;
   co_return answer;
 }

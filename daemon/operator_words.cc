@@ -34,7 +34,7 @@ std::string Neighbours(const json& ban) {
 
 }  // namespace
 
-std::string Summary(const json& answer, bool observe) {
+std::string Summary(const json& answer, bool observe, bool protection_known) {
   if (answer["exempt"].is_object()) {
     const json& exempt = answer["exempt"];
     if (exempt["until"].is_string()) {
@@ -46,6 +46,10 @@ std::string Summary(const json& answer, bool observe) {
     return absl::StrCat(
         "is never judged: ", exempt["network"].get<std::string>(),
         " is protected (", exempt["why"].get<std::string>(), ")");
+  }
+  if (!protection_known) {
+    return "is not judged yet: it may be one whom the enforcer protects, which "
+           "has not told of them";
   }
   const json& verdict = answer["verdict"];
   const std::string action = verdict["action"];

@@ -6,8 +6,10 @@
 namespace breakwater {
 
 // What would happen to a client, in words, of the answer to `explain` as it is
-// otherwise complete.
-std::string Summary(const nlohmann::json& answer, bool observe);
+// otherwise complete. Until it is known whom the enforcer protects nobody is
+// judged.
+std::string Summary(const nlohmann::json& answer, bool observe,
+                    bool protection_known);
 // The same of a client that says the name and of which nothing else is known.
 std::string NameSummary(const nlohmann::json& answer, bool observe);
 
