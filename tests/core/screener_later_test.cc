@@ -77,6 +77,15 @@ class LaterTest : public testing::Test {
     loop_.restart();
     loop_.poll();
   }
+  // Until a ban that is half over is looked at again, and what came of it.
+  void TickUntilAskedAgain(const char* address) {
+    const size_t before = lists_.lookups(address);
+    RunUntil(loop_, [&] {
+      screener_->Tick();
+      return lists_.lookups(address) > before;
+    });
+    Settle();
+  }
 
   asio::io_context loop_;
   FakeLists lists_;
@@ -278,12 +287,7 @@ TEST_F(LaterTest, ABanStandsWhileAListHoldsTheClientThoughWithLessWeight) {
   screener_->Answered(client, Await(loop_, screener_->Screen(client)));
   ASSERT_TRUE(BanOf(kAddress));
   lists_.SetAnswers(kAddress, {.listings = {{.zone = 3}}});
-  const size_t before = lists_.lookups(kAddress);
-  RunUntil(loop_, [&] {
-    screener_->Tick();
-    return lists_.lookups(kAddress) > before;
-  });
-  Settle();
+  TickUntilAskedAgain(kAddress);
   EXPECT_THAT(enforcer_.orders(), Not(Contains("unban 198.51.100.7")));
 }
 
@@ -296,12 +300,7 @@ TEST_F(LaterTest, AnErrorOfAListsIsNoReasonToEndABan) {
   const Client client = ClientAt(kAddress);
   screener_->Answered(client, Await(loop_, screener_->Screen(client)));
   lists_.SetAnswers(kAddress, {.errors = 1});
-  const size_t before = lists_.lookups(kAddress);
-  RunUntil(loop_, [&] {
-    screener_->Tick();
-    return lists_.lookups(kAddress) > before;
-  });
-  Settle();
+  TickUntilAskedAgain(kAddress);
   EXPECT_THAT(enforcer_.orders(), Not(Contains("unban 198.51.100.7")));
 }
 
