@@ -33,11 +33,11 @@ constexpr char kNeedsTarpit[] =
 constexpr char kNeedsModule[] = "# TARPIT is a module of xtables-addons.\n";
 
 constexpr char kFollowing[] =
-    "# Ports, sets, times and networks are those of the configuration: print "
-    "and load\n"
-    "# it again when ban.ports, ban.duration, ban.extend, widen.*, "
-    "protect.networks\n"
-    "# or [firewall] change.\n";
+    "# Ports, sets and times are those of the configuration: print and load it "
+    "again\n"
+    "# when ban.ports, ban.duration, ban.extend, widen.* or [firewall] change. "
+    "Of\n"
+    "# protected networks they say nothing: no such address gets into a set.\n";
 
 std::string WhatItDoes(const Config& config, const FirewallRequest& request) {
   std::string text;
@@ -241,13 +241,10 @@ std::string ShorewallFile(const Config& config,
       covered.ports.empty() ? "-"
                             : absl::StrCat(covered.all_but ? "!" : "",
                                            absl::StrJoin(covered.ports, ","));
-  const std::string networks =
-      absl::StrJoin(ProtectedNetworks(config, request.ipv6), ",");
   std::string rules;
   const auto rule = [&](absl::string_view action, const std::string& set) {
-    absl::StrAppend(&rules, action, ":P\t+", set,
-                    networks.empty() ? "" : absl::StrCat("!", networks),
-                    "\t-\ttcp:syn\t", ports, "\n");
+    absl::StrAppend(&rules, action, ":P\t+", set, "\t-\ttcp:syn\t", ports,
+                    "\n");
   };
   if (config.firewall.extend) {
     const std::string& set = names.sets[2 + index];

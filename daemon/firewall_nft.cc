@@ -73,19 +73,13 @@ std::string Entrance(const Config& config) {
   return absl::StrCat(text, kNewConnection, " jump ", kBannedChain);
 }
 
-// Protected networks go back, the banned end at `verdict`.
+// The banned end at `verdict`.
 std::string BannedRules(const Config& config, const std::string& verdict) {
   const FirewallNames names(config.firewall.set_prefix);
   // What answers wants to see for itself that it is TCP.
   const std::string begin =
       verdict == "drop" ? "\t\t" : "\t\tmeta l4proto tcp ";
   std::string text;
-  for (const bool ipv6 : {false, true}) {
-    for (const std::string& network : ProtectedNetworks(config, ipv6)) {
-      absl::StrAppend(&text, "\t\t", ipv6 ? "ip6" : "ip", " saddr ", network,
-                      " return\n");
-    }
-  }
   for (size_t i = 0; config.firewall.extend && i < 2; ++i) {
     const std::string& set = names.sets[2 + i];
     const std::string source = i == 0 ? Source(false, 32) : Source(true, 64);

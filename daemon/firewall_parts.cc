@@ -35,14 +35,6 @@ Lines PortMatches(const BanPorts& ports, absl::string_view packets) {
   return matches;
 }
 
-Lines Allowing(const Config& config, bool ipv6) {
-  Lines rules;
-  for (const std::string& network : ProtectedNetworks(config, ipv6)) {
-    rules.push_back(absl::StrCat("-s ", network, " -j RETURN"));
-  }
-  return rules;
-}
-
 // Whoever is banned meets `target`. With `extending`, a ban that a hit extends
 // is extended: once for a packet.
 Lines Banned(const Config& config, bool ipv6, absl::string_view target,
@@ -77,21 +69,15 @@ Lines Banned(const Config& config, bool ipv6, absl::string_view target,
   return rules;
 }
 
-Lines Joined(Lines first, const Lines& second) {
-  first.insert(first.end(), second.begin(), second.end());
-  return first;
-}
-
 // A SYN that is not tracked, then all of the connection that it opens: the
 // module answers each packet by itself. What was open before is tracked.
 std::vector<IptablesPart> TarpitParts(const Config& config, bool ipv6) {
-  const Lines allowing = Allowing(config, ipv6);
   return {{"raw", "PREROUTING", PortMatches(config.ban_ports, kNewConnection),
-           Joined(allowing, Banned(config, ipv6, "CT --notrack", true))},
+           Banned(config, ipv6, "CT --notrack", true)},
           {"filter", "INPUT",
            PortMatches(config.ban_ports,
                        "-p tcp -m conntrack ! --ctstate ESTABLISHED,RELATED"),
-           Joined(allowing, Banned(config, ipv6, "TARPIT", false))}};
+           Banned(config, ipv6, "TARPIT", false)}};
 }
 
 }  // namespace
@@ -137,20 +123,12 @@ int64_t UsualBanSeconds(const Config& config) {
       .count();
 }
 
-std::vector<std::string> ProtectedNetworks(const Config& config, bool ipv6) {
-  std::vector<std::string> networks;
-  for (const Network& network : config.rules.protected_networks.networks()) {
-    if (network.IsV4() != ipv6) networks.push_back(network.ToString());
-  }
-  return networks;
-}
-
 std::vector<IptablesPart> IptablesParts(const Config& config,
                                         const FirewallRequest& request) {
   const bool ipv6 = request.ipv6;
   const Lines matches = PortMatches(config.ban_ports, kNewConnection);
   const auto rules = [&](const std::string& target) {
-    return Joined(Allowing(config, ipv6), Banned(config, ipv6, target, true));
+    return Banned(config, ipv6, target, true);
   };
   switch (request.action) {
     case BanAction::kDrop:

@@ -46,7 +46,4 @@ std::vector<RuleSet> RuleSets(const Config& config);
 // ban.duration in seconds, as it stands in rules.
 int64_t UsualBanSeconds(const Config& config);
 
-// Those of the family, in its own notation.
-std::vector<std::string> ProtectedNetworks(const Config& config, bool ipv6);
-
 }  // namespace breakwater

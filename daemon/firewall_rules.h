@@ -34,11 +34,13 @@ absl::StatusOr<BanAction> ParseBanAction(std::string_view name);
 std::string FirewallToolName(FirewallTool tool);
 std::string BanActionName(BanAction action);
 
-// The file of rules that go with a configuration: its ports, sets, backend and
-// protected networks, in this order for each new connection (SYN) to one of
-// the ports: protected networks pass, a ban that a hit extends is extended,
-// banned clients are dropped. A pure function. The error says why the tool
-// cannot do it with this configuration and what would do.
+// The file of rules that go with a configuration: its ports, sets and backend,
+// in this order for each new connection (SYN) to one of the ports: a ban that a
+// hit extends is extended, banned clients are dropped. Protected networks have
+// no rules: a rule for each costs every packet its time (15,000 of them 0.2 to
+// 0.4 ms), and the enforcer lets none of theirs into a set. A pure function.
+// The error says why the tool cannot do it with this configuration and what
+// would do.
 absl::StatusOr<std::string> FirewallRules(const Config& config,
                                           const FirewallRequest& request);
 

@@ -2,7 +2,8 @@
 // prints: a flood over a cable between two network namespaces, whose packets
 // the sender's own processor carries to the rules. What is told is the time
 // above a bare rule that drops all of it, the limit, in the same run. Needs
-// root.
+// root. Arguments: how many are banned (else 1,000 and 100,000), and how many
+// networks are protected (else none), which is to cost nothing.
 
 #include <arpa/inet.h>
 #include <linux/ip.h>
@@ -165,7 +166,7 @@ void Fill(const Rules& rules, uint32_t banned) {
 }
 
 // The median of several, each in a namespace of its own.
-double Measure(const Rules& rules, uint32_t banned) {
+double Measure(const Rules& rules, uint32_t banned, int protects) {
   const NetNamespace here;
   if (!here.made()) {
     std::fprintf(stderr, "needs root, for a network namespace\n");
@@ -180,7 +181,14 @@ double Measure(const Rules& rules, uint32_t banned) {
       "ip route add default dev mail0 && ip neigh replace 11.0.0.0 lladdr "
       "02:00:00:00:00:01 dev mail0");
   const std::string config = "/tmp/breakwater-syn-bench.toml";
-  std::ofstream(config) << rules.config;
+  {
+    std::ofstream file(config);
+    file << "protect.networks = [";
+    for (int i = 0; i < protects; ++i) {
+      file << "\"172." << i / 250 << "." << i % 250 << ".0/24\", ";
+    }
+    file << "]\n" << rules.config;
+  }
   for (std::string command : rules.load) {
     for (size_t at; (at = command.find("$P")) != std::string::npos;) {
       command.replace(
@@ -244,11 +252,13 @@ int main(int argc, char** argv) {
   using namespace breakwater;
   std::vector<uint32_t> sizes = {1'000, 100'000};
   if (argc > 1) sizes = {static_cast<uint32_t>(std::atoi(argv[1]))};
+  const int protects = argc > 2 ? std::atoi(argv[2]) : 0;
   for (const uint32_t banned : sizes) {
-    std::printf("%u banned, ns for each SYN\n", banned);
+    std::printf("%u banned, %d networks protected, ns for each SYN\n", banned,
+                protects);
     double limit = 0;
     for (const Rules& rules : kAll) {
-      const double time = Measure(rules, banned);
+      const double time = Measure(rules, banned, protects);
       if (limit == 0) limit = time;
       std::printf("  %-30s %6.0f   above the bare rule %6.0f\n", rules.name,
                   time, time - limit);
