@@ -1,24 +1,55 @@
 #include "milter/libmilter_calls.h"
 
 #include <dlfcn.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "core/log.h"
 #include "core/log_limit.h"
+#include "core/peer_name.h"
+#include "milter/peers.h"
 
 namespace breakwater {
 namespace {
 
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+// An MTA speaks first, and at once.
+constexpr Duration kSilence = std::chrono::seconds(1);
+// Beyond the most, by silent ones that are about to be closed.
+constexpr size_t kClosing = 16;
 
 thread_local bool t_is_listener = false;
+
+struct Door {
+  LibmilterBounds bounds;
+  MilterPeers peers;
+};
+// Made once, before there is a peer, and never destroyed: libmilter's workers
+// are not joined.
+std::atomic<Door*> g_door = nullptr;
+
+MilterPeer* FindPeer(int fd) {
+  const Door* door = g_door.load(std::memory_order_acquire);
+  return door == nullptr ? nullptr : door->peers.Find(fd);
+}
+
+template <typename Function>
+Function* Next(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+// ---- Connections that begin
+// --------------------------------------------------
 
 void PauseAfter(int error) {
   static LogLimit lines{1, std::chrono::seconds(10)};
@@ -31,34 +62,149 @@ void PauseAfter(int error) {
   std::this_thread::sleep_for(kAcceptPause);
 }
 
-bool IsShortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS ||
-         error == ENOMEM;
+// Our own doorbell must be heard however many there are.
+bool IsOurselves(int fd) {
+  ucred who{};
+  socklen_t size = sizeof who;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+         who.pid == getpid();
+}
+
+// Where there are too many, one that has not said a word makes room.
+bool HasRoom(int fd) {
+  Door& door = *g_door;
+  const size_t most = door.bounds.most_sessions;
+  const size_t open = door.peers.size();
+  if (open < most || IsOurselves(fd)) return true;
+  return open - most < kClosing && door.peers.EndSilent(kSilence);
+}
+
+int AcceptAsPeer(int fd, sockaddr* address, socklen_t* length) {
+  static const auto next = Next<decltype(accept)>("accept");
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  const auto as_address = reinterpret_cast<sockaddr*>(&peer);
+  const int accepted = next(fd, as_address, &size);
+  if (accepted < 0) {
+    const int error = errno;
+    if (error != EINTR && error != EAGAIN && error != ECONNABORTED) {
+      PauseAfter(error);
+    }
+    // Which libmilter tries again after for ever.
+    errno = ECONNABORTED;
+    return -1;
+  }
+  Door& door = *g_door;
+  if (!HasRoom(accepted) || !door.peers.Add(accepted, as_address, size)) {
+    door.bounds.turned_away(PeerName(accepted, as_address));
+    close(accepted);
+    errno = ECONNABORTED;
+    return -1;
+  }
+  std::memcpy(address, &peer, std::min(*length, size));
+  *length = size;
+  return accepted;
+}
+
+// ---- What they send
+// ----------------------------------------------------------
+
+void End(int fd, MilterPeer& peer, const char* fault) {
+  if (std::exchange(peer.ended, true)) return;
+  g_door.load()->bounds.bad_input(peer.Name(fd), fault);
+}
+
+// As read; the end of the connection where libmilter must read no further, and
+// where reading fails: of that it would tell syslog, each time.
+ssize_t ReadChecked(int fd, MilterPeer& peer, char* to, size_t count) {
+  static const auto next = Next<decltype(read)>("read");
+  if (peer.ended) return 0;
+  const ssize_t got = next(fd, to, std::min(count, peer.frames.Wanted()));
+  const bool was_inside = peer.frames.IsInFrame();
+  if (got <= 0) {
+    if (was_inside) End(fd, peer, "the connection ended within a frame");
+    return 0;
+  }
+  const bool had_negotiated = peer.frames.HasNegotiated();
+  const char* fault = peer.frames.Take(to, static_cast<size_t>(got));
+  if (fault != nullptr) {
+    End(fd, peer, fault);
+    return 0;
+  }
+  if (!was_inside) peer.frame_began = Clock::now();
+  if (!had_negotiated && peer.frames.HasNegotiated()) {
+    g_door.load()->peers.HasSpoken(peer);
+  }
+  return got;
+}
+
+int PollChecked(pollfd& wait, MilterPeer& peer, int timeout) {
+  static const auto next = Next<decltype(poll)>("poll");
+  const bool writes = (wait.events & POLLOUT) != 0;
+  if (!writes && !peer.frames.IsInFrame()) return next(&wait, 1, timeout);
+  const Instant end = (writes ? Clock::now() : peer.frame_began) +
+                      g_door.load()->bounds.patience;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      std::max(end - Clock::now(), Instant::duration(0)));
+  if (timeout >= 0 && timeout <= left.count()) return next(&wait, 1, timeout);
+  const int ready = next(&wait, 1, static_cast<int>(left.count()));
+  if (ready == 0) {
+    End(wait.fd, peer,
+        writes ? "an answer not taken for too long"
+               : "a frame half sent for too long");
+  }
+  return ready;
 }
 
 }  // namespace
 
-void TameLibmilter() { t_is_listener = true; }
+void TameLibmilter(LibmilterBounds bounds) {
+  g_door = new Door{.bounds = std::move(bounds), .peers = {}};
+  t_is_listener = true;
+}
+
+size_t LibmilterSessions() {
+  const Door* door = g_door;
+  return door == nullptr ? 0 : door->peers.size();
+}
 
 }  // namespace breakwater
 
 // Seen by the dynamic linker whatever the default of the build is.
-extern "C" [[gnu::visibility("default")]] int accept(int fd, sockaddr* address,
-                                                     socklen_t* length) {
-  using Accept = int (*)(int, sockaddr*, socklen_t*);
-  static const auto next = reinterpret_cast<Accept>(dlsym(RTLD_NEXT, "accept"));
-  const int accepted = next(fd, address, length);
-  if (accepted < 0 && breakwater::t_is_listener &&
-      breakwater::IsShortage(errno)) {
-    const int error = errno;
-    breakwater::PauseAfter(error);
-    errno = error;
+#define BREAKWATER_SEEN extern "C" [[gnu::visibility("default")]]
+
+BREAKWATER_SEEN int accept(int fd, sockaddr* address, socklen_t* length) {
+  static const auto next = breakwater::Next<decltype(accept)>("accept");
+  return breakwater::t_is_listener
+             ? breakwater::AcceptAsPeer(fd, address, length)
+             : next(fd, address, length);
+}
+
+BREAKWATER_SEEN ssize_t read(int fd, void* to, size_t count) {
+  static const auto next = breakwater::Next<decltype(read)>("read");
+  breakwater::MilterPeer* peer = breakwater::FindPeer(fd);
+  if (peer == nullptr) return next(fd, to, count);
+  return breakwater::ReadChecked(fd, *peer, static_cast<char*>(to), count);
+}
+
+BREAKWATER_SEEN int poll(pollfd* waits, nfds_t count, int timeout) {
+  static const auto next = breakwater::Next<decltype(poll)>("poll");
+  breakwater::MilterPeer* peer =
+      count == 1 ? breakwater::FindPeer(waits->fd) : nullptr;
+  if (peer == nullptr) return next(waits, count, timeout);
+  return breakwater::PollChecked(*waits, *peer, timeout);
+}
+
+BREAKWATER_SEEN int close(int fd) {
+  static const auto next = breakwater::Next<decltype(close)>("close");
+  if (breakwater::FindPeer(fd) != nullptr) {
+    breakwater::g_door.load()->peers.Remove(fd);
   }
-  return accepted;
+  return next(fd);
 }
 
 // Nobody else calls it. The thread has these signals blocked, as all threads
 // of libmilter's have.
-extern "C" [[gnu::visibility("default")]] int sigwait(const sigset_t*, int*) {
+BREAKWATER_SEEN int sigwait(const sigset_t*, int*) {
   for (;;) pause();
 }

@@ -65,10 +65,38 @@ struct Engine {
   Metrics& metrics;
   std::atomic<Duration> verdict_deadline;
   Doorbell doorbell;
+  const size_t most_sessions;
+  const Duration patience;
   Gate gate;
   LogLimit bad_input_lines{100, std::chrono::seconds(10)};
+  LogLimit turned_away_lines{1, std::chrono::seconds(10)};
+
+  void BadInput(const std::string& peer, const char* fault);
+  void TurnedAway(const std::string& peer);
 };
 std::atomic<Engine*> g_engine = nullptr;
+// The session that this worker is about to close was told of.
+thread_local bool t_was_told_of = false;
+
+void Engine::BadInput(const std::string& peer, const char* fault) {
+  metrics.BadInput("milter").Increment();
+  const auto held_back = bad_input_lines.Admit();
+  if (!held_back) return;
+  Log line(Severity::kWarning, "bad-input");
+  line.Add("front", "milter");
+  if (!peer.empty()) line.Add("peer", peer);
+  line.Add("error", fault).Add("held_back", *held_back);
+}
+
+void Engine::TurnedAway(const std::string& peer) {
+  if (const auto held_back = turned_away_lines.Admit()) {
+    Log(Severity::kWarning, "too-many-connections")
+        .Add("front", "milter")
+        .Add("peer", peer)
+        .Add("most", most_sessions)
+        .Add("held_back", *held_back);
+  }
+}
 
 // Runs `work` with the engine, unless the front has been stopped.
 template <typename Work>
@@ -250,14 +278,11 @@ sfsistat OnClose(SMFICTX* context) noexcept {
   return WithEngine([&](Engine& engine) -> sfsistat {
     const std::unique_ptr<Session> session(SessionOf(context));
     smfi_setpriv(context, nullptr);
-    if (session || engine.doorbell.TakeRing()) return SMFIS_CONTINUE;
-    engine.metrics.BadInput("milter").Increment();
-    if (const auto held_back = engine.bad_input_lines.Admit()) {
-      Log(Severity::kWarning, "bad-input")
-          .Add("front", "milter")
-          .Add("error", "the peer left before it had negotiated")
-          .Add("held_back", *held_back);
+    if (std::exchange(t_was_told_of, false) || session ||
+        engine.doorbell.TakeRing()) {
+      return SMFIS_CONTINUE;
     }
+    engine.BadInput("", "the peer left before it had negotiated");
     return SMFIS_CONTINUE;
   });
 }
@@ -356,7 +381,9 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
   g_engine = new Engine{.screener = screener,
                         .metrics = metrics,
                         .verdict_deadline = options.verdict_deadline,
-                        .doorbell = Doorbell(address->Endpoint())};
+                        .doorbell = Doorbell(address->Endpoint()),
+                        .most_sessions = options.most_sessions,
+                        .patience = options.patience};
   return std::unique_ptr<MilterFront>(new MilterFront());
 }
 
@@ -372,12 +399,21 @@ void MilterFront::Start(std::function<void()> ended) {
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, nullptr);
-    TameLibmilter();
+    Engine* engine = g_engine;
+    TameLibmilter(
+        {.most_sessions = engine->most_sessions,
+         .patience = engine->patience,
+         .bad_input =
+             [engine](const std::string& peer, const char* fault) {
+               t_was_told_of = true;
+               engine->BadInput(peer, fault);
+             },
+         .turned_away =
+             [engine](const std::string& peer) { engine->TurnedAway(peer); }});
     smfi_main();
     has_left_ = true;
-    Engine& engine = *g_engine;
-    if (!engine.gate.Enter()) return;  // by Stop
-    engine.gate.Leave();
+    if (!engine->gate.Enter()) return;  // by Stop
+    engine->gate.Leave();
     ended();
   });
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,11 @@ struct MilterOptions {
   mode_t mode = 0660;  // of a unix socket
   // How long MAIL waits for the verdict: the lists' deadline and a little more.
   Duration verdict_deadline = std::chrono::seconds(2);
+  // Beyond it a connection is closed at once, unless one that has not said a
+  // word can be closed for it.
+  size_t most_sessions = std::numeric_limits<size_t>::max();
+  // For the rest of a frame, and for taking an answer.
+  Duration patience = std::chrono::seconds(30);
 };
 
 // The milter front: sessions of Postfix and Sendmail, by way of libmilter.
@@ -34,7 +40,8 @@ struct MilterOptions {
 // process, and it can be started once. It has threads of its own: a listener,
 // and a pool of workers that call back; a callback that waits for a verdict
 // holds its worker, and rings first for another (doorbell.h). Signals are the
-// program's (libmilter_calls.h).
+// program's, and no frame reaches libmilter that is not as an MTA makes it: it
+// ends that session and no other (libmilter_calls.h).
 class MilterFront {
  public:
   // Makes the socket; before privileges are dropped. A unix socket that nobody

@@ -25,6 +25,7 @@
 #include "asio/write.hpp"
 #include "core/log.h"
 #include "core/log_limit.h"
+#include "core/peer_name.h"
 #include "policy/policy_sessions.h"
 #include "policy/request.h"
 #include "policy/request_buffer.h"
@@ -44,20 +45,6 @@ using Socket = asio::basic_stream_socket<Protocol>;
 // Before accept is tried again after it failed for want of descriptors or
 // memory: the socket stays readable, and without a pause the loop would spin.
 constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
-
-// Who is at the other end, for the log: the process, or the TCP endpoint.
-std::string NameOf(Socket& socket, const Protocol::endpoint& peer) {
-  const sockaddr* address = peer.data();
-  if (const std::optional<IpAddress> ip = IpAddress::From(address)) {
-    // The port is at the same place in both families.
-    const auto* inet = reinterpret_cast<const sockaddr_in*>(address);
-    return absl::StrCat("[", ip->ToString(), "]:", ntohs(inet->sin_port));
-  }
-  ucred who{};
-  socklen_t size = sizeof who;
-  getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size);
-  return absl::StrCat("uid:", who.uid, ",pid:", who.pid);
-}
 
 }  // namespace
 
@@ -114,7 +101,8 @@ void PolicyServer::Shared::BadInput(Conversation& conversation,
   if (const auto held_back = bad_input_lines.Admit()) {
     Log(Severity::kWarning, "bad-input")
         .Add("front", "policy")
-        .Add("peer", NameOf(conversation.socket, conversation.peer))
+        .Add("peer", PeerName(conversation.socket.native_handle(),
+                              conversation.peer.data()))
         .Add("error", error)
         .Add("held_back", *held_back);
   }
@@ -201,7 +189,7 @@ awaitable<void> PolicyServer::Conversation::Accept(
       if (const auto held_back = server->refused_lines.Admit()) {
         Log(Severity::kWarning, "too-many-connections")
             .Add("front", "policy")
-            .Add("peer", NameOf(socket, peer))
+            .Add("peer", PeerName(socket.native_handle(), peer.data()))
             .Add("most", server->options.most_connections)
             .Add("held_back", *held_back);
       }

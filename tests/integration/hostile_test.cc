@@ -10,7 +10,9 @@
 
 #include <cstring>
 #include <fstream>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -53,6 +55,7 @@ class Peer {
     }
     return sent;
   }
+  void EndOfWords() { shutdown(fd_, SHUT_WR); }
   // Up to what one read brings; empty when the other side has closed.
   std::string Hear() {
     char buffer[4096];
@@ -151,6 +154,75 @@ TEST_F(HostileTest, MilterPeersThatLeaveOrTalkGarbageDisturbNobody) {
   }
   ExpectMailFlows(kClean);
   EXPECT_TRUE(breakwater_->Running());
+}
+
+std::string Frame(char command, std::string_view payload) {
+  const auto size = static_cast<uint32_t>(payload.size() + 1);
+  std::string frame;
+  for (const int shift : {24, 16, 8, 0}) {
+    frame += static_cast<char>(size >> shift);
+  }
+  return frame + command + std::string(payload);
+}
+
+// A whole conversation of an MTA's.
+std::vector<std::string> MilterSession() {
+  using namespace std::string_literals;
+  return {Frame('O', "\0\0\0\6\0\0\1\xff\0\x1f\xff\xff"s),
+          Frame('D', "C{daemon_addr}\000192.0.2.25\0{daemon_port}\00025\0"s),
+          Frame('C', "client.test\0004\x12g198.19.0.1\0"s),
+          Frame('H', "client.test\0"s),
+          Frame('U', "XFOO\0"s),
+          Frame('D', "M{auth_authen}\0\0"s),
+          Frame('M', "<a@client.test>\0SIZE=1\0"s),
+          Frame('R', "<b@mail.test>\0"s),
+          Frame('T', ""),
+          Frame('L', "Subject\0hello\0"s),
+          Frame('E', "")};
+}
+
+// One thing in it is not as it was.
+void Mutate(std::vector<std::string>& session, std::mt19937& random) {
+  const auto below = [&random](size_t end) { return random() % end; };
+  std::string& frame = session[below(session.size())];
+  switch (below(5)) {
+    case 0:
+      frame[below(frame.size())] = static_cast<char>(random());
+      break;
+    case 1:  // its length is true, what is in it is cut off
+      frame = Frame(frame[4], frame.substr(5, below(frame.size())));
+      break;
+    case 2:
+      frame = Frame("ABCDEHKLMNOQRTU?"[below(16)], frame.substr(5));
+      break;
+    case 3:
+      std::swap(frame, session[below(session.size())]);
+      break;
+    case 4:
+      frame.insert(below(frame.size()), 1, '\0');
+      break;
+  }
+}
+
+TEST_F(HostileTest, NoMilterPeersBytesEndTheDaemon) {
+  StartBothDoors("[[offence]]\nkind = \"rejected-commands\"\nafter = 1000\n");
+  ASSERT_FALSE(HasFatalFailure());
+  const pid_t daemon = breakwater_->ChildPid("breakwaterd");
+  std::mt19937 random(30);
+  for (int i = 0; i < 3000; ++i) {
+    std::vector<std::string> session = MilterSession();
+    for (int times = 1 + i % 3; times > 0; --times) Mutate(session, random);
+    Peer peer(Socket("milter.sock"));
+    ASSERT_TRUE(peer.connected()) << i;
+    for (const std::string& frame : session) peer.Say(frame);
+    peer.EndOfWords();
+    while (!peer.Hear().empty()) {
+    }
+  }
+  EXPECT_EQ(breakwater_->ChildPid("breakwaterd"), daemon);
+  EXPECT_THAT(breakwater_->Log(),
+              HasSubstr("event=bad-input front=milter peer=uid:0,pid:"));
+  ExpectMailFlows(kClean);
 }
 
 TEST_F(HostileTest, TenThousandClientsAtOnceKeepMemoryBounded) {

@@ -407,6 +407,39 @@ TEST_F(MilterFrontTest, LogsPeersThatSpeakNoMilter) {
   EXPECT_EQ(good->Mail(), kContinue);
 }
 
+// What ended libmilter, or had it read what is not the peer's.
+TEST_F(MilterFrontTest, AFrameThatNoMtaSendsEndsThatSessionAlone) {
+  using namespace std::string_literals;
+  const std::pair<char, std::string> frames[] = {
+      {'D', "M{auth_authen}\0"s},
+      {'D', "Ma\0b\0c\0"s},
+      {'U', "XFOO"},
+      {'M', std::string(60'000, '\0')},
+      {'?', "x"}};
+  const auto good = Accepted("192.0.2.29");
+  for (const auto& [command, payload] : frames) {
+    const auto bad = Accepted("192.0.2.30");
+    ::testing::internal::CaptureStderr();
+    bad->SendPacket(command, payload);
+    EXPECT_TRUE(bad->IsClosed()) << command;
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+                HasSubstr(absl::StrCat("event=bad-input front=milter peer=uid:",
+                                       getuid(), ",pid:", getpid())));
+  }
+  EXPECT_EQ(good->Mail(), kContinue);
+}
+
+TEST_F(MilterFrontTest, SaysOnceWhatEndedASessionBeforeItHadBegun) {
+  ::testing::internal::CaptureStderr();
+  MilterClient peer(path_);
+  peer.SendPacket('M', std::string_view("<a>", 4));
+  EXPECT_TRUE(peer.IsClosed());
+  std::this_thread::sleep_for(milliseconds(50));
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("no negotiation at the beginning"));
+  EXPECT_EQ(log.find("event="), log.rfind("event=")) << log;
+}
+
 TEST_F(MilterFrontTest, BearsCommandsInAnyOrder) {
   for (const char first : std::string("CDMRTEAQKBLNHU")) {
     for (const bool negotiated : {false, true}) {

@@ -4,6 +4,8 @@
 #include <libmilter/mfapi.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -161,6 +163,88 @@ void RunOutOfDescriptors() {
 TEST_F(MilterProcessDeathTest, DoesNotSpinWhereThereAreNoDescriptorsLeft) {
   EXPECT_EXIT(RunOutOfDescriptors(), ExitedWithCode(0),
               "event=accept-failed front=milter");
+}
+
+// Half a frame, and answers that nobody takes.
+void EndPeersThatOweUsSomething() {
+  SetLeastSeverity(Severity::kError);
+  FakeWorld world;
+  const auto front = MilterFront::Open(world.screener, world.metrics,
+                                       {.socket = "unix:" + Path(),
+                                        .patience = milliseconds(200)})
+                         .value();
+  front->Start([] { _exit(10); });
+  MilterClient good(Path());
+  good.Negotiate();
+  MilterClient half(Path());
+  half.Negotiate();
+  half.SendRaw(std::string_view("\0\0\0\11M<a@", 8));
+  MilterClient deaf(Path());
+  deaf.Negotiate();
+  deaf.Connect("192.0.2.6", 1, {});
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string_view mail("\0\0\0\5M<a>", 9);
+    if (send(deaf.fd(), mail.data(), mail.size(), MSG_NOSIGNAL | MSG_DONTWAIT) <
+        0) {
+      break;
+    }
+  }
+  REQUIRE_OR_EXIT(11, half.IsClosed());
+  std::string answers(1 << 20, '\0');
+  ssize_t got = 1;
+  while (got > 0) {
+    std::this_thread::sleep_for(milliseconds(600));
+    got = recv(deaf.fd(), answers.data(), answers.size(), 0);
+  }
+  // Who owes nothing may be silent.
+  REQUIRE_OR_EXIT(12, good.Connect("192.0.2.5", 1, {}) == kContinue);
+  _exit(0);
+}
+
+TEST_F(MilterProcessDeathTest, DoesNotWaitForEverForTheRestOfAFrame) {
+  EXPECT_EXIT(EndPeersThatOweUsSomething(), ExitedWithCode(0), "");
+}
+
+void TurnAwayWhoIsTooMany() {
+  FakeWorld world;
+  const auto front =
+      MilterFront::Open(world.screener, world.metrics,
+                        {.socket = "unix:" + Path(), .most_sessions = 3})
+          .value();
+  front->Start([] { _exit(10); });
+  MilterClient silent(Path());
+  std::vector<std::unique_ptr<MilterClient>> mtas;
+  for (int i = 0; i < 2; ++i) mtas.push_back(BeginSession("192.0.2.5"));
+  for (const auto& mta : mtas) {
+    REQUIRE_OR_EXIT(11, mta->Receive().command == 'O');
+  }
+  // It would be ourselves, who are always let in.
+  const auto visit = [path = Path()](char expected) {
+    const pid_t visitor = fork();
+    if (visitor == 0) {
+      MilterClient mta(path);
+      mta.SendNegotiate({});
+      const char got = mta.Receive().command;
+      _exit(got == expected ? 0 : 1);
+    }
+    return visitor;
+  };
+  int status = 1;
+  waitpid(visit('!'), &status, 0);
+  REQUIRE_OR_EXIT(12, status == 0);
+  // One that has not said a word for a second makes room.
+  std::this_thread::sleep_for(milliseconds(1100));
+  const pid_t visitor = visit('O');
+  REQUIRE_OR_EXIT(13, silent.IsClosed());
+  waitpid(visitor, &status, 0);
+  REQUIRE_OR_EXIT(14, status == 0);
+  REQUIRE_OR_EXIT(15, mtas[0]->Receive() == kContinue);
+  _exit(0);
+}
+
+TEST_F(MilterProcessDeathTest, HasABoundForSessions) {
+  EXPECT_EXIT(TurnAwayWhoIsTooMany(), ExitedWithCode(0),
+              "event=too-many-connections front=milter peer=uid:.* most=3");
 }
 
 void StopWithManySessions() {
