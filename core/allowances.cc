@@ -38,6 +38,10 @@ std::vector<Allowance> Allowances::Expire(Instant now) {
   return ended;
 }
 
+bool Allowances::Has(const Network& network) const {
+  return std::ranges::find(list_, network, &Allowance::network) != list_.end();
+}
+
 std::optional<Allowance> Allowances::Find(const IpAddress& address) const {
   const Allowance* found = nullptr;
   for (const Allowance& allowance : list_) {

@@ -36,6 +36,7 @@ class Allowances {
   // Takes out what has ended, and returns it.
   std::vector<Allowance> Expire(Instant now);
 
+  bool Has(const Network& network) const;
   // The one with the longest prefix that holds the address.
   std::optional<Allowance> Find(const IpAddress& address) const;
   // Soonest to end first. What Allow takes back after a restart.

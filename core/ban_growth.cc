@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace breakwater {
 
@@ -24,7 +25,7 @@ Duration BanGrowth::Next(const Network& who, Duration base, double chance,
 
 void BanGrowth::Note(const Network& who, Instant ends, Instant now) {
   if (rules_.factor <= 1) return;
-  Restore({.who = who, .times = Times(who, now) + 1, .ends = ends});
+  Put({.who = who, .times = Times(who, now) + 1, .ends = ends});
 }
 
 std::optional<BanGrowth::Entry> BanGrowth::Find(const Network& who) const {
@@ -34,6 +35,17 @@ std::optional<BanGrowth::Entry> BanGrowth::Find(const Network& who) const {
 }
 
 void BanGrowth::Restore(const Entry& entry) {
+  if (const auto known = places_.find(entry.who); known != places_.end()) {
+    known->second->times += entry.times;
+    known->second->ends = std::max(known->second->ends, entry.ends);
+    return;
+  }
+  if (entries_.size() >= rules_.clients) return;
+  entries_.push_back(entry);
+  places_.emplace(entry.who, std::prev(entries_.end()));
+}
+
+void BanGrowth::Put(const Entry& entry) {
   if (rules_.clients == 0) return;
   Forget(entry.who);
   if (entries_.size() >= rules_.clients) DropLast();

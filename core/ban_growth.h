@@ -46,8 +46,9 @@ class BanGrowth {
   // A ban was a mistake: as if there had been none.
   void Forget(const Network& who);
 
-  // What is remembered of one, and how it is remembered again: in the order in
-  // which they were banned.
+  // What is remembered of one, and how it is remembered again: who was banned
+  // last first, all of them before those who are known by now. Of who is known
+  // it counts as well.
   struct Entry {
     Network who;
     uint32_t times = 0;
@@ -62,6 +63,7 @@ class BanGrowth {
  private:
   using Entries = std::list<Entry>;  // banned last first
 
+  void Put(const Entry& entry);
   void DropLast();
 
   GrowthRules rules_;

@@ -27,6 +27,12 @@ bool IsJudgement(const Ban& ban) {
          ban.origin == Origin::kNeighbours;
 }
 
+// What is known of it is that the kernel holds it.
+bool IsAdopted(const Ban& ban) {
+  return ban.origin == Origin::kBeforeRestart ||
+         (ban.origin == Origin::kNeighbours && ban.members == 0);
+}
+
 // Only a network has some.
 void AddMembers(Log& line, const Ban& ban) {
   if (ban.members > 0) line.Add("members", ban.members);
@@ -305,7 +311,18 @@ void BanKeeper::Restore(Ban ban) {
       ban.evidence = {.rules = rules_, .listings = {{.zone = i}}};
     }
   }
+  const std::optional<Ban> known = bans_.Find(ban.network, now);
+  if (known && IsAdopted(*known)) {
+    ban.expires = std::max(ban.expires, known->expires);
+    bans_.Remove(ban.network);
+  }
   bans_.Add(ban, now);
+  if (known) memory_->Changed(ban.network);
+  // An enforcer that is not there yet will be asked what it holds.
+  if (!known || known->expires < ban.expires) {
+    enforcer_.Ban(ban.network,
+                  std::chrono::duration_cast<Duration>(ban.expires - now));
+  }
   recheck_.Add(ban, now);
   if (IsClient(ban.network) && ban.origin != Origin::kOperator) {
     widening_.Note(ban.network, ban.expires, now);

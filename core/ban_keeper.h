@@ -92,8 +92,9 @@ class BanKeeper {
   // The enforcer has refused it: the network holds a protected address.
   void Withdraw(const Network& network);
 
-  // From before a restart: the kernel is not told, for it is asked what it
-  // holds; what must not be banned by now it is told to let in.
+  // From before a restart; the kernel is told of it if it may not have it. Of
+  // one that was found there meanwhile this is the reason. What must not be
+  // banned by now the kernel is told to let in.
   void Restore(Ban ban);
   // All are restored. A network of which enough clients are banned and that is
   // not was let in by somebody: it takes as many others again.

@@ -13,10 +13,6 @@ namespace {
 // says no more of a client than the first of them.
 constexpr Duration kOneOccasion = std::chrono::minutes(10);
 
-// Beyond it, who sends all day would stay heavier than anybody else long after
-// it has gone silent.
-constexpr float kHeaviest = 1000;
-
 // Of those who have been silent for longest, how many may make room.
 constexpr size_t kLookedAt = 8;
 
@@ -124,14 +120,29 @@ std::optional<GoodHistory::Entry> GoodHistory::Find(
 }
 
 void GoodHistory::Restore(const Entry& entry) {
-  if (places_.contains(entry.client)) return;
+  if (const auto known = places_.find(entry.client); known != places_.end()) {
+    return AddTo(known->second, entry);
+  }
   Entries& entries = entry.good ? good_ : probation_;
   const size_t most = entry.good ? most_good() : most_on_probation();
-  if (most == 0) return;
-  if (entries.size() >= most) DropLast(entries);
-  entries.push_front(entry);
+  if (entries.size() >= most) return;
+  entries.push_back(entry);
   if (entry.good) CountGood(entry.client, 1);
-  places_[entry.client] = entries.begin();
+  places_[entry.client] = std::prev(entries.end());
+}
+
+void GoodHistory::AddTo(Entries::iterator known, const Entry& before) {
+  const Instant when = std::max(known->weighed, before.weighed);
+  const double weight = WeightOf(*known, when) + WeightOf(before, when);
+  known->weight = std::min(static_cast<float>(weight), kHeaviest);
+  known->weighed = when;
+  known->first = std::min(known->first, before.first);
+  known->last = std::max(known->last, before.last);
+  known->warned = std::max(known->warned, before.warned);
+  if (known->good || !before.good || good_.size() >= most_good()) return;
+  known->good = true;
+  CountGood(known->client, 1);
+  good_.splice(good_.begin(), probation_, known);
 }
 
 std::vector<Network> GoodHistory::Networks() const {

@@ -65,8 +65,13 @@ class GoodHistory {
   };
   std::optional<Standing> Find(const IpAddress& client, Instant now) const;
 
-  // What is remembered of one, and how it is remembered again: in the order in
-  // which their mail came.
+  // Beyond it, who sends all day would stay heavier than anybody else long
+  // after it has gone silent.
+  static constexpr float kHeaviest = 1000;
+
+  // What is remembered of one, and how it is remembered again: whose mail came
+  // last first, all of them before those who are known by now. Of who is known
+  // it counts as well.
   struct Entry {
     Network client;
     bool good = false;
@@ -95,6 +100,8 @@ class GoodHistory {
   void Promote(Entries::iterator entry, Instant now);
   Entries::iterator LightestOfTheSilent(Instant now);
   void DropLast(Entries& entries);
+  // What was known of it before.
+  void AddTo(Entries::iterator known, const Entry& before);
   void CountGood(const Network& client, int step);
 
   HistoryRules rules_;

@@ -15,7 +15,7 @@
 namespace breakwater {
 
 // What is known of clients, and was asked of lists, and is to outlive the
-// process. Of clients, who was seen last comes last.
+// process. Of clients, who was seen last comes first.
 struct Remembered {
   std::vector<Ban> bans;  // without evidence
   std::vector<BanGrowth::Entry> growth;

@@ -1,6 +1,7 @@
 #include "core/offence_book.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace breakwater {
 
@@ -96,8 +97,12 @@ std::vector<OffenceBook::Entry> OffenceBook::Entries(const Network& who) const {
 }
 
 void OffenceBook::Restore(const Entry& entry) {
-  if (capacity_ == 0) return;
-  auto& tallies = FrontPageOf(entry.who).tallies;
+  if (!places_.contains(entry.who)) {
+    if (pages_.size() >= capacity_) return;
+    pages_.emplace_back().who = entry.who;
+    places_.emplace(entry.who, std::prev(pages_.end()));
+  }
+  auto& tallies = places_.at(entry.who)->tallies;
   if (std::ranges::find(tallies, entry.kind, &Tally::kind) != tallies.end()) {
     return;
   }

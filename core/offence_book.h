@@ -50,8 +50,9 @@ class OffenceBook {
   std::vector<Record> Find(const Network& who, const OffenceRules& rules,
                            Instant now) const;
 
-  // What is on record of one, and how it comes there again: in the order in
-  // which they offended.
+  // What is on record of one, and how it comes there again: who offended last
+  // first, all of them before those who are on record by now. Of a kind that
+  // is, what came since counts.
   struct Entry {
     Network who;
     OffenceKind kind = OffenceKind::kTrap;

@@ -140,11 +140,13 @@ class Screener {
   // --- The memory's side ---
   // Where what is known of clients outlives us. Must outlive this.
   void SetMemory(Memory& memory);
-  // What is known of those networks; and what was, before the first client
-  // comes: bans that have become protected are left out, and the kernel is not
-  // told, for it is asked what it holds (see Adopt).
+  // What is known of those networks; and what was, all of it or bit by bit,
+  // before the first client comes or later: then it is merged with what is
+  // known by now. Bans that have become protected are left out.
   Remembered Recall(absl::Span<const Network> networks) const;
   void Restore(Remembered remembered);
+  // That was all.
+  void Restored() { keeper_.Restored(); }
   // All of whom anything is known, some of them twice.
   std::vector<Network> KnownNetworks() const;
 

@@ -36,7 +36,6 @@ Remembered Screener::Recall(absl::Span<const Network> networks) const {
 
 void Screener::Restore(Remembered remembered) {
   for (Ban& ban : remembered.bans) keeper_.Restore(std::move(ban));
-  keeper_.Restored();
   for (const auto& entry : remembered.growth) keeper_.Restore(entry);
   for (const auto& entry : remembered.offences) conduct_.Restore(entry);
   for (const auto& entry : remembered.history) restraint_.Restore(entry);

@@ -243,15 +243,21 @@ void Daemon::StartMemory() {
   memory_.emplace(loop_, metrics_,
                   MemoryOptions{.file = config_->memory.file,
                                 .retention = RetentionOf(config_->memory)});
-  Remembered known = memory_->Start();
+  Learn(memory_->Start());
+  screener_->Restored();
+  screener_->SetMemory(*memory_);
+}
+
+void Daemon::Learn(Remembered known) {
   dnsbl_->Restore(known.zones);
+  bool allows = false;
   for (Allowance& allowance : known.allowances) {
-    allowances_.Allow(std::move(allowance)).IgnoreError();
+    if (allowances_.Has(allowance.network)) continue;
+    allows |= allowances_.Allow(std::move(allowance)).ok();
   }
   // Nobody who is allowed is banned again.
-  ApplyRules();
+  if (allows) ApplyRules();
   screener_->Restore(std::move(known));
-  screener_->SetMemory(*memory_);
 }
 
 asio::awaitable<bool> Daemon::Remembers(std::vector<Network> who) {
@@ -275,7 +281,9 @@ MemoryFile::Source Daemon::MemorySource() {
                   all.push_back(allowance.network);
                 }
                 return all;
-              }};
+              },
+          .learn = [this](Remembered some) { Learn(std::move(some)); },
+          .learned = [this] { screener_->Restored(); }};
 }
 
 std::vector<Allowance> Daemon::AllowancesOf(

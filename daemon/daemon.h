@@ -47,6 +47,8 @@ class Daemon {
   // Whether what is known of these is written now; true without a memory.
   asio::awaitable<bool> Remembers(std::vector<Network> who);
   MemoryFile::Source MemorySource();
+  // What was known before; what was said since is newer.
+  void Learn(Remembered known);
   std::vector<Allowance> AllowancesOf(absl::Span<const Network> networks) const;
   void StartReports();
   void WatchSignals();

@@ -3,13 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
+#include "asio/co_spawn.hpp"
+#include "asio/detached.hpp"
 #include "asio/experimental/as_tuple.hpp"
 #include "asio/post.hpp"
 #include "asio/steady_timer.hpp"
 #include "asio/use_awaitable.hpp"
 #include "core/log.h"
+#include "core/width.h"
+#include "daemon/memory_copy.h"
 
 namespace breakwater {
 namespace {
@@ -18,13 +23,24 @@ using asio::experimental::as_tuple;
 using std::chrono::seconds;
 
 constexpr Duration kPrunePeriod = std::chrono::minutes(5);
-constexpr Duration kRetryPeriod = seconds(10);
 constexpr Duration kPatienceAtTheEnd = seconds(2);
 constexpr Duration kPatienceForHistory = seconds(20);
 // What a stranger has written into an event.
 constexpr size_t kLongestDetail = 512;
 // Seconds' worth of changes that the thread may lag behind.
 constexpr size_t kMostBatchesWaiting = 4;
+// Of what is read late, so many at a time.
+constexpr size_t kLearnedAtOnce = 256;
+
+void Tell(const std::string& file, const Remembered& known) {
+  Log(Severity::kInfo, "memory")
+      .Add("file", file)
+      .Add("bans", known.bans.size())
+      .Add("growth", known.growth.size())
+      .Add("offences", known.offences.size())
+      .Add("history", known.history.size())
+      .Add("allowances", known.allowances.size());
+}
 
 }  // namespace
 
@@ -33,6 +49,7 @@ MemoryFile::MemoryFile(asio::io_context& loop, Metrics& metrics,
     : loop_(loop),
       metrics_(metrics),
       file_(std::move(options.file)),
+      retry_(options.retry),
       retention_(options.retention) {}
 
 MemoryFile::~MemoryFile() {
@@ -48,26 +65,22 @@ MemoryFile::~MemoryFile() {
 Remembered MemoryFile::Start() {
   Remembered known;
   absl::Status status = Open();
-  if (status.ok()) {
-    absl::StatusOr<Remembered> loaded = store_->Load(ClockReading::Now());
-    if (loaded.ok()) {
-      known = *std::move(loaded);
-      Log(Severity::kInfo, "memory")
-          .Add("file", file_)
-          .Add("bans", known.bans.size())
-          .Add("growth", known.growth.size())
-          .Add("offences", known.offences.size())
-          .Add("history", known.history.size());
-    }
-    status = loaded.status();
+  if (status.ok()) status = store_->Load(ClockReading::Now(), known);
+  // What is broken comes back no better.
+  all_known_ = status.ok() || absl::IsDataLoss(status);
+  if (!all_known_ && !absl::IsAborted(status)) {
+    known = {};
+    all_known_ = LoadWithoutWriting(file_, ClockReading::Now(), known).ok();
   }
-  // Nothing is written into one whose times are still another boot's.
-  if (!status.ok()) store_.reset();
+  if (!all_known_) known = {};
+  nothing_read_late_ = all_known_;
   if (status.ok()) {
     Works();
   } else {
+    store_.reset();
     Failed(status);
   }
+  if (all_known_) Tell(file_, known);
   thread_ = std::thread([this] { Run(); });
   return known;
 }
@@ -79,15 +92,25 @@ void MemoryFile::Changed(const Network& who) {
 }
 
 void MemoryFile::Happened(Event event) {
-  if (events_.size() >= kMostEvents) {
-    metrics_.memory_lost_events.Increment();
-    return;
-  }
+  NoteEnded(event);
   if (event.detail.size() > kLongestDetail) {
     event.detail.resize(kLongestDetail);
   }
-  events_.push_back(
-      {.when = std::chrono::system_clock::now(), .event = std::move(event)});
+  Keep({.when = std::chrono::system_clock::now(), .event = std::move(event)});
+}
+
+void MemoryFile::NoteEnded(const Event& event) {
+  if (nothing_read_late_) return;
+  if (event.kind == EventKind::kDisallowed) disallowed_.insert(event.who);
+  if (event.kind != EventKind::kUnban || unbanned_.size() >= kMostChanged) {
+    return;
+  }
+  // Whoever lets a client in lets it out of the networks around it.
+  unbanned_.insert(event.who);
+  if (!IsClient(event.who)) return;
+  for (const Width width : WidthsOf(event.who.address)) {
+    unbanned_.insert(Widened(event.who.address, width));
+  }
 }
 
 void MemoryFile::Finish(const Source& source) {
@@ -99,12 +122,10 @@ void MemoryFile::Finish(const Source& source) {
 }
 
 void MemoryFile::HandOver(const Source& source, size_t most) {
+  if (!TakeBack(source)) return;
   bool wants_everybody = false;
   {
     const std::lock_guard lock(mutex_);
-    for (const Network& network : std::exchange(not_written_, {})) {
-      Changed(network);
-    }
     if (most < kMostChanged && batches_waiting_ >= kMostBatchesWaiting) return;
     wants_everybody = std::exchange(wants_everybody_, false);
   }
@@ -127,6 +148,78 @@ void MemoryFile::HandOver(const Source& source, size_t most) {
     --batches_waiting_;
   });
   wake_.notify_all();
+}
+
+bool MemoryFile::TakeBack(const Source& source) {
+  std::vector<DatedEvent> events;
+  std::unique_ptr<Remembered> late;
+  bool may_write = false;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Network& network : std::exchange(not_written_, {})) {
+      Changed(network);
+    }
+    events = std::exchange(events_not_written_, {});
+    late = std::move(late_);
+    may_write = all_known_;
+    if (!may_write && !late && !learning_ && jobs_.empty()) {
+      jobs_.push_back([this] { Retry(); });
+      wake_.notify_all();
+    }
+  }
+  for (DatedEvent& event : std::exchange(events_, std::move(events))) {
+    Keep(std::move(event));
+  }
+  if (late) {
+    learning_ = true;
+    asio::co_spawn(loop_, Learn(source, *std::move(late)), asio::detached);
+  }
+  return may_write;
+}
+
+void MemoryFile::Keep(DatedEvent event) {
+  if (events_.size() >= kMostEvents) {
+    metrics_.memory_lost_events.Increment();
+    return;
+  }
+  events_.push_back(std::move(event));
+}
+
+// ---- What is read late ------------------------------------------------------
+
+asio::awaitable<void> MemoryFile::Learn(Source source, Remembered late) {
+  Tell(file_, late);
+  // First what a person has said.
+  co_await LearnEach(source, &Remembered::allowances, late);
+  co_await LearnEach(source, &Remembered::zones, late);
+  co_await LearnEach(source, &Remembered::history, late);
+  co_await LearnEach(source, &Remembered::growth, late);
+  co_await LearnEach(source, &Remembered::offences, late);
+  co_await LearnEach(source, &Remembered::bans, late);
+  source.learned();
+  learning_ = false;
+  nothing_read_late_ = true;
+  unbanned_ = {};
+  disallowed_ = {};
+  const std::lock_guard lock(mutex_);
+  all_known_ = true;
+}
+
+template <typename Item>
+asio::awaitable<void> MemoryFile::LearnEach(
+    const Source& source, std::vector<Item> Remembered::*which,
+    Remembered& late) {
+  const std::vector<Item> items = std::move(late.*which);
+  auto next = items.begin();
+  while (next != items.end()) {
+    Remembered some;
+    for (size_t i = 0; i < kLearnedAtOnce && next != items.end(); ++i, ++next) {
+      if (!IsOver(*next)) (some.*which).push_back(*next);
+    }
+    source.learn(std::move(some));
+    // Everybody else has a turn.
+    co_await asio::post(loop_, asio::use_awaitable);
+  }
 }
 
 asio::awaitable<bool> MemoryFile::Written(Source source,
@@ -196,6 +289,11 @@ std::string MemoryFile::trouble() const {
   return trouble_;
 }
 
+bool MemoryFile::is_read() const {
+  const std::lock_guard lock(mutex_);
+  return all_known_;
+}
+
 void MemoryFile::Hand(Job job) {
   const std::lock_guard lock(mutex_);
   jobs_.push_back(std::move(job));
@@ -222,7 +320,7 @@ void MemoryFile::Run() {
   wake_.notify_all();
 }
 
-void MemoryFile::Write(const MemoryStore::Batch& batch) {
+void MemoryFile::Write(MemoryStore::Batch& batch) {
   absl::Status status = absl::OkStatus();
   if (!store_) status = OpenAgain();
   if (status.ok()) status = store_->Write(batch, ClockReading::Now());
@@ -235,10 +333,21 @@ void MemoryFile::Write(const MemoryStore::Batch& batch) {
     const std::lock_guard lock(mutex_);
     not_written_.insert(not_written_.end(), batch.changed.begin(),
                         batch.changed.end());
+    const size_t room =
+        kMostEvents - std::min(kMostEvents, events_not_written_.size());
+    const size_t kept = std::min(room, batch.events.size());
+    std::move(batch.events.begin(),
+              batch.events.begin() + static_cast<ptrdiff_t>(kept),
+              std::back_inserter(events_not_written_));
+    metrics_.memory_lost_events.Increment(
+        static_cast<double>(batch.events.size() - kept));
   }
-  metrics_.memory_lost_events.Increment(
-      static_cast<double>(batch.events.size()));
   Failed(status);
+}
+
+void MemoryFile::Retry() {
+  if (store_) return;
+  if (const absl::Status status = OpenAgain(); !status.ok()) Failed(status);
 }
 
 void MemoryFile::PruneNowAndThen() {
@@ -254,7 +363,7 @@ void MemoryFile::PruneNowAndThen() {
 }
 
 absl::Status MemoryFile::Open() {
-  next_try_ = Clock::now() + kRetryPeriod;
+  next_try_ = Clock::now() + retry_;
   absl::StatusOr<std::unique_ptr<MemoryStore>> store = MemoryStore::Open(file_);
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
@@ -264,17 +373,33 @@ absl::Status MemoryFile::Open() {
 absl::Status MemoryFile::OpenAgain() {
   if (Clock::now() < next_try_) return absl::UnavailableError(trouble());
   absl::Status status = Open();
-  if (status.ok()) status = store_->Load(ClockReading::Now()).status();
+  if (!status.ok()) return status;
+  bool is_known = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_known = all_known_;
+    wants_everybody_ |= store_->is_new();
+  }
+  if (is_known) {
+    status = store_->FindClock(ClockReading::Now());
+  } else {
+    auto late = std::make_unique<Remembered>();
+    status = store_->Load(ClockReading::Now(), *late);
+    // What is broken comes back no better.
+    if (status.ok() || absl::IsDataLoss(status)) {
+      const std::lock_guard lock(mutex_);
+      late_ = std::move(late);
+    }
+  }
   if (!status.ok()) store_.reset();
-  const std::lock_guard lock(mutex_);
-  wants_everybody_ = status.ok();
   return status;
 }
 
 void MemoryFile::Failed(const absl::Status& why) {
   const std::string message(why.message());
-  // A full disk may have room again; all else is tried from the beginning.
-  if (!absl::IsResourceExhausted(why)) store_.reset();
+  // A full disk may have room again, and who holds a lock gives it up; all else
+  // is tried from the beginning.
+  if (!absl::IsResourceExhausted(why) && !absl::IsAborted(why)) store_.reset();
   if (absl::IsDataLoss(why)) MoveAside(message);
   bool was_well = false;
   {

@@ -26,6 +26,8 @@ namespace breakwater {
 struct MemoryOptions {
   std::string file;
   MemoryStore::Retention retention;
+  // After which a file that cannot be used is tried again.
+  Duration retry = std::chrono::seconds(10);
 };
 
 // A memory that a thread of its own writes into a file (memory_store.h), a
@@ -34,8 +36,13 @@ struct MemoryOptions {
 // bounded, and written when it can be; of events those that find no room are
 // lost, and counted.
 //
+// A file that cannot be written to when we begin is read all the same, where it
+// can be. Where it cannot, and as long as it cannot, nothing in it is touched:
+// what it holds is merged with what is known by then when it can be read, bit
+// by bit while mail flows, and only then anything is written.
+//
 // A file that is broken is moved aside to FILE.broken and begun anew, with all
-// that is known by then.
+// that could be read of it and all that is known by then.
 //
 // Loop thread only, except where it says otherwise.
 class MemoryFile final : public Memory {
@@ -55,6 +62,9 @@ class MemoryFile final : public Memory {
   struct Source {
     std::function<Remembered(absl::Span<const Network>)> recall;
     std::function<std::vector<Network>()> everybody;
+    // Some of what was read late; and that this was all of it.
+    std::function<void(Remembered)> learn;
+    std::function<void()> learned;
   };
   // Once a second: hands over what has changed.
   void Tick(const Source& source) { HandOver(source, kMostABatch); }
@@ -77,17 +87,38 @@ class MemoryFile final : public Memory {
 
   // Why nothing can be written now; empty if it can. Any thread.
   std::string trouble() const;
+  // Whether all that the file holds is known. Any thread.
+  bool is_read() const;
 
   // Bounds. Networks beyond it are passed over until something happens to them
   // again.
   static constexpr size_t kMostChanged = 2'000'000;
-  static constexpr size_t kMostEvents = 50'000;  // a second
+  static constexpr size_t kMostEvents = 50'000;  // that wait
   static constexpr size_t kMostABatch = 20'000;  // networks
 
  private:
   using Job = absl::AnyInvocable<void()>;
 
   void HandOver(const Source& source, size_t most);
+  // Takes back what could not be written, and what was read late. Whether
+  // anything may be written.
+  bool TakeBack(const Source& source);
+  asio::awaitable<void> Learn(Source source, Remembered late);
+  template <typename Item>
+  asio::awaitable<void> LearnEach(const Source& source,
+                                  std::vector<Item> Remembered::*which,
+                                  Remembered& late);
+  void Keep(DatedEvent event);
+  void NoteEnded(const Event& event);
+  // Whether it was ended since, by whom it concerned.
+  bool IsOver(const Ban& ban) const { return unbanned_.contains(ban.network); }
+  bool IsOver(const Allowance& allowance) const {
+    return disallowed_.contains(allowance.network);
+  }
+  template <typename Item>
+  bool IsOver(const Item&) const {
+    return false;
+  }
   // What `ask` tells, on the thread, behind all that waits there; nothing if it
   // has not by then.
   template <typename Answer>
@@ -96,7 +127,8 @@ class MemoryFile final : public Memory {
   void Hand(Job job);  // to the thread
   void Run();
   // The thread's.
-  void Write(const MemoryStore::Batch& batch);
+  void Write(MemoryStore::Batch& batch);
+  void Retry();
   void PruneNowAndThen();
   absl::Status Open();
   absl::Status OpenAgain();
@@ -107,10 +139,16 @@ class MemoryFile final : public Memory {
   asio::io_context& loop_;
   Metrics& metrics_;
   const std::string file_;
+  const Duration retry_;
 
   // The loop's.
   absl::flat_hash_set<Network> changed_;
   std::vector<DatedEvent> events_;
+  bool learning_ = false;
+  bool nothing_read_late_ = false;  // is to come
+  // Since the start, while it is not known what the file holds.
+  absl::flat_hash_set<Network> unbanned_;
+  absl::flat_hash_set<Network> disallowed_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
@@ -121,7 +159,10 @@ class MemoryFile final : public Memory {
   bool ended_ = false;
   std::string trouble_;
   std::vector<Network> not_written_;
-  bool wants_everybody_ = false;  // the file may have missed something
+  std::vector<DatedEvent> events_not_written_;
+  bool wants_everybody_ = false;  // the file is a new one
+  bool all_known_ = false;        // what is in the file; else in `late_`, or
+  std::unique_ptr<Remembered> late_;  // nobody has been able to read it
   MemoryStore::Retention retention_;
 
   // The thread's, once it runs.

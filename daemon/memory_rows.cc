@@ -6,6 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "core/offence.h"
+#include "core/reply.h"
+#include "core/width.h"
 
 namespace breakwater {
 
@@ -16,6 +18,9 @@ using nlohmann::json;
 namespace {
 
 constexpr int64_t kLastDay = 376'200;  // since 1970: in the year 2999
+constexpr int64_t kMostCounted = 1'000'000'000;
+// Of questions in one day.
+constexpr uint64_t kMostAsked = 1'000'000'000'000;
 
 // As JSON, each array in the order of what it counts by.
 std::string WriteTally(const Tally& tally) {
@@ -34,6 +39,7 @@ std::optional<Tally> ReadTally(const std::string& text) {
     for (size_t i = 0; i < into.size(); ++i) {
       if (!array[i].is_number_unsigned()) return false;
       into[i] = array[i].get<uint64_t>();
+      if (into[i] > kMostAsked) return false;
     }
     return true;
   };
@@ -41,6 +47,37 @@ std::optional<Tally> ReadTally(const std::string& text) {
                      counts("saved", tally.saved) &&
                      counts("outcomes", tally.outcomes);
   return sound ? std::optional(tally) : std::nullopt;
+}
+
+int64_t NotFar(int64_t count) {
+  constexpr int64_t kFar = 4'000'000'000'000;
+  return std::clamp(count, -kFar, kFar);
+}
+
+// What a ban can cover: a client or a network of one of the Widths.
+std::optional<Network> WhoIn(const SqliteStatement& row) {
+  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
+  if (!network.ok() || !(IsClient(*network) || WidthOf(*network))) {
+    return std::nullopt;
+  }
+  return *network;
+}
+
+std::optional<uint32_t> CountIn(const SqliteStatement& row, int column) {
+  const int64_t number = row.Integer(column);
+  if (number < 0 || number > kMostCounted) return std::nullopt;
+  return static_cast<uint32_t>(number);
+}
+
+// One damaged digit makes that of a network.
+bool LetsInTheWorld(const Network& network) {
+  return network.length == 0 || (network.IsV4() && network.length == 96);
+}
+
+// As our own texts are, which go into replies.
+bool IsSafe(const std::string& text) {
+  return text.size() <= kLongestReplyText &&
+         std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 }  // namespace
@@ -53,33 +90,41 @@ int64_t Milliseconds(SystemClock::time_point wall) {
   return std::chrono::floor<milliseconds>(wall.time_since_epoch()).count();
 }
 
-Instant InstantAt(int64_t count) {
-  constexpr int64_t kFar = 4'000'000'000'000;
-  return Instant(milliseconds(std::clamp(count, -kFar, kFar)));
+Instant InstantAt(int64_t count, int64_t shift) {
+  return Instant(milliseconds(NotFar(NotFar(count) + NotFar(shift))));
 }
 
 SystemClock::time_point WallAt(int64_t count) {
-  return SystemClock::time_point(milliseconds(count));
+  return SystemClock::time_point(milliseconds(NotFar(count)));
 }
 
 // ---- Bans -------------------------------------------------------------------
 
-std::optional<Ban> MemoryRow<Ban>::Read(const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
+std::optional<Ban> MemoryRow<Ban>::Read(const SqliteStatement& row,
+                                        int64_t shift) {
+  const std::optional<Network> network = WhoIn(row);
   const std::optional<IpAddress> client = IpAddress::Parse(row.Text(1));
   const std::optional<Origin> origin = ParseOrigin(row.Text(4));
-  if (!network.ok() || !client || !origin) return std::nullopt;
-  return Ban{.network = *network,
-             .client = *client,
-             .expires = InstantAt(row.Integer(2)),
-             .origin = *origin,
-             .count = static_cast<uint32_t>(row.Integer(5)),
-             .members = static_cast<uint32_t>(row.Integer(6)),
-             .code = static_cast<int>(row.Integer(7)),
-             .id = row.Text(8),
-             .label = row.Text(9),
-             .text = row.Text(10),
-             .imposed = InstantAt(row.Integer(3))};
+  const std::optional<uint32_t> count = CountIn(row, 5);
+  const std::optional<uint32_t> members = CountIn(row, 6);
+  const int64_t code = row.Integer(7);
+  Ban ban{.expires = InstantAt(row.Integer(2), shift),
+          .id = row.Text(8),
+          .label = row.Text(9),
+          .text = row.Text(10),
+          .imposed = InstantAt(row.Integer(3), shift)};
+  if (!network || !client || !origin || !count || !members || code < 400 ||
+      code > 599 || !(client->IsUnspecified() || network->Contains(*client)) ||
+      !IsSafe(ban.id) || !IsSafe(ban.label) || !IsSafe(ban.text)) {
+    return std::nullopt;
+  }
+  ban.network = *network;
+  ban.client = *client;
+  ban.origin = *origin;
+  ban.count = *count;
+  ban.members = *members;
+  ban.code = static_cast<int>(code);
+  return ban;
 }
 
 void MemoryRow<Ban>::Bind(SqliteStatement& row, const Ban& ban) {
@@ -97,12 +142,13 @@ void MemoryRow<Ban>::Bind(SqliteStatement& row, const Ban& ban) {
 }
 
 std::optional<BanGrowth::Entry> MemoryRow<BanGrowth::Entry>::Read(
-    const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  if (!network.ok()) return std::nullopt;
+    const SqliteStatement& row, int64_t shift) {
+  const std::optional<Network> network = WhoIn(row);
+  const std::optional<uint32_t> times = CountIn(row, 1);
+  if (!network || !times) return std::nullopt;
   return BanGrowth::Entry{.who = *network,
-                          .times = static_cast<uint32_t>(row.Integer(1)),
-                          .ends = InstantAt(row.Integer(2))};
+                          .times = *times,
+                          .ends = InstantAt(row.Integer(2), shift)};
 }
 
 void MemoryRow<BanGrowth::Entry>::Bind(SqliteStatement& row,
@@ -115,16 +161,18 @@ void MemoryRow<BanGrowth::Entry>::Bind(SqliteStatement& row,
 // ---- What clients did -------------------------------------------------------
 
 std::optional<OffenceBook::Entry> MemoryRow<OffenceBook::Entry>::Read(
-    const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
+    const SqliteStatement& row, int64_t shift) {
+  const std::optional<Network> network = WhoIn(row);
   const std::optional<OffenceKind> kind = ParseOffence(row.Text(1));
-  if (!network.ok() || !kind) return std::nullopt;
+  const std::optional<uint32_t> count = CountIn(row, 2);
+  const std::optional<uint32_t> before = CountIn(row, 3);
+  if (!network || !kind || !count || !before) return std::nullopt;
   return OffenceBook::Entry{.who = *network,
                             .kind = *kind,
-                            .count = static_cast<uint32_t>(row.Integer(2)),
-                            .before = static_cast<uint32_t>(row.Integer(3)),
-                            .begin = InstantAt(row.Integer(4)),
-                            .last = InstantAt(row.Integer(5))};
+                            .count = *count,
+                            .before = *before,
+                            .begin = InstantAt(row.Integer(4), shift),
+                            .last = InstantAt(row.Integer(5), shift)};
 }
 
 void MemoryRow<OffenceBook::Entry>::Bind(SqliteStatement& row,
@@ -138,16 +186,19 @@ void MemoryRow<OffenceBook::Entry>::Bind(SqliteStatement& row,
 }
 
 std::optional<GoodHistory::Entry> MemoryRow<GoodHistory::Entry>::Read(
-    const SqliteStatement& row) {
-  const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  if (!network.ok()) return std::nullopt;
+    const SqliteStatement& row, int64_t shift) {
+  const std::optional<Network> network = WhoIn(row);
+  const double weight = row.Real(2);
+  // Not a number is neither.
+  const bool is_sound = weight >= 0 && weight <= GoodHistory::kHeaviest;
+  if (!network || !IsClient(*network) || !is_sound) return std::nullopt;
   GoodHistory::Entry entry{.client = *network,
                            .good = row.Integer(1) != 0,
-                           .weight = static_cast<float>(row.Real(2)),
-                           .weighed = InstantAt(row.Integer(3)),
-                           .first = InstantAt(row.Integer(4)),
-                           .last = InstantAt(row.Integer(5))};
-  if (!row.IsNull(6)) entry.warned = InstantAt(row.Integer(6));
+                           .weight = static_cast<float>(weight),
+                           .weighed = InstantAt(row.Integer(3), shift),
+                           .first = InstantAt(row.Integer(4), shift),
+                           .last = InstantAt(row.Integer(5), shift)};
+  if (!row.IsNull(6)) entry.warned = InstantAt(row.Integer(6), shift);
   return entry;
 }
 
@@ -178,13 +229,15 @@ void MemoryRow<DatedEvent>::Bind(SqliteStatement& row,
 
 // ---- What the operator said -------------------------------------------------
 
-std::optional<Allowance> MemoryRow<Allowance>::Read(
-    const SqliteStatement& row) {
+std::optional<Allowance> MemoryRow<Allowance>::Read(const SqliteStatement& row,
+                                                    int64_t shift) {
   const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  if (!network.ok()) return std::nullopt;
-  return Allowance{.network = *network,
-                   .until = InstantAt(row.Integer(1)),
-                   .reason = row.Text(2)};
+  if (!network.ok() || LetsInTheWorld(*network)) return std::nullopt;
+  Allowance allowance{.network = *network,
+                      .until = InstantAt(row.Integer(1), shift),
+                      .reason = row.Text(2)};
+  if (!IsSafe(allowance.reason)) return std::nullopt;
+  return allowance;
 }
 
 void MemoryRow<Allowance>::Bind(SqliteStatement& row,
@@ -196,7 +249,8 @@ void MemoryRow<Allowance>::Bind(SqliteStatement& row,
 
 // ---- What lists were asked --------------------------------------------------
 
-std::optional<ZoneDay> MemoryRow<ZoneDay>::Read(const SqliteStatement& row) {
+std::optional<ZoneDay> MemoryRow<ZoneDay>::Read(const SqliteStatement& row,
+                                                int64_t) {
   const int64_t day = row.Integer(1);
   if (day < 0 || day > kLastDay) return std::nullopt;
   const std::optional<Tally> tally = ReadTally(row.Text(2));

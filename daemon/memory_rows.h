@@ -14,14 +14,18 @@ namespace breakwater {
 // wall's since 1970.
 int64_t Milliseconds(Instant instant);
 int64_t Milliseconds(std::chrono::system_clock::time_point wall);
-// Within a century or so, whatever a damaged row says: our clock counts in
-// nanoseconds.
-Instant InstantAt(int64_t milliseconds);
+// Within a century or so, whatever a damaged row says: both clocks count in
+// nanoseconds. `shift` is added, and is no larger than their difference.
+Instant InstantAt(int64_t milliseconds, int64_t shift = 0);
 std::chrono::system_clock::time_point WallAt(int64_t milliseconds);
 
 // How an item stands in its table of the memory (memory_store.h). kSelect tells
 // the columns that Read takes, kInsert has the parameters that Bind gives.
-// Nothing is read from a row that says nothing sound.
+// Times are read `shift` milliseconds later than they stand there.
+//
+// A file can be damaged, so that rows are checked as if a stranger had sent
+// them: of one that says what is not sound, or what is never written, nothing
+// is read.
 template <typename Item>
 struct MemoryRow;
 
@@ -32,17 +36,18 @@ struct MemoryRow<Ban> {
       "id, label, text FROM bans";
   static constexpr char kInsert[] =
       "INSERT OR REPLACE INTO bans VALUES (?,?,?,?,?,?,?,?,?,?,?)";
-  static std::optional<Ban> Read(const SqliteStatement& row);
+  static std::optional<Ban> Read(const SqliteStatement& row, int64_t shift);
   static void Bind(SqliteStatement& row, const Ban& ban);
 };
 
 template <>
 struct MemoryRow<BanGrowth::Entry> {
   static constexpr char kSelect[] =
-      "SELECT network, times, ends FROM growth ORDER BY ends";
+      "SELECT network, times, ends FROM growth ORDER BY ends DESC";
   static constexpr char kInsert[] =
       "INSERT OR REPLACE INTO growth VALUES (?,?,?)";
-  static std::optional<BanGrowth::Entry> Read(const SqliteStatement& row);
+  static std::optional<BanGrowth::Entry> Read(const SqliteStatement& row,
+                                              int64_t shift);
   static void Bind(SqliteStatement& row, const BanGrowth::Entry& entry);
 };
 
@@ -50,10 +55,11 @@ template <>
 struct MemoryRow<OffenceBook::Entry> {
   static constexpr char kSelect[] =
       "SELECT network, kind, count, before, begin, last FROM offences "
-      "ORDER BY last";
+      "ORDER BY last DESC";
   static constexpr char kInsert[] =
       "INSERT OR REPLACE INTO offences VALUES (?,?,?,?,?,?)";
-  static std::optional<OffenceBook::Entry> Read(const SqliteStatement& row);
+  static std::optional<OffenceBook::Entry> Read(const SqliteStatement& row,
+                                                int64_t shift);
   static void Bind(SqliteStatement& row, const OffenceBook::Entry& entry);
 };
 
@@ -61,10 +67,11 @@ template <>
 struct MemoryRow<GoodHistory::Entry> {
   static constexpr char kSelect[] =
       "SELECT network, good, weight, weighed, first, last, warned "
-      "FROM history ORDER BY last";
+      "FROM history ORDER BY last DESC";
   static constexpr char kInsert[] =
       "INSERT OR REPLACE INTO history VALUES (?,?,?,?,?,?,?)";
-  static std::optional<GoodHistory::Entry> Read(const SqliteStatement& row);
+  static std::optional<GoodHistory::Entry> Read(const SqliteStatement& row,
+                                                int64_t shift);
   static void Bind(SqliteStatement& row, const GoodHistory::Entry& entry);
 };
 
@@ -74,7 +81,8 @@ struct MemoryRow<Allowance> {
       "SELECT network, ends, reason FROM allowances";
   static constexpr char kInsert[] =
       "INSERT OR REPLACE INTO allowances VALUES (?,?,?)";
-  static std::optional<Allowance> Read(const SqliteStatement& row);
+  static std::optional<Allowance> Read(const SqliteStatement& row,
+                                       int64_t shift);
   static void Bind(SqliteStatement& row, const Allowance& allowance);
 };
 
@@ -83,7 +91,7 @@ struct MemoryRow<ZoneDay> {
   static constexpr char kSelect[] = "SELECT label, day, tally FROM zones";
   static constexpr char kInsert[] =
       "INSERT OR REPLACE INTO zones VALUES (?,?,?)";
-  static std::optional<ZoneDay> Read(const SqliteStatement& row);
+  static std::optional<ZoneDay> Read(const SqliteStatement& row, int64_t shift);
   static void Bind(SqliteStatement& row, const ZoneDay& zone);
 };
 

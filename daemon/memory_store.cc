@@ -19,6 +19,10 @@ using SystemClock = std::chrono::system_clock;
 // "BrWa", and which tables it has: whoever changes these counts it up.
 constexpr int64_t kApplication = 0x42725761;
 constexpr int64_t kVersion = 4;
+constexpr int64_t kOldestVersion = 4;  // that is known how to upgrade
+// From each of these to the next.
+constexpr std::array<const char*, kVersion - kOldestVersion> kUpgrades = {};
+static_assert(kUpgrades.empty() || kUpgrades.back() != nullptr);
 
 constexpr char kTables[] = R"(
 CREATE TABLE clock (boot TEXT, steady INTEGER, wall INTEGER);
@@ -125,35 +129,76 @@ ClockReading ClockReading::Now() {
 
 absl::StatusOr<std::unique_ptr<MemoryStore>> MemoryStore::Open(
     const std::string& path) {
-  absl::StatusOr<SqliteFile> file = SqliteFile::Open(path);
+  // NORMAL: what was written last may be lost with the power, but never the
+  // file. EXCLUSIVE: what is ours alone needs no lock for each batch.
+  absl::Status status;
+  for (const char* how :
+       {"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 2000;",
+        "PRAGMA busy_timeout = 250; PRAGMA journal_mode = WAL;"
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 2000;"}) {
+    absl::StatusOr<SqliteFile> file = SqliteFile::Open(path);
+    if (!file.ok()) return file.status();
+    std::unique_ptr<MemoryStore> store(new MemoryStore(*std::move(file)));
+    status = store->file_.Run(how);
+    if (status.ok()) status = store->Prepare(path);
+    if (status.ok()) return store;
+    if (!absl::IsAborted(status)) return status;
+  }
+  return status;
+}
+
+absl::StatusOr<std::unique_ptr<MemoryStore>> MemoryStore::OpenToRead(
+    const std::string& path) {
+  absl::StatusOr<SqliteFile> file = SqliteFile::OpenToRead(path);
   if (!file.ok()) return file.status();
   std::unique_ptr<MemoryStore> store(new MemoryStore(*std::move(file)));
-  // NORMAL: what was written last may be lost with the power, but never the
-  // file. EXCLUSIVE: a second daemon must not write into it.
-  absl::Status status = store->file_.Run(
-      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
-      "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 2000;");
-  if (!status.ok()) return status;
-  const absl::StatusOr<int64_t> application =
-      Number(store->file_, "PRAGMA application_id");
-  if (!application.ok()) return application.status();
   const absl::StatusOr<int64_t> version =
       Number(store->file_, "PRAGMA user_version");
   if (!version.ok()) return version.status();
-  if (*application == kApplication && *version == kVersion) return store;
+  if (*version == kVersion) return store;
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " is of another version"));
+}
+
+absl::Status MemoryStore::Prepare(const std::string& path) {
+  const absl::StatusOr<int64_t> application =
+      Number(file_, "PRAGMA application_id");
+  if (!application.ok()) return application.status();
+  const absl::StatusOr<int64_t> version = Number(file_, "PRAGMA user_version");
+  if (!version.ok()) return version.status();
   const absl::StatusOr<int64_t> tables =
-      Number(store->file_, "SELECT count(*) FROM sqlite_schema");
+      Number(file_, "SELECT count(*) FROM sqlite_schema");
   if (!tables.ok()) return tables.status();
-  if (*tables != 0) {
-    return absl::DataLossError(absl::StrCat(
-        path, " was made by another program, or by another version of this"));
+  if (*tables == 0) return MakeTables();
+  if (*application != kApplication) {
+    return absl::DataLossError(
+        absl::StrCat(path, " was made by another program"));
   }
-  status = store->MakeTables();
-  if (!status.ok()) return status;
-  return store;
+  if (*version < kOldestVersion || *version > kVersion) {
+    strange_ = absl::DataLossError(
+        absl::StrCat(path, " was made by another version of this program"));
+    return absl::OkStatus();
+  }
+  return *version == kVersion ? absl::OkStatus() : Upgrade(*version);
+}
+
+absl::Status MemoryStore::Upgrade(int64_t version) {
+  Log(Severity::kInfo, "memory-upgraded")
+      .Add("from", version)
+      .Add("to", kVersion);
+  return Transact([&] {
+    absl::Status status = absl::OkStatus();
+    for (int64_t from = version; from < kVersion && status.ok(); ++from) {
+      status = file_.Run(kUpgrades[static_cast<size_t>(from - kOldestVersion)]);
+    }
+    if (!status.ok()) return status;
+    return file_.Run(absl::StrCat("PRAGMA user_version = ", kVersion).c_str());
+  });
 }
 
 absl::Status MemoryStore::MakeTables() {
+  is_new_ = true;
   return Transact([this] {
     return file_.Run(absl::StrCat("PRAGMA application_id = ", kApplication,
                                   "; PRAGMA user_version = ", kVersion, ";",
@@ -174,74 +219,77 @@ absl::Status MemoryStore::Transact(absl::FunctionRef<absl::Status()> work) {
 
 // ---- Reading ----------------------------------------------------------------
 
-absl::StatusOr<Remembered> MemoryStore::Load(const ClockReading& now) {
-  absl::Status status = Transact([&] { return MoveTimes(now); });
+absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
+  absl::Status status = FindClock(now);
   if (!status.ok()) return status;
-  Remembered known;
+  status = strange_;
   int unreadable = 0;
   const auto load = [&]<typename Item>(std::vector<Item>& into) {
-    if (!status.ok()) return;
     using Row = MemoryRow<Item>;
-    status = Prepared(file_, Row::kSelect, [&](SqliteStatement& statement) {
-      return ForEachRow(statement, [&](const SqliteStatement& row) {
-        if (auto item = Row::Read(row)) {
+    // What comes behind an error may be whole.
+    status.Update(Prepared(file_, Row::kSelect, [&](SqliteStatement& rows) {
+      return ForEachRow(rows, [&](const SqliteStatement& row) {
+        if (auto item = Row::Read(row, shift_)) {
           into.push_back(*std::move(item));
         } else {
           ++unreadable;
         }
       });
-    });
+    }));
   };
+  // First what a person has said.
+  load(known.allowances);
+  std::erase_if(known.allowances, [&](const Allowance& allowance) {
+    return allowance.until <= now.steady;
+  });
   load(known.bans);
   std::erase_if(known.bans,
                 [&](const Ban& ban) { return ban.expires <= now.steady; });
   load(known.growth);
   load(known.offences);
   load(known.history);
-  load(known.allowances);
-  std::erase_if(known.allowances, [&](const Allowance& allowance) {
-    return allowance.until <= now.steady;
-  });
   load(known.zones);
-  if (!status.ok()) return status;
   if (unreadable > 0) {
     Log(Severity::kWarning, "memory-unreadable").Add("rows", unreadable);
   }
-  return known;
+  return status;
 }
 
-absl::Status MemoryStore::MoveTimes(const ClockReading& now) {
-  std::optional<ClockReading> then;
-  absl::Status status = Prepared(
-      file_, "SELECT boot, steady, wall FROM clock",
-      [&](SqliteStatement& statement) {
-        return ForEachRow(statement, [&then](const SqliteStatement& row) {
-          then = {.boot = row.Text(0),
-                  .steady = InstantAt(row.Integer(1)),
-                  .wall = WallAt(row.Integer(2))};
-        });
-      });
-  if (!status.ok()) return status;
+absl::Status MemoryStore::FindClock(const ClockReading& now) {
+  shift_ = 0;
+  std::string boot;
+  std::optional<int64_t> steady;
+  int64_t wall = 0;
+  const absl::Status status =
+      Prepared(file_, "SELECT boot, steady, wall FROM clock",
+               [&](SqliteStatement& statement) {
+                 return ForEachRow(statement, [&](const SqliteStatement& row) {
+                   boot = row.Text(0);
+                   steady = Milliseconds(InstantAt(row.Integer(1)));
+                   wall = Milliseconds(WallAt(row.Integer(2)));
+                 });
+               });
+  if (!status.ok() || !steady) return status;
+  const int64_t lag = Milliseconds(now.steady) - *steady;
   // Where the kernel does not say which boot it is, our clock may.
-  const bool is_another_boot =
-      then && (then->boot != now.boot ||
-               (now.boot.empty() && now.steady < then->steady));
-  if (is_another_boot) {
-    const auto away = std::max(now.wall - then->wall, SystemClock::duration(0));
-    const int64_t shift =
-        std::chrono::round<milliseconds>(now.steady - then->steady - away)
-            .count();
-    for (const char* sql :
-         {"UPDATE bans SET ends = ends + ?1, imposed = imposed + ?1",
-          "UPDATE growth SET ends = ends + ?1",
-          "UPDATE allowances SET ends = ends + ?1",
-          "UPDATE offences SET begin = begin + ?1, last = last + ?1",
-          "UPDATE history SET weighed = weighed + ?1, first = first + ?1, "
-          "last = last + ?1, warned = warned + ?1"}) {
-      if (status.ok()) status = RunOnce(file_, sql, {shift});
-    }
+  if (boot == now.boot && !(now.boot.empty() && lag < 0)) return status;
+  shift_ = lag - std::max<int64_t>(Milliseconds(now.wall) - wall, 0);
+  return status;
+}
+
+absl::Status MemoryStore::MoveTimes() {
+  absl::Status status = absl::OkStatus();
+  if (shift_ == 0) return status;
+  for (const char* sql :
+       {"UPDATE bans SET ends = ends + ?1, imposed = imposed + ?1",
+        "UPDATE growth SET ends = ends + ?1",
+        "UPDATE allowances SET ends = ends + ?1",
+        "UPDATE offences SET begin = begin + ?1, last = last + ?1",
+        "UPDATE history SET weighed = weighed + ?1, first = first + ?1, "
+        "last = last + ?1, warned = warned + ?1"}) {
+    if (status.ok()) status = RunOnce(file_, sql, {shift_});
   }
-  return status.ok() ? WriteClock(now) : status;
+  return status;
 }
 
 absl::StatusOr<std::vector<PastEvent>> MemoryStore::History(
@@ -284,7 +332,14 @@ absl::StatusOr<std::vector<PastEvent>> MemoryStore::History(
 // ---- Writing ----------------------------------------------------------------
 
 absl::Status MemoryStore::Write(const Batch& batch, const ClockReading& now) {
-  return Transact([&] { return WriteAll(batch, now); });
+  if (!strange_.ok()) return strange_;
+  // In one go: who dies in between must not find the one without the other.
+  const absl::Status status = Transact([&] {
+    const absl::Status moved = MoveTimes();
+    return moved.ok() ? WriteAll(batch, now) : moved;
+  });
+  if (status.ok()) shift_ = 0;
+  return status;
 }
 
 absl::Status MemoryStore::WriteAll(const Batch& batch,

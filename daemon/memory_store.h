@@ -50,16 +50,32 @@ struct PastEvent {
 // nor cuts a ban. Only the time for which the host was off is taken from that
 // one; if it runs backwards meanwhile, that was no time.
 //
+// A file of an earlier version is made one of this. Of one of a version that is
+// not known, as of one that is damaged, is read what can be.
+//
 // Errors as in sqlite.h; kDataLoss also if the file is another program's or of
-// another version. One thread.
+// a version that is not known. One thread.
 class MemoryStore {
  public:
+  // Somebody may be looking into it: then the file is shared with them, and
+  // what they lock is an error, kAborted, that passes. Else it is ours alone.
   static absl::StatusOr<std::unique_ptr<MemoryStore>> Open(
       const std::string& path);
+  // To Load from and nothing else, with no more than the right to read it: a
+  // file that nobody writes into.
+  static absl::StatusOr<std::unique_ptr<MemoryStore>> OpenToRead(
+      const std::string& path);
 
-  // What has not ended, bans in no order. Brings the times of all that is in to
-  // this boot's clock.
-  absl::StatusOr<Remembered> Load(const ClockReading& now);
+  // Adds what has not ended to `known`: of clients, whoever was seen last
+  // first, bans in no order. In spite of an error what can be read is there.
+  // Writes nothing: with the first Write what is in the file, too, is brought
+  // to this boot's clock.
+  absl::Status Load(const ClockReading& now, Remembered& known);
+  // For a file of which all is known; else Load does it.
+  absl::Status FindClock(const ClockReading& now);
+
+  // Whether there was no such file, or nothing in it.
+  bool is_new() const { return is_new_; }
 
   struct Batch {
     // Of these all that was known is replaced by what is.
@@ -85,13 +101,21 @@ class MemoryStore {
  private:
   explicit MemoryStore(SqliteFile file) : file_(std::move(file)) {}
 
+  // What kind of file it is, and makes it one of ours.
+  absl::Status Prepare(const std::string& path);
   absl::Status MakeTables();
-  absl::Status MoveTimes(const ClockReading& now);
+  absl::Status Upgrade(int64_t version);
+  absl::Status MoveTimes();
   absl::Status WriteClock(const ClockReading& now);
   absl::Status WriteAll(const Batch& batch, const ClockReading& now);
   absl::Status Transact(absl::FunctionRef<absl::Status()> work);
 
   SqliteFile file_;
+  // Of an unknown version, so that nothing is written into it.
+  absl::Status strange_ = absl::OkStatus();
+  // By how many milliseconds what is in it lags behind this boot's clock.
+  int64_t shift_ = 0;
+  bool is_new_ = false;
 };
 
 }  // namespace breakwater

@@ -116,7 +116,11 @@ json Operator::Status() const {
       parts_.memory == nullptr ? "" : parts_.memory->trouble();
   if (!forgets.empty()) {
     problems.push_back(absl::StrCat(
-        "what is known of clients would be lost with a restart: ", forgets));
+        parts_.memory->is_read()
+            ? "what is known of clients would be lost with a restart: "
+            : "the memory cannot be read: who is allowed or banned by it is "
+              "not, until it can be: ",
+        forgets));
   }
 
   json zones = json::array();

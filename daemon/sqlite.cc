@@ -1,6 +1,7 @@
 #include "daemon/sqlite.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace breakwater {
 namespace {
@@ -22,6 +24,9 @@ absl::Status ErrorOf(sqlite3* database) {
       return absl::DataLossError(message);
     case SQLITE_FULL:
       return absl::ResourceExhaustedError(message);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return absl::AbortedError(message);
     default:
       return absl::UnavailableError(message);
   }
@@ -102,22 +107,40 @@ void SqliteStatement::Reset() {
 
 absl::StatusOr<SqliteFile> SqliteFile::Open(const std::string& path) {
   // SQLite gives its other files the permissions of this one.
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) {
+  FileDescriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock.is_open()) {
     return absl::UnavailableError(
         absl::StrCat("cannot open ", path, ": ", strerror(errno)));
   }
-  close(fd);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::AbortedError(
+        absl::StrCat(path, " is used by another breakwaterd"));
+  }
   sqlite3* handle = nullptr;
   const int result = sqlite3_open_v2(
       path.c_str(), &handle,
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
       nullptr);
-  SqliteFile file(handle);
+  SqliteFile file(std::move(lock), handle);
   if (handle == nullptr) return absl::UnavailableError("out of memory");
   if (result != SQLITE_OK) return ErrorOf(handle);
-  // Somebody may be looking into it.
-  sqlite3_busy_timeout(handle, 2000);
+  return file;
+}
+
+absl::StatusOr<SqliteFile> SqliteFile::OpenToRead(const std::string& path) {
+  const std::string uri = absl::StrCat(
+      "file:",
+      absl::StrReplaceAll(path, {{"%", "%25"}, {"?", "%3f"}, {"#", "%23"}}),
+      "?immutable=1");
+  sqlite3* handle = nullptr;
+  const int result =
+      sqlite3_open_v2(uri.c_str(), &handle,
+                      SQLITE_OPEN_READONLY | SQLITE_OPEN_URI |
+                          SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                      nullptr);
+  SqliteFile file(FileDescriptor(), handle);
+  if (handle == nullptr) return absl::UnavailableError("out of memory");
+  if (result != SQLITE_OK) return ErrorOf(handle);
   return file;
 }
 

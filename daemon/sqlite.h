@@ -2,13 +2,16 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "daemon/file_descriptor.h"
 
 namespace breakwater {
 
@@ -17,6 +20,7 @@ namespace breakwater {
 // Errors name the file and what SQLite says:
 //   kDataLoss           the file is no database, or a broken one
 //   kResourceExhausted  the disk is full
+//   kAborted            another process has it locked
 //   kUnavailable        all else, which may pass
 class SqliteStatement {
  public:
@@ -55,8 +59,17 @@ class SqliteStatement {
 
 class SqliteFile {
  public:
-  // Makes the file if it is missing, readable by its owner alone.
+  // Makes the file if it is missing, readable by its owner alone. kAborted if a
+  // process has it that opened it so, too.
   static absl::StatusOr<SqliteFile> Open(const std::string& path);
+  // What is in the file itself, and not what stands in a "-wal" beside it, with
+  // no more than the right to read it. Nobody may write into it meanwhile.
+  static absl::StatusOr<SqliteFile> OpenToRead(const std::string& path);
+
+  // How long a statement waits for another process. Without it: not at all.
+  void WaitForOthers(std::chrono::milliseconds longest) {
+    sqlite3_busy_timeout(database_.get(), static_cast<int>(longest.count()));
+  }
 
   // One or more statements without parameters.
   absl::Status Run(const char* sql);
@@ -70,8 +83,12 @@ class SqliteFile {
   struct Close {
     void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
   };
-  explicit SqliteFile(sqlite3* database) : database_(database) {}
+  SqliteFile(FileDescriptor lock, sqlite3* database)
+      : lock_(std::move(lock)), database_(database) {}
 
+  // Outlives the database: closing any descriptor of a file gives up all of
+  // this process' POSIX locks on it, and SQLite's are such.
+  FileDescriptor lock_;
   std::unique_ptr<sqlite3, Close> database_;
 };
 

@@ -126,10 +126,10 @@ void Read(const char* when, const std::string& path, const std::string& boot) {
   Must(store.status());
   ClockReading now = ClockReading::Now();
   now.boot += boot;
-  const auto known = (*store)->Load(now);
-  Must(known.status());
+  Remembered known;
+  Must((*store)->Load(now, known));
   std::printf("read after a %-8s %9zu bans          %8.2f s\n", when,
-              known->bans.size(), watch.Seconds());
+              known.bans.size(), watch.Seconds());
 }
 
 }  // namespace

@@ -98,5 +98,21 @@ TEST(BanGrowthTest, WhoseLastBanCameFirstMakesRoom) {
   EXPECT_EQ(growth.Times(kClient, now), 0u);
 }
 
+// A memory that could not be read before is read while bans are imposed.
+TEST(BanGrowthTest, WhatIsKnownAgainLateCountsAsWell) {
+  const Instant now = Clock::now();
+  const Network other = Network::OfClient(IpAddress::FromV4(7));
+  BanGrowth growth({.factor = 2, .clients = 2});
+  growth.Note(kClient, now, now);
+  growth.Restore(
+      {.who = kClient, .times = 3, .ends = now - std::chrono::hours(1)});
+  EXPECT_EQ(growth.Times(kClient, now), 4u);
+  growth.Restore({.who = other, .times = 5, .ends = now});
+  // It was there before, and so makes room first.
+  growth.Note(Network::OfClient(IpAddress::FromV4(8)), now, now);
+  EXPECT_EQ(growth.Times(other, now), 0u);
+  EXPECT_EQ(growth.Times(kClient, now), 4u);
+}
+
 }  // namespace
 }  // namespace breakwater

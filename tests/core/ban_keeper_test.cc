@@ -10,6 +10,7 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
+using ::testing::_;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
@@ -129,15 +130,39 @@ TEST_F(BanKeeperTest, WhatBecomesProtectedIsLetInAtOnce) {
   EXPECT_EQ(bans_.size(), 0u);
 }
 
-TEST_F(BanKeeperTest, ARestoredBanIsInForceAndTheKernelIsNotTold) {
+TEST_F(BanKeeperTest, ARestoredBanIsInForceAndTheKernelMayNotHaveIt) {
   keeper_.Restore(BanFor("192.0.2.5", hours(1)));
   keeper_.Restore(BanFor("192.0.2.6", Duration(0)));
   EXPECT_EQ(bans_.size(), 1u);
   EXPECT_EQ(bans_.Find(At("192.0.2.5"), Clock::now())->id, "old");
-  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+  EXPECT_THAT(enforcer_.Take(), ElementsAre(StartsWith("ban 192.0.2.5 3")));
   // What the kernel then tells of it is no news.
   keeper_.Adopt(BanFor("192.0.2.5", minutes(1)));
   EXPECT_EQ(bans_.Find(At("192.0.2.5"), Clock::now())->id, "old");
+}
+
+TEST_F(BanKeeperTest, OneThatIsRestoredLateTellsWhyTheKernelHasIt) {
+  Ban found = BanFor("192.0.2.5", hours(2));
+  found.origin = Origin::kBeforeRestart;
+  found.id = "found";
+  keeper_.Adopt(found);
+  keeper_.Restore(BanFor("192.0.2.5", hours(1)));
+  const auto ban = bans_.Find(At("192.0.2.5"), Clock::now());
+  EXPECT_EQ(ban->id, "old");
+  EXPECT_EQ(ban->count, 1u);
+  EXPECT_EQ(ban->expires, found.expires);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+}
+
+TEST_F(BanKeeperTest, OfTwoThatAreInForceTheOneSaidLastStays) {
+  Impose("192.0.2.5", minutes(1));
+  enforcer_.Take();
+  const std::string id = bans_.Find(At("192.0.2.5"), Clock::now())->id;
+  keeper_.Restore(BanFor("192.0.2.5", hours(1)));
+  const auto ban = bans_.Find(At("192.0.2.5"), Clock::now());
+  EXPECT_EQ(ban->id, id);
+  EXPECT_GT(ban->expires, Clock::now() + minutes(59));
+  EXPECT_THAT(enforcer_.Take(), ElementsAre(StartsWith("ban 192.0.2.5 3")));
 }
 
 TEST_F(BanKeeperTest, ARestoredOneNeverLastsLongerThanTheKernelCanCount) {
@@ -168,7 +193,7 @@ TEST_F(BanKeeperTest, InObserveModeOnlyTheOperatorsBansAreRestored) {
   keeper_.Restore(operators);
   EXPECT_EQ(bans_.size(), 1u);
   // The kernel has held it all the time.
-  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5", _));
 }
 
 TEST_F(BanKeeperTest, ARestoredBanOfAListsIsLookedAtAgain) {

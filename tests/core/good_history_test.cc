@@ -51,6 +51,25 @@ TEST_F(GoodHistoryTest, WhatWasKnownGoesOnWhereItEnded) {
   EXPECT_EQ(after.on_probation(), 1u);
 }
 
+TEST_F(GoodHistoryTest, WhatIsKnownAgainLateCountsAsWell) {
+  Accept(friend_);
+  history_.Restore({.client = Network::OfClient(friend_),
+                    .good = true,
+                    .weight = 4,
+                    .weighed = now_ - 72h,
+                    .first = now_ - 200h,
+                    .last = now_ - 72h,
+                    .warned = now_ - 1h});
+  EXPECT_TRUE(IsGood(friend_));
+  EXPECT_TRUE(history_.IsWarned(friend_, now_));
+  const auto standing = history_.Find(friend_, now_);
+  EXPECT_FLOAT_EQ(static_cast<float>(standing->weight), 1 + 2);
+  EXPECT_EQ(standing->first, now_ - 200h);
+  EXPECT_EQ(standing->last, now_);
+  EXPECT_EQ(history_.good(), 1u);
+  EXPECT_EQ(history_.on_probation(), 0u);
+}
+
 TEST_F(GoodHistoryTest, WhatIsKnownAgainKeepsToTheBounds) {
   for (uint32_t i = 0; i < 100; ++i) {
     history_.Restore({.client = Network::OfClient(Stranger(i)),
@@ -61,7 +80,7 @@ TEST_F(GoodHistoryTest, WhatIsKnownAgainKeepsToTheBounds) {
   }
   EXPECT_EQ(history_.good(), 15u);
   EXPECT_EQ(history_.on_probation(), 5u);
-  EXPECT_TRUE(history_.Find(Stranger(99), now_)) << "the last ones stay";
+  EXPECT_TRUE(history_.Find(Stranger(0), now_)) << "the first ones stay";
 }
 
 TEST_F(GoodHistoryTest, AThousandMessagesInAQuarterOfAnHourAreNoHistory) {

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/screener.h"
 #include "tests/core/loop.h"
 #include "tests/fakes/fake_enforcer.h"
@@ -10,6 +12,7 @@ namespace breakwater {
 namespace {
 
 using std::chrono::hours;
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -57,8 +60,11 @@ TEST(ScreenerMemoryTest, WhatOneLifeLearnedTheNextKnows) {
   Await(first.loop, first.screener.ScreenFurther(curious, told, clean));
 
   Life second;
+  const std::vector<Network> known = first.screener.KnownNetworks();
+  const std::set<Network> each(known.begin(), known.end());
   second.screener.Restore(
-      first.screener.Recall(first.screener.KnownNetworks()));
+      first.screener.Recall(std::vector<Network>(each.begin(), each.end())));
+  second.screener.Restored();
   const Instant now = Clock::now();
   EXPECT_EQ(second.Ask(listed).text, verdict.text);
   EXPECT_EQ(second.Ask(listed).reason, Reason::kBanned);
@@ -71,7 +77,7 @@ TEST(ScreenerMemoryTest, WhatOneLifeLearnedTheNextKnows) {
                 Network::OfClient(curious.address()), OffenceKind::kTrap,
                 hours(1), now),
             1u);
-  EXPECT_THAT(second.enforcer.orders(), IsEmpty());
+  EXPECT_THAT(second.enforcer.orders(), ElementsAre("ban 198.51.100.7 600s"));
 }
 
 TEST(ScreenerMemoryTest, OnlyWhatIsKnownIsRecalled) {

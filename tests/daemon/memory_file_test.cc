@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -18,6 +20,7 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 Network Nth(uint32_t n) {
   return Network::OfClient(IpAddress::FromV4(0x0b000000u + n));
@@ -28,12 +31,15 @@ class MemoryFileTest : public testing::Test {
  protected:
   Remembered Start() {
     memory_.reset();
-    memory_.emplace(loop_, metrics_, MemoryOptions{.file = path_});
+    memory_.emplace(
+        loop_, metrics_,
+        MemoryOptions{.file = path_, .retry = std::chrono::milliseconds(20)});
     return memory_->Start();
   }
-  void Ban(uint32_t n) {
-    banned_.push_back(Nth(n));
-    memory_->Changed(Nth(n));
+  void Ban(uint32_t n) { Ban(Nth(n)); }
+  void Ban(const Network& network) {
+    banned_.push_back(network);
+    memory_->Changed(network);
   }
   void Tick() { memory_->Tick(Source()); }
   MemoryFile::Source Source() {
@@ -48,7 +54,13 @@ class MemoryFileTest : public testing::Test {
       return known;
     };
     const auto everybody = [this] { return banned_; };
-    return {.recall = recall, .everybody = everybody};
+    const auto learn = [this](const Remembered& some) {
+      for (const breakwater::Ban& ban : some.bans) Ban(ban.network);
+    };
+    return {.recall = recall,
+            .everybody = everybody,
+            .learn = learn,
+            .learned = [] {}};
   }
   absl::StatusOr<std::vector<PastEvent>> History(uint32_t n) {
     return Await(loop_, memory_->History({Nth(n)}, 10));
@@ -146,7 +158,9 @@ TEST_F(MemoryFileTest, WhoWaitsIsToldWhenItIsWritten) {
   std::filesystem::copy(File("-wal"), File(".copy-wal"));
   auto store = MemoryStore::Open(File(".copy"));
   ASSERT_TRUE(store.ok()) << store.status();
-  EXPECT_THAT((*store)->Load(ClockReading::Now())->bans, SizeIs(1));
+  Remembered known;
+  ASSERT_TRUE((*store)->Load(ClockReading::Now(), known).ok());
+  EXPECT_THAT(known.bans, SizeIs(1));
 }
 
 TEST_F(MemoryFileTest, WhoWaitsBehindManyIsToldWhenHisIsWritten) {
@@ -193,6 +207,142 @@ TEST_F(MemoryFileTest, MoreChangesThanABatchTakesFollowInTheNext) {
   History(0).IgnoreError();
   Tick();
   EXPECT_THAT(Start().bans, SizeIs(2));
+}
+
+// ---- A file that cannot be used when we begin -------------------------------
+
+// As `sqlite3 memory.db`, by hand.
+class Shell {
+ public:
+  explicit Shell(const std::string& path) {
+    EXPECT_EQ(sqlite3_open(path.c_str(), &database_), SQLITE_OK);
+  }
+  ~Shell() { sqlite3_close(database_); }
+  Shell(const Shell&) = delete;
+  Shell& operator=(const Shell&) = delete;
+
+  void Run(const char* sql) {
+    char* error = nullptr;
+    sqlite3_exec(database_, sql, nullptr, nullptr, &error);
+    EXPECT_EQ(error, nullptr) << error;
+  }
+
+ private:
+  sqlite3* database_ = nullptr;
+};
+
+class UnusableFileTest : public MemoryFileTest {
+ protected:
+  // One and two are banned.
+  UnusableFileTest() {
+    Start();
+    Ban(1);
+    Ban(2);
+    Tick();
+    memory_.reset();
+    banned_.clear();
+  }
+  std::vector<Network> WhoIsInTheFile() {
+    memory_.reset();
+    std::vector<Network> who;
+    for (const auto& ban : Start().bans) who.push_back(ban.network);
+    return who;
+  }
+};
+
+TEST_F(UnusableFileTest, WhatAnOpenShellLooksIntoIsReadAndWritten) {
+  Shell shell(path_);
+  shell.Run("SELECT * FROM bans");
+  EXPECT_THAT(Start().bans, SizeIs(2));
+  Ban(3);
+  EXPECT_TRUE(Written(3));
+  EXPECT_EQ(memory_->trouble(), "");
+}
+
+TEST_F(UnusableFileTest, WhatAShellHasLockedIsReadLateAndNothingIsLost) {
+  {
+    Shell shell(path_);
+    shell.Run("PRAGMA locking_mode = EXCLUSIVE; DELETE FROM zones");
+    EXPECT_THAT(Start().bans, IsEmpty());
+    EXPECT_FALSE(memory_->is_read());
+    EXPECT_THAT(memory_->trouble(), HasSubstr("locked"));
+    Ban(3);
+    memory_->Changed(Nth(1));  // something else about it
+    EXPECT_FALSE(Written(3));
+  }
+  TickUntil([this] { return memory_->trouble().empty(); });
+  EXPECT_TRUE(Written(3));
+  EXPECT_THAT(WhoIsInTheFile(), UnorderedElementsAre(Nth(1), Nth(2), Nth(3)));
+}
+
+TEST_F(UnusableFileTest, WhomTheOperatorLetInMeanwhileStaysIn) {
+  {
+    Shell shell(path_);
+    shell.Run("PRAGMA locking_mode = EXCLUSIVE; DELETE FROM zones");
+    Start();
+    memory_->Changed(Nth(1));
+    memory_->Happened({.who = Nth(1), .kind = EventKind::kUnban, .id = "me"});
+  }
+  TickUntil([this] { return memory_->trouble().empty(); });
+  EXPECT_THAT(banned_, ElementsAre(Nth(2)));
+  // What happened meanwhile is told, too.
+  EXPECT_THAT(*History(1), ElementsAre(Field(&PastEvent::id, "me")));
+  EXPECT_THAT(WhoIsInTheFile(), ElementsAre(Nth(2)));
+}
+
+TEST_F(UnusableFileTest, WhatOnlyMayBeReadIsRead) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can be somebody else";
+  for (const char* suffix : {"", "-wal"}) {
+    // With what a crash leaves, and without.
+    if (*suffix != 0) {
+      Start();
+      Ban(3);
+      ASSERT_TRUE(Written(3));
+      std::filesystem::copy(path_, File(".torn"));
+      std::filesystem::copy(File("-wal"), File(".torn-wal"));
+      memory_.reset();
+      path_ = File(".torn");
+    }
+    std::filesystem::permissions(directory_.File(""),
+                                 std::filesystem::perms(0755));
+    for (const char* part : {"", suffix}) {
+      std::filesystem::permissions(File(part), std::filesystem::perms(0644));
+    }
+    ASSERT_EQ(seteuid(65534), 0);
+    const size_t read = Start().bans.size();
+    const bool is_read = memory_->is_read();
+    const std::string trouble = memory_->trouble();
+    memory_.reset();
+    ASSERT_EQ(seteuid(0), 0);
+    EXPECT_EQ(read, *suffix == 0 ? 2u : 3u) << suffix;
+    EXPECT_TRUE(is_read);
+    EXPECT_THAT(trouble, HasSubstr("Permission denied"));
+  }
+}
+
+TEST_F(UnusableFileTest, OfALaterVersionIsReadWhatCanBeAndTheFileKept) {
+  Shell(path_).Run("PRAGMA user_version = 999; DROP TABLE offences");
+  const Remembered known = Start();
+  EXPECT_THAT(known.bans, SizeIs(2));
+  for (const auto& ban : known.bans) Ban(ban.network);
+  TickUntil([this] { return memory_->trouble().empty(); });
+  EXPECT_TRUE(std::filesystem::exists(File(".broken")));
+  EXPECT_THAT(WhoIsInTheFile(), UnorderedElementsAre(Nth(1), Nth(2)));
+}
+
+TEST_F(UnusableFileTest, WhatIsNotWrittenAtOnceIsWrittenWhenTheLockIsGone) {
+  Shell shell(path_);
+  Start();
+  memory_.reset();
+  shell.Run("SELECT * FROM bans");
+  Start();
+  shell.Run("BEGIN IMMEDIATE");
+  Ban(3);
+  memory_->Happened({.who = Nth(3), .id = "three"});
+  EXPECT_FALSE(Written(3));
+  shell.Run("ROLLBACK");
+  EXPECT_TRUE(Written(3));
+  EXPECT_THAT(*History(3), ElementsAre(Field(&PastEvent::id, "three")));
 }
 
 }  // namespace
