@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "absl/strings/str_format.h"
+#include "core/service_manager.h"
 #include "core/text.h"
 
 namespace breakwater {
@@ -16,6 +17,7 @@ namespace {
 
 std::atomic<Severity> g_least = Severity::kInfo;
 LogTarget g_target = LogTarget::kStderr;
+bool g_journal = false;  // behind stderr
 // openlog(3) keeps the pointer. Never freed: lines may be written at exit.
 std::string& Program() {
   static auto* program = new std::string("breakwater");
@@ -74,6 +76,7 @@ std::string Timestamp() {
 
 void OpenLog(LogTarget target, std::string_view program) {
   g_target = target;
+  g_journal = target == LogTarget::kStderr && StderrIsJournal();
   Program() = std::string(program);
   if (target == LogTarget::kSyslogMail) {
     openlog(Program().c_str(), LOG_PID | LOG_NDELAY, LOG_MAIL);
@@ -85,7 +88,9 @@ void SetLeastSeverity(Severity severity) { g_least = severity; }
 Log::Log(Severity severity, std::string_view event) : severity_(severity) {
   if (severity_ < g_least) return;
   if (g_target == LogTarget::kStderr) {
-    line_ = absl::StrFormat("time=%s program=%s ", Timestamp(), Program());
+    if (g_journal) line_ = absl::StrFormat("<%d>", SyslogPriority(severity_));
+    absl::StrAppendFormat(&line_, "time=%s program=%s ", Timestamp(),
+                          Program());
   }
   absl::StrAppendFormat(&line_, "level=%s event=%s", SeverityName(severity_),
                         std::string(event));

@@ -2,9 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <thread>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace breakwater {
 namespace {
@@ -71,6 +76,25 @@ TEST_F(LogTest, WhatIsBelowTheLeastSeverityIsNotSaid) {
   EXPECT_THAT(Captured(write), IsEmpty());
   SetLeastSeverity(Severity::kDebug);
   EXPECT_THAT(Captured(write), HasSubstr("level=debug event=debug\n"));
+}
+
+TEST_F(LogTest, TheJournalReadsThePriorityOffTheLinesBeginning) {
+  const std::string lines = Captured([] {
+    struct stat file;
+    fstat(STDERR_FILENO, &file);
+    setenv("JOURNAL_STREAM",
+           absl::StrCat(file.st_dev, ":", file.st_ino).c_str(), 1);
+    OpenLog(LogTarget::kStderr, "x");
+    Log(Severity::kError, "a");
+    Log(Severity::kInfo, "b");
+    // Of a service whose stderr leads elsewhere.
+    setenv("JOURNAL_STREAM", "1:2", 1);
+    OpenLog(LogTarget::kStderr, "x");
+    Log(Severity::kError, "c");
+    unsetenv("JOURNAL_STREAM");
+  });
+  EXPECT_THAT(lines, MatchesRegex("<3>time=.*event=a\n<6>time=.*event=b\n"
+                                  "time=.*event=c\n"));
 }
 
 TEST_F(LogTest, LinesOfSeveralThreadsDoNotMix) {
