@@ -44,7 +44,7 @@ bool IsKnown(uint8_t kind) {
   };
   return in(RecordKind::kHello, RecordKind::kHello) ||
          in(RecordKind::kBan, RecordKind::kReload) ||
-         in(RecordKind::kProtected, RecordKind::kCounter);
+         in(RecordKind::kProtected, RecordKind::kGoodbye);
 }
 
 bool NeedsConnection(RecordKind kind) {

@@ -43,6 +43,7 @@ enum class RecordKind : uint8_t {
   kEntriesEnd,
   kSetsMade,  // sets were missing or emptied and are there: say all bans
   kCounter,   // detail: EnforcerCounter, number: since the enforcer started
+  kGoodbye,   // it was told to end, and does
 };
 
 enum class ProtectionSource : uint8_t {

@@ -19,6 +19,7 @@
 #include "core/domain_name.h"
 #include "core/listen_socket.h"
 #include "core/log.h"
+#include "core/service_manager.h"
 #include "daemon/privileges.h"
 #include "daemon/report_outcome.h"
 
@@ -28,6 +29,9 @@ namespace {
 using asio::experimental::as_tuple;
 
 constexpr Duration kHousekeepingPeriod = std::chrono::seconds(1);
+// What the start waits for the enforcer's first word, if somebody is there.
+constexpr Duration kUntilReady = std::chrono::seconds(5);
+constexpr Duration kReadyStep = std::chrono::milliseconds(10);
 // What the operator waits for the kernel to have it.
 constexpr Duration kUntilSettled = std::chrono::seconds(2);
 // What a client's milter callback may wait beyond the lists' deadline: the
@@ -237,6 +241,7 @@ void Daemon::StartParts() {
     });
   }
   asio::co_spawn(loop_, Housekeeping(), asio::detached);
+  asio::co_spawn(loop_, AnnounceReady(), asio::detached);
 }
 
 void Daemon::StartMemory() {
@@ -334,6 +339,7 @@ void Daemon::WatchSignals() {
           }
         }
         Log(Severity::kInfo, "stopping");
+        TellServiceManager("STOPPING=1");
         loop_.stop();
       },
       asio::detached);
@@ -341,6 +347,7 @@ void Daemon::WatchSignals() {
 
 asio::awaitable<void> Daemon::Housekeeping() {
   for (;;) {
+    FeedWatchdog();
     bans_.Expire(Clock::now());
     screener_->Tick();
     EndAllowances();
@@ -352,6 +359,18 @@ asio::awaitable<void> Daemon::Housekeeping() {
     housekeeping_timer_.expires_after(kHousekeepingPeriod);
     co_await housekeeping_timer_.async_wait(as_tuple(asio::use_awaitable));
   }
+}
+
+// The sockets listen and the memory is read; what the kernel holds the enforcer
+// tells, unless it is away.
+asio::awaitable<void> Daemon::AnnounceReady() {
+  asio::steady_timer timer(loop_);
+  const Instant limit = Clock::now() + kUntilReady;
+  while (!enforcer_->has_tried() && Clock::now() < limit) {
+    timer.expires_after(kReadyStep);
+    co_await timer.async_wait(as_tuple(asio::use_awaitable));
+  }
+  TellServiceManager("READY=1");
 }
 
 void Daemon::EndAllowances() {

@@ -53,6 +53,8 @@ class Daemon {
   void StartReports();
   void WatchSignals();
   asio::awaitable<void> Housekeeping();
+  // Says so to the service manager once all is as it stays.
+  asio::awaitable<void> AnnounceReady();
   void EndAllowances();
 
   absl::StatusOr<std::vector<std::string>> Reload();

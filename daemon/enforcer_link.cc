@@ -28,6 +28,8 @@ constexpr Duration kShortestRetry = std::chrono::milliseconds(100);
 constexpr Duration kLongestRetry = seconds(5);
 // An enforcer that takes longer than this over one packet hangs.
 constexpr Duration kPatience = seconds(15);
+// How long a restart may take it.
+constexpr Duration kRestart = seconds(10);
 
 }  // namespace
 
@@ -44,6 +46,7 @@ EnforcerLink::EnforcerLink(asio::io_context& loop, Metrics& metrics,
 
 void EnforcerLink::Start(Callbacks callbacks) {
   callbacks_ = std::move(callbacks);
+  excused_until_ = Clock::now() + kRestart;
   asio::co_spawn(loop_, Run(), asio::detached);
 }
 
@@ -57,7 +60,7 @@ asio::awaitable<void> EnforcerLink::Run() {
       pause = kShortestRetry;
       co_await Converse();
     } else {
-      Lost(std::string(status.message()));
+      Lost(status);
     }
     retry_.expires_after(pause);
     co_await retry_.async_wait(as_tuple(asio::use_awaitable));
@@ -113,7 +116,7 @@ asio::awaitable<void> EnforcerLink::Converse() {
   }
   asio::error_code ignored;
   socket_.close(ignored);
-  Lost(std::string(status.message()));
+  Lost(status);
 }
 
 asio::awaitable<absl::Status> EnforcerLink::Read() {
@@ -246,6 +249,9 @@ absl::Status EnforcerLink::Handle(const Record& record) {
                                 static_cast<double>(record.number));
       return absl::OkStatus();
     }
+    case RecordKind::kGoodbye:
+      excused_until_ = Clock::now() + kRestart;
+      return absl::OkStatus();
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("the enforcer sent a record of kind ",
@@ -253,7 +259,7 @@ absl::Status EnforcerLink::Handle(const Record& record) {
   }
 }
 
-void EnforcerLink::Lost(const std::string& why) {
+void EnforcerLink::Lost(const absl::Status& why) {
   ++conversation_;
   ordered_ = carried_out_ = 0;
   WakeWaiting();
@@ -277,10 +283,14 @@ void EnforcerLink::Lost(const std::string& why) {
   if (ready_) since_ = Clock::now();
   ready_ = false;
   metrics_.enforcer_up.Set(0);
+  has_tried_ = true;
+  trouble_ = std::string(why.message());
   // Said once for each trouble, not once for each attempt.
-  if (trouble_ == why) return;
-  trouble_ = why;
-  Log(Severity::kError, "enforcer-lost").Add("why", why);
+  if (told_trouble_ == trouble_) return;
+  // One that is there, but not as it must be, is no restart's.
+  if (absl::IsUnavailable(why) && Clock::now() < excused_until_) return;
+  told_trouble_ = trouble_;
+  Log(Severity::kError, "enforcer-lost").Add("why", trouble_);
 }
 
 }  // namespace breakwater

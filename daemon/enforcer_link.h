@@ -86,6 +86,8 @@ class EnforcerLink : public Enforcer {
   Instant since() const { return since_; }
   // Why it is not connected; empty when it is.
   const std::string& trouble() const { return trouble_; }
+  // Whether it is known by now if the enforcer is there.
+  bool has_tried() const { return has_tried_; }
   const std::vector<Protection>& protections() const { return protections_; }
   // Whether it has ever said what they are, to this process.
   bool has_told_protections() const { return has_told_protections_; }
@@ -120,7 +122,7 @@ class EnforcerLink : public Enforcer {
   void WakeWaiting();
   // The orders of the next packet.
   std::vector<Order> TakeOrders();
-  void Lost(const std::string& why);
+  void Lost(const absl::Status& why);
 
   asio::io_context& loop_;
   Metrics& metrics_;
@@ -133,6 +135,11 @@ class EnforcerLink : public Enforcer {
   bool ready_ = false;       // the kernel's entries are known
   Instant since_;
   std::string trouble_ = "not connected yet";
+  std::string told_trouble_;  // as the log had it
+  bool has_tried_ = false;
+  // Until then an enforcer that is away is not missed: it has said goodbye, or
+  // we have only begun.
+  Instant excused_until_;
 
   std::deque<Order> queue_;
   // Bans that are said again, behind whatever is new: there may be a million.

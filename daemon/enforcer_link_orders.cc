@@ -202,6 +202,9 @@ void EnforcerLink::CompareWithKernel() {
   ready_ = true;
   since_ = Clock::now();
   trouble_.clear();
+  told_trouble_.clear();
+  has_tried_ = true;
+  excused_until_ = {};
   metrics_.enforcer_up.Set(1);
   for (const Network& network : std::exchange(lifted_, {})) {
     entries_.erase(network);

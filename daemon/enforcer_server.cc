@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/log.h"
+#include "core/service_manager.h"
 #include "daemon/enforcer_socket.h"
 
 namespace breakwater {
@@ -71,6 +72,7 @@ EnforcerServer::EnforcerServer(Parts parts, const Config& config,
 // ---- The loop ---------------------------------------------------------------
 
 void EnforcerServer::Run() {
+  TellServiceManager("READY=1");
   next_tick_ = Clock::now() + kTick;
   while (!stop_) {
     Wait(next_tick_);
@@ -78,6 +80,9 @@ void EnforcerServer::Run() {
     if (const Instant now = Clock::now(); now >= next_tick_) Tick(now);
   }
   // What was ordered is in the kernel, and stays there.
+  TellServiceManager("STOPPING=1");
+  Say({.kind = RecordKind::kGoodbye});
+  Send();
   if (daemon_) CloseDaemon(Severity::kInfo, "the enforcer ends");
 }
 
@@ -120,6 +125,7 @@ void EnforcerServer::Wait(Instant until) {
 
 void EnforcerServer::Tick(Instant now) {
   next_tick_ = now + kTick;
+  FeedWatchdog();
   RefreshHosts(now);
   sets_.Check(now);
   if (!daemon_) return;

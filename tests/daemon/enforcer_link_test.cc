@@ -513,5 +513,47 @@ TEST_F(EnforcerLinkTest, LeavesAnEnforcerThatTalksGarbage) {
   EXPECT_THAT(link_->trouble(), HasSubstr("kind"));
 }
 
+TEST_F(EnforcerLinkTest, AnEnforcerThatSaidGoodbyeIsNotMissedWhileItRestarts) {
+  testing::internal::CaptureStderr();
+  Open();
+  Say({.kind = RecordKind::kGoodbye});
+  LoseEnforcer();
+  close(listening_);
+  loop_.restart();
+  loop_.run_for(milliseconds(300));  // it is tried, in vain
+  EXPECT_THAT(link_->trouble(), HasSubstr("cannot connect"));
+  Listen();
+  Open();
+  EXPECT_TRUE(link_->connected());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              Not(HasSubstr("enforcer-lost")));
+}
+
+TEST_F(EnforcerLinkTest, AnEnforcerThatDiesIsMissedAtOnce) {
+  testing::internal::CaptureStderr();
+  Open();
+  LoseEnforcer();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("level=error event=enforcer-lost"));
+}
+
+TEST_F(EnforcerLinkTest, WhetherItIsThereIsKnownOnceItHasToldItsSets) {
+  Accept();
+  EXPECT_EQ(Hear().kind, RecordKind::kHello);
+  EXPECT_FALSE(link_->has_tried());
+  Say({.kind = RecordKind::kHello, .number = kProtocolVersion});
+  EXPECT_FALSE(link_->has_tried());
+  Say({.kind = RecordKind::kEntriesEnd});
+  EXPECT_TRUE(link_->has_tried());
+}
+
+TEST_F(EnforcerLinkTest, ThatItIsAwayIsKnownToo) {
+  close(listening_);
+  loop_.restart();
+  loop_.run_for(milliseconds(20));
+  EXPECT_TRUE(link_->has_tried());
+  Listen();
+}
+
 }  // namespace
 }  // namespace breakwater

@@ -591,6 +591,14 @@ TEST_F(EnforcerServerTest, ASecondDaemonIsTurnedAwayUntilTheFirstHasGone) {
             RecordKind::kApplied);
 }
 
+TEST_F(EnforcerServerTest, SaysGoodbyeWhenItIsToldToEnd) {
+  StartEnforcer();
+  auto daemon = Connect();
+  enforcer_.reset();
+  EXPECT_EQ(daemon->ReadTo(RecordKind::kGoodbye).back().kind,
+            RecordKind::kGoodbye);
+}
+
 TEST_F(EnforcerServerTest, TheSetsStayWhenItEnds) {
   StartEnforcer();
   Connect()->Order({Ban("192.0.2.5")});
