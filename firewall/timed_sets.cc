@@ -104,15 +104,16 @@ void TimedSets::CheckOne(Set& set, SetsCheck& check) {
     }
     return;
   }
-  // Sets of an earlier configuration may still hold bans.
-  set.in_use = true;
-  bool lost = !first && !set.trouble.ok();
+  // Sets of an earlier configuration may still hold bans. One that nobody
+  // missed, and that somebody has made, has lost none.
+  const bool was_in_use = std::exchange(set.in_use, true);
+  bool lost = !first && was_in_use && !set.trouble.ok();
   if (set.trouble.ok() && IsFlushed(set)) {
     set.endings.Clear();
     lost = true;
   }
   // It may have been replaced by another one.
-  if (first || lost || *look == Look::kUnclear || set.suspect) {
+  if (first || lost || !was_in_use || *look == Look::kUnclear || set.suspect) {
     set.suspect = false;
     set.trouble = Inspect(set);
     if (!set.trouble.ok()) {

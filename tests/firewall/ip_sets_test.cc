@@ -235,6 +235,16 @@ TEST_F(IpSetsTest, SetsThatProlongAreStillEmptiedWhenThatIsSwitchedOff) {
   EXPECT_THAT(*sets->List(), IsEmpty());
 }
 
+TEST_F(IpSetsTest, ASetThatNobodyMissedHasLostNothingWhenItIsMade) {
+  auto sets = Open();
+  ASSERT_TRUE(
+      Run("ipset create breakwater4-extend hash:ip maxelem 5 timeout 7"));
+  const SetsCheck check = sets->Check();
+  EXPECT_EQ(check.made, 0);
+  EXPECT_EQ(check.flushed, 0);
+  EXPECT_THAT(check.wrong, IsEmpty());
+}
+
 TEST_F(IpSetsTest, ListsMoreThanOneDatagramHolds) {
   auto sets = Open();
   std::vector<TimedNetwork> batch;
