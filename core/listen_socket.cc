@@ -185,7 +185,11 @@ absl::Status SetSocketAccess(const std::string& path, const std::string& group,
   if (!group.empty()) {
     const absl::StatusOr<gid_t> gid = GroupId(group);
     if (!gid.ok()) return gid.status();
-    if (chown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0) {
+    // A directory with the setgid bit has given it already, and a unit may
+    // forbid the call.
+    struct stat file;
+    const bool given = stat(path.c_str(), &file) == 0 && file.st_gid == *gid;
+    if (!given && chown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0) {
       return Errno(errno, absl::StrCat("giving group ", group).c_str(), path);
     }
   }

@@ -9,11 +9,16 @@
 #include <iostream>
 #include <string>
 
+#include "absl/strings/str_split.h"
 #include "core/log.h"
+#include "core/service_manager.h"
 #include "daemon/check_config.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/failed_start.h"
+#include "daemon/parent.h"
 #include "daemon/privileges.h"
+#include "daemon/socket_places.h"
 #include "daemon/supervisor.h"
 
 namespace {
@@ -30,10 +35,29 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
-int Fail(const absl::Status& status) {
+int Fail(const std::string& config_path, const absl::Status& status) {
   breakwater::Log(breakwater::Severity::kError, "failed")
       .Add("why", std::string(status.message()));
+  breakwater::PauseAfterFailedStart({.program = "breakwaterd",
+                                     .config_file = config_path,
+                                     .why = std::string(status.message())});
   return kFailed;
+}
+
+// All that is wrong with the configuration, a line for each.
+int Refuse(const std::string& config_path, const absl::Status& status) {
+  if (!breakwater::HasServiceManager()) {
+    std::cerr << status.message() << "\n";
+    return kFailed;
+  }
+  const std::vector<std::string> lines =
+      absl::StrSplit(status.message(), '\n', absl::SkipEmpty());
+  for (const std::string& line : lines) {
+    if (&line == &lines.back()) break;
+    breakwater::Log(breakwater::Severity::kError, "failed").Add("why", line);
+  }
+  return Fail(config_path,
+              absl::InvalidArgumentError(lines.empty() ? "" : lines.back()));
 }
 
 int RunParent(const std::string& config_path) {
@@ -50,12 +74,13 @@ int RunParent(const std::string& config_path) {
 
 int RunDaemon(Config config) {
   RaiseDescriptorLimit();
+  const std::string path = config.path;
   const std::string user = config.user;
   auto daemon = breakwater::Daemon::Make(std::move(config));
-  if (!daemon.ok()) return Fail(daemon.status());
+  if (!daemon.ok()) return Fail(path, daemon.status());
   const absl::Status dropped =
       breakwater::DropPrivileges(user, /*keep_net_admin=*/false);
-  if (!dropped.ok()) return Fail(dropped);
+  if (!dropped.ok()) return Fail(path, dropped);
   (*daemon)->Run();
   return 0;
 }
@@ -63,13 +88,17 @@ int RunDaemon(Config config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  breakwater::EndWithParent();
   CLI::App app("Stops spam waves at the door of a mail server.", "breakwaterd");
   std::string config_path = "/etc/breakwater/breakwater.toml";
   bool check = false;
+  bool places = false;
   bool alone = false;
   app.add_option("--config", config_path, "The configuration file")
       ->capture_default_str();
   app.add_flag("--check-config", check, "Say what is wrong with it, and end");
+  app.add_flag("--make-places", places,
+               "Make the directories of its sockets, and end");
   app.add_flag("--alone", alone,
                "Be the daemon, without a parent and without the enforcer");
   app.set_version_flag("--version", BREAKWATER_VERSION);
@@ -77,11 +106,13 @@ int main(int argc, char** argv) {
 
   if (check) return breakwater::CheckConfig(config_path, std::cout);
 
+  breakwater::OpenLog(breakwater::LogTarget::kStderr, "breakwaterd");
   absl::StatusOr<Config> config = breakwater::LoadConfig(config_path);
   if (!config.ok()) {
-    std::cerr << config.status().message() << "\n";
-    return kFailed;
+    // The start says what is wrong with it.
+    return places ? 0 : Refuse(config_path, config.status());
   }
+  if (places) return breakwater::MakeSocketPlaces(*config);
   breakwater::OpenLog(config->log.target, "breakwaterd");
   breakwater::SetLeastSeverity(config->log.level);
   if (geteuid() == 0 && !alone) return RunParent(config_path);

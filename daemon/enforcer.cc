@@ -13,6 +13,9 @@
 #include "daemon/config.h"
 #include "daemon/enforcer_server.h"
 #include "daemon/enforcer_socket.h"
+#include "daemon/failed_start.h"
+#include "daemon/make_sets.h"
+#include "daemon/parent.h"
 #include "daemon/privileges.h"
 #include "firewall/ip_sets.h"
 #include "firewall/nft_sets.h"
@@ -128,22 +131,26 @@ std::string BackendNames(const Config& config) {
   return names.empty() ? "none" : names;
 }
 
-int Fail(const absl::Status& status) {
+int Fail(const std::string& config_file, const absl::Status& status) {
   Log(Severity::kError, "enforcer-failed")
       .Add("why", std::string(status.message()));
+  PauseAfterFailedStart({.program = "breakwater-enforcer",
+                         .config_file = config_file,
+                         .why = std::string(status.message())});
   return 1;
 }
 
 int Main(const std::string& config_file) {
+  EndWithParent();
   OpenLog(LogTarget::kStderr, "breakwater-enforcer");
   const absl::StatusOr<Config> config = LoadConfig(config_file);
-  if (!config.ok()) return Fail(config.status());
+  if (!config.ok()) return Fail(config_file, config.status());
   OpenLog(config->log.target, "breakwater-enforcer");
   SetLeastSeverity(config->log.level);
 
   absl::StatusOr<std::unique_ptr<EnforcerServer>> server =
       MakeServer(config_file, *config);
-  if (!server.ok()) return Fail(server.status());
+  if (!server.ok()) return Fail(config_file, server.status());
   HandleSignals(**server);
   Log(Severity::kInfo, "enforcer-started")
       .Add("socket", config->enforcer.socket)
@@ -169,7 +176,14 @@ int main(int argc, char** argv) {
   std::string config_file = "/etc/breakwater/breakwater.toml";
   app.add_option("-c,--config", config_file, "The configuration file")
       ->capture_default_str();
+  bool make_sets = false;
+  app.add_flag("--make-sets", make_sets,
+               "Make the ip sets that rules may name, and end");
   app.set_version_flag("--version", "breakwater-enforcer " BREAKWATER_VERSION);
   CLI11_PARSE(app, argc, argv);
+  if (make_sets) {
+    breakwater::OpenLog(breakwater::LogTarget::kStderr, "breakwater-enforcer");
+    return breakwater::MakeSets(config_file);
+  }
   return breakwater::Main(config_file);
 }

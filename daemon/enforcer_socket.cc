@@ -81,6 +81,12 @@ absl::Status RemoveStale(const sockaddr_un& address) {
   return absl::OkStatus();
 }
 
+// As from a unit with Group=, which then may forbid to change it.
+bool HasGroup(const std::string& path, gid_t group) {
+  struct stat file;
+  return stat(path.c_str(), &file) == 0 && file.st_gid == group;
+}
+
 absl::Status SetAccess(const std::string& path, const UserIds& daemon) {
   if (geteuid() == daemon.user) return absl::OkStatus();
   if (geteuid() == 0) {
@@ -89,7 +95,8 @@ absl::Status SetAccess(const std::string& path, const UserIds& daemon) {
     }
     return absl::OkStatus();
   }
-  if (chown(path.c_str(), static_cast<uid_t>(-1), daemon.group) != 0 ||
+  if ((!HasGroup(path, daemon.group) &&
+       chown(path.c_str(), static_cast<uid_t>(-1), daemon.group) != 0) ||
       chmod(path.c_str(), 0660) != 0) {
     return Failed(absl::StrCat("give group ", daemon.group,
                                " (the daemon's, of which the enforcer's user "

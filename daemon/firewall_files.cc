@@ -128,8 +128,7 @@ std::string Tables(const std::vector<IptablesPart>& parts) {
 
 std::string SetsFirst(const Config& config) {
   if (!config.firewall.Uses(FirewallBackend::kIpset)) return "";
-  return "#   ipset -exist -file /etc/breakwater/iptables/breakwater.sets "
-         "restore\n";
+  return "#   breakwater-enforcer --make-sets\n";
 }
 
 }  // namespace
@@ -148,19 +147,20 @@ std::string IpsetFile(const Config& config) {
       "exists.\n"
       "# Printed by: breakwater firewall print --for ipset\n"
       "#\n"
-      "#   ipset -exist -file /etc/breakwater/iptables/breakwater.sets "
-      "restore\n"
+      "#   ipset -exist -file THIS-FILE restore\n"
       "#\n"
-      "# breakwater-sets.service does this at boot, before the rules are "
-      "loaded. The\n"
-      "# enforcer makes those that are missing, and keeps those that it finds; "
-      "they\n"
-      "# must be as they are here, sizes and default timeout apart. The "
-      "-extend "
-      "sets\n"
-      "# are only needed with ban.extend = true; those that end in a number "
-      "hold whole\n"
-      "# networks (widen.*).\n"
+      "# Hardly ever needed: breakwater-sets.service makes them at boot, "
+      "before "
+      "rules are\n"
+      "# loaded, and the enforcer those that are missing, while it keeps those "
+      "that it\n"
+      "# finds; they must be as they are here, sizes and default timeout "
+      "apart. "
+      "The\n"
+      "# -extend sets are only needed with ban.extend = true; those that end "
+      "in "
+      "a number\n"
+      "# hold whole networks (widen.*).\n"
       "#\n"
       "# Presized: a set that grows stops the packets for up to 0.1 s. An "
       "element takes\n"

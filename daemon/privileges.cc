@@ -12,6 +12,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "daemon/parent.h"
 
 namespace breakwater {
 namespace {
@@ -48,6 +49,18 @@ absl::Status LimitBounding(bool keep_net_admin) {
   return absl::OkStatus();
 }
 
+// Whether we have what is wanted already, as from a unit, which may well forbid
+// to change it. What could be inherited beside that gives nothing to a program
+// without capabilities of its own.
+bool HoldsNoMore(cap_t wanted) {
+  const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> held(
+      cap_get_proc(), cap_free);
+  if (held == nullptr) return false;
+  const int differs = cap_compare(held.get(), wanted);
+  return !CAP_DIFFERS(differs, CAP_PERMITTED) &&
+         !CAP_DIFFERS(differs, CAP_EFFECTIVE);
+}
+
 absl::Status LimitCapabilities(bool keep_net_admin) {
   const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> caps(
       cap_init(), cap_free);
@@ -60,7 +73,7 @@ absl::Status LimitCapabilities(bool keep_net_admin) {
       }
     }
   }
-  if (cap_set_proc(caps.get()) != 0) {
+  if (cap_set_proc(caps.get()) != 0 && !HoldsNoMore(caps.get())) {
     if (errno == EPERM && keep_net_admin) {
       return absl::PermissionDeniedError(
           "CAP_NET_ADMIN is missing: start as root, or by a unit with "
@@ -126,6 +139,7 @@ absl::Status DropPrivileges(const std::string& user, bool keep_net_admin) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     return Failed("refuse new privileges");
   }
+  EndWithParent();
   return absl::OkStatus();
 }
 

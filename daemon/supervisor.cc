@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "daemon/parent.h"
 
 namespace breakwater {
 namespace {
@@ -50,6 +51,12 @@ void StartOne(Running& running) {
     argv.push_back(const_cast<char*>(word.c_str()));
   }
   argv.push_back(nullptr);
+  std::string mark = ParentMark();
+  std::vector<char*> environment = {mark.data()};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    environment.push_back(*entry);
+  }
+  environment.push_back(nullptr);
 
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -58,7 +65,7 @@ void StartOne(Running& running) {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   const int error = posix_spawn(&running.pid, argv[0], nullptr, &attributes,
-                                argv.data(), environ);
+                                argv.data(), environment.data());
   posix_spawnattr_destroy(&attributes);
 
   running.started = Clock::now();

@@ -16,7 +16,8 @@ struct Child {
 // once the child has lived for a minute. Does nothing else; in particular it
 // reads nothing from anyone. SIGHUP is passed on to the children; so are
 // SIGTERM and SIGINT, which after ten seconds become SIGKILL. Returns the
-// program's exit code once all are gone.
+// program's exit code once all are gone. Killed itself, it takes along those
+// that call EndWithParent.
 //
 // The only thread of its process. Blocks the signals that it waits for.
 int Supervise(const std::vector<Child>& children);

@@ -37,8 +37,12 @@ status=0
 "$work/$wrapper" 2>/dev/null || status=$?
 ((status == 100)) || fail "/$wrapper without a program exits with $status"
 
-# A configuration that somebody has edited survives the next installation.
+# Nothing that people edit, or that a host loads at boot, changes by an
+# installation over an older one.
+mkdir -p "$work/etc/breakwater/iptables"
 echo '# edited' >>"$work/etc/breakwater/breakwater.toml"
+echo '# edited' >"$work/etc/breakwater/iptables/breakwater.sets"
+before=$(find "$work/etc" -type f -exec cksum {} + | sort)
 DESTDIR=$work cmake --install "$1" >"$work/log"
-grep -q '# edited' "$work/etc/breakwater/breakwater.toml" ||
-  fail "an edited configuration was overwritten"
+[[ $(find "$work/etc" -type f -exec cksum {} + | sort) == "$before" ]] ||
+  fail "an installation changed /etc: $(find "$work/etc" -type f)"

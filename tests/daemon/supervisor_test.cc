@@ -1,15 +1,19 @@
 #include "daemon/supervisor.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/parent.h"
+#include "daemon/privileges.h"
 
 namespace breakwater {
 namespace {
@@ -99,6 +103,84 @@ TEST_F(SupervisorTest, LivesOnWithoutAProgramThatCannotBeStarted) {
   std::this_thread::sleep_for(milliseconds(50));
   EXPECT_EQ(kill(parent_, 0), 0);
   EXPECT_EQ(StopParent(), 0);
+}
+
+// A process that ends with the one that has made it, seen through a pipe that
+// only the child holds open.
+class EndWithParentTest : public testing::Test {
+ protected:
+  EndWithParentTest() { EXPECT_EQ(pipe(pipe_), 0); }
+  ~EndWithParentTest() override {
+    close(pipe_[0]);
+    unsetenv("BREAKWATER_PARENT");
+  }
+  // Returns once `prepare` has run in the child.
+  template <typename Prepare>
+  pid_t StartParent(Prepare prepare) {
+    const pid_t parent = fork();
+    if (parent == 0) {
+      std::string mark = ParentMark();
+      putenv(mark.data());
+      if (fork() == 0) {
+        prepare();
+        [[maybe_unused]] const ssize_t said = write(pipe_[1], "x", 1);
+        for (;;) pause();
+      }
+      close(pipe_[1]);
+      for (;;) pause();
+    }
+    close(pipe_[1]);
+    char ready = 0;
+    EXPECT_EQ(read(pipe_[0], &ready, 1), 1);
+    return parent;
+  }
+  bool ChildEnds() {
+    pollfd waiting{.fd = pipe_[0], .events = POLLIN};
+    return poll(&waiting, 1, 5000) == 1 && (waiting.revents & POLLHUP) != 0;
+  }
+  static void Kill(pid_t parent) {
+    kill(parent, SIGKILL);
+    waitpid(parent, nullptr, 0);
+  }
+
+  int pipe_[2];
+};
+
+TEST_F(EndWithParentTest, AKilledParentTakesItsChildrenAlong) {
+  Kill(StartParent([] { EndWithParent(); }));
+  EXPECT_TRUE(ChildEnds());
+}
+
+TEST_F(EndWithParentTest, AlsoOneThatHasChangedItsUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become somebody else";
+  Kill(StartParent([] {
+    EndWithParent();
+    if (!DropPrivileges("nobody", /*keep_net_admin=*/true).ok()) _exit(1);
+  }));
+  EXPECT_TRUE(ChildEnds());
+}
+
+TEST_F(EndWithParentTest, AlsoOneThatHangs) {
+  Kill(StartParent([] {
+    EndWithParent();
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, nullptr);
+  }));
+  EXPECT_TRUE(ChildEnds());
+}
+
+TEST_F(EndWithParentTest, AProgramWhoseParentIsGoneAlreadyDoesNotBegin) {
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("BREAKWATER_PARENT", "999999999", 1);
+    EndWithParent();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  close(pipe_[1]);
 }
 
 TEST(SiblingProgram, StandsBesideTheOneThatRuns) {

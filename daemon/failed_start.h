@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace breakwater {
+
+// What a program does that cannot start and that a service manager starts again
+// and again: it says why in `systemctl status`, and pauses before it ends, for
+// longer each time. (systemd's own growing pause is younger than Debian 12.)
+//
+// The first failure ends at once, so that who started it is told. So does one
+// behind an edit of the configuration, and a pause ends with such an edit: what
+// was mended is tried at once.
+struct FailedStart {
+  std::string program;
+  std::string config_file;
+  std::string why;
+  std::string directory = "/run/breakwater";  // where failures are counted
+  std::chrono::milliseconds unit = std::chrono::seconds(1);
+};
+
+// Counts the failure. How long to pause: nothing, 1, 2, 4 ... units. A minute
+// without one, and the count begins anew.
+std::chrono::milliseconds PauseFor(const FailedStart& failure);
+
+// Does nothing without a service manager.
+void PauseAfterFailedStart(const FailedStart& failure);
+
+}  // namespace breakwater
