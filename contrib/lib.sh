@@ -10,7 +10,8 @@
 #   make_root NAME PACKAGE...   a Debian in $BREAKWATER_CACHE/roots/NAME
 #   make_mta_root MTA           one with postfix (and rbldnsd, dnsdist, unbound),
 #                               sendmail, courier or exim: roots/mta-MTA; rspamd
-#                               and mimedefang have these, firewall firewalls
+#                               and mimedefang have these, firewall firewalls,
+#                               systemd a host that can be booted
 #   make_mta_roots              all of them
 #   root_path NAME              where it is
 #
@@ -29,7 +30,7 @@ BUILD_PACKAGES=(
 RUN_PACKAGES=(iproute2 ipset iptables nftables debootstrap openssl procps)
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev libbenchmark-dev clang-19 libclang-rt-19-dev
-  clang-format mandoc codespell miltertest python3 ucspi-tcp
+  clang-format mandoc codespell miltertest python3 systemd-container ucspi-tcp
 )
 # They exclude one another as packages: to each MTA a root of its own.
 declare -A MTA_PACKAGES=(
@@ -40,6 +41,9 @@ declare -A MTA_PACKAGES=(
   # No MTAs: filters that tell Breakwater what they find, behind that Postfix.
   [rspamd]="rspamd"
   [mimedefang]="mimedefang libnet-dns-perl"
+  # A whole host, which is booted: what the programs stand on, as its packages
+  # would bring it, and what is around them.
+  [systemd]="systemd systemd-sysv dbus postfix rbldnsd iproute2 iptables-persistent ipset procps python3 libabsl20220623 libc-ares2 libcap2 libipset13 libmilter1.0.1 libnftnl11 libprometheus-cpp-core1.0 libsqlite3-0 libtomlplusplus3"
   # Nor these: the firewalls that Breakwater prints rules for.
   [firewall]="iptables ipset nftables ufw shorewall shorewall6 firewalld xtables-addons-common"
 )
