@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/ban_basis.h"
 #include "core/log.h"
 #include "core/record.h"
 
@@ -252,19 +253,31 @@ void BanKeeper::LiftTheWideAround(const Network& member) {
 }
 
 void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
-  const std::vector<Ban> lifted = bans_.RemoveIf([&lie](Ban& ban) {
-    return ban.imposed >= lie.proven_at &&
-           (lie.family == Family::kDomain ||
-            FamilyOf(ban.network.address) == lie.family) &&
-           DropListings(ban.evidence, [&lie](const Zone& zone) {
-             return zone.label == lie.label;
-           });
+  std::vector<Network> rest_on_less;
+  const std::vector<Ban> lifted = bans_.RemoveIf([&](Ban& ban) {
+    if (ban.imposed < lie.proven_at ||
+        (lie.family != Family::kDomain &&
+         FamilyOf(ban.network.address) != lie.family)) {
+      return false;
+    }
+    const size_t listings = ban.evidence.listings.size();
+    const bool falls = DropListings(ban.evidence, [&lie](const Zone& zone) {
+      return zone.label == lie.label;
+    });
+    if (!falls && ban.evidence.listings.size() < listings) {
+      rest_on_less.push_back(ban.network);
+    }
+    return falls;
   });
-  Log(Severity::kError, "zone-lied")
-      .Add("zone", lie.label)
-      .Add("family", FamilyName(lie.family))
-      .Add("listings", lie.listings)
-      .Add("bans", lifted.size());
+  // Of a list that never was believed there is nothing to be told.
+  if (lie.was_believed || lie.listings > 0 || !lifted.empty()) {
+    Log(Severity::kError, "zone-lied")
+        .Add("zone", lie.label)
+        .Add("family", FamilyName(lie.family))
+        .Add("listings", lie.listings)
+        .Add("bans", lifted.size());
+  }
+  for (const Network& network : rest_on_less) memory_->Changed(network);
   for (const Ban& ban : lifted) {
     growth_.Forget(ban.network);
     Lifted(ban.network, ban.id, "zone-lied");
@@ -295,7 +308,8 @@ void BanKeeper::Adopt(const Ban& ban) {
   ShowSize();
 }
 
-void BanKeeper::Restore(Ban ban) {
+void BanKeeper::Restore(RememberedBan remembered) {
+  Ban& ban = remembered;
   const Instant now = Clock::now();
   if (ban.expires <= now) return;
   // The kernel may hold it, and not tell.
@@ -304,13 +318,7 @@ void BanKeeper::Restore(Ban ban) {
   }
   // Whatever the file says.
   ban.expires = std::min(ban.expires, now + seconds(kLongestBanSeconds));
-  // It rested on that list, at least; only so is it looked at again.
-  if (ban.origin == Origin::kList) {
-    for (size_t i = 0; i < rules_->zones.size(); ++i) {
-      if (rules_->zones[i].label != ban.label) continue;
-      ban.evidence = {.rules = rules_, .listings = {{.zone = i}}};
-    }
-  }
+  ban.evidence = EvidenceFrom(remembered.basis, ban, rules_);
   const std::optional<Ban> known = bans_.Find(ban.network, now);
   if (known && IsAdopted(*known)) {
     ban.expires = std::max(ban.expires, known->expires);

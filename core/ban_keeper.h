@@ -95,7 +95,7 @@ class BanKeeper {
   // From before a restart; the kernel is told of it if it may not have it. Of
   // one that was found there meanwhile this is the reason. What must not be
   // banned by now the kernel is told to let in.
-  void Restore(Ban ban);
+  void Restore(RememberedBan remembered);
   // All are restored. A network of which enough clients are banned and that is
   // not was let in by somebody: it takes as many others again.
   void Restored();

@@ -19,6 +19,7 @@
 #include "core/zone_answer.h"
 #include "core/zone_health.h"
 #include "core/zone_prober.h"
+#include "core/zone_proven.h"
 
 namespace breakwater {
 
@@ -83,6 +84,10 @@ class Dnsbl : public Lists {
   // of the zones that the rules have.
   std::vector<ZoneDay> Days() const;
   void Restore(const std::vector<ZoneDay>& earlier);
+  // Since when each zone is in use and when it was last proven true, to outlive
+  // us; to be restored when the bans of before are.
+  std::vector<ZoneProven> Proofs() const;
+  void Restore(const std::vector<ZoneProven>& proofs);
   // Those that change with the time alone.
   void UpdateGauges();
 

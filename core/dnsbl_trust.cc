@@ -59,8 +59,10 @@ void Dnsbl::ShowTrust(ZoneState& state) {
 }
 
 void Dnsbl::TellLie(const ZoneState& state, const ZoneTrust::Lie& lie) {
-  ZoneLie told{
-      .label = state.label, .family = lie.family, .proven_at = lie.proven_at};
+  ZoneLie told{.label = state.label,
+               .family = lie.family,
+               .proven_at = lie.proven_at,
+               .was_believed = lie.was_believed};
   for (size_t zone = 0; zone < states_->size(); ++zone) {
     if ((*states_)[zone].get() != &state) continue;
     told.listings = cache_.DropListings(zone, lie.family);
@@ -100,6 +102,38 @@ void Dnsbl::Restore(const std::vector<ZoneDay>& earlier) {
   for (const ZoneDay& day : earlier) {
     for (const auto& state : *states_) {
       if (state->label == day.label) state->account.Restore(day);
+    }
+  }
+}
+
+std::vector<ZoneProven> Dnsbl::Proofs() const {
+  std::vector<ZoneProven> proofs;
+  for (const auto& state : *states_) {
+    for (const Family family : FamiliesOf(state->type)) {
+      const ZoneTrust::Proven& proven = state->trust.proven(family);
+      proofs.push_back({.label = state->label,
+                        .family = family,
+                        .since = proven.since,
+                        .at = proven.at});
+    }
+  }
+  return proofs;
+}
+
+void Dnsbl::Restore(const std::vector<ZoneProven>& proofs) {
+  const Instant now = Clock::now();  // whatever the file says
+  for (const ZoneProven& proof : proofs) {
+    ZoneTrust::Proven earlier{.since = std::min(proof.since, now)};
+    if (proof.at) earlier.at = std::min(*proof.at, now);
+    for (const auto& state : *states_) {
+      if (state->label != proof.label) continue;
+      state->trust.RestoreProof(proof.family, earlier);
+      // Its bans of before have only come now.
+      if (state->trust.IsLiar(proof.family)) {
+        TellLie(*state, {.family = proof.family,
+                         .proven_at = earlier.at.value_or(Instant::min()),
+                         .was_believed = false});
+      }
     }
   }
 }

@@ -28,12 +28,14 @@ struct Answers {
   bool overloaded = false;  // some zone was not asked: too much in flight
 };
 
-// A zone was believed and is found to list the world.
+// A zone is found to list the world. What it said before it was refused, or we
+// were restarted, counts as what it said while it was believed.
 struct ZoneLie {
   std::string label;
   Family family = Family::kIpv4;
-  Instant proven_at;    // it still told the truth; at most that is sure
-  size_t listings = 0;  // which the cache held, and has dropped
+  Instant proven_at;         // it still told the truth; at most that is sure
+  size_t listings = 0;       // which the cache held, and has dropped
+  bool was_believed = true;  // until now
 };
 
 // The DNS lists, as the screener sees them. Loop thread only.

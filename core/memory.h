@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/address.h"
@@ -11,18 +12,27 @@
 #include "core/good_history.h"
 #include "core/ledger.h"
 #include "core/offence_book.h"
+#include "core/zone_proven.h"
 
 namespace breakwater {
+
+// A ban without its evidence, and what that was (ban_basis.h).
+struct RememberedBan : Ban {
+  RememberedBan(Ban ban, std::string basis = "")  // NOLINT: it is a ban
+      : Ban(std::move(ban)), basis(std::move(basis)) {}
+  std::string basis;
+};
 
 // What is known of clients, and was asked of lists, and is to outlive the
 // process. Of clients, who was seen last comes first.
 struct Remembered {
-  std::vector<Ban> bans;  // without evidence
+  std::vector<RememberedBan> bans;
   std::vector<BanGrowth::Entry> growth;
   std::vector<OffenceBook::Entry> offences;
   std::vector<GoodHistory::Entry> history;
   std::vector<Allowance> allowances;
   std::vector<ZoneDay> zones;
+  std::vector<ZoneProven> proofs;
 };
 
 enum class EventKind : uint8_t {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/ban_basis.h"
 #include "core/screener.h"
 
 namespace breakwater {
@@ -18,8 +19,9 @@ Remembered Screener::Recall(absl::Span<const Network> networks) const {
   Remembered known;
   for (const Network& network : networks) {
     if (auto ban = bans_.Find(network, now)) {
+      std::string basis = BasisOf(*ban);
       ban->evidence = {};
-      known.bans.push_back(*std::move(ban));
+      known.bans.emplace_back(*std::move(ban), std::move(basis));
     }
     if (const auto growth = keeper_.growth().Find(network)) {
       known.growth.push_back(*growth);
@@ -35,7 +37,7 @@ Remembered Screener::Recall(absl::Span<const Network> networks) const {
 }
 
 void Screener::Restore(Remembered remembered) {
-  for (Ban& ban : remembered.bans) keeper_.Restore(std::move(ban));
+  for (RememberedBan& ban : remembered.bans) keeper_.Restore(std::move(ban));
   for (const auto& entry : remembered.growth) keeper_.Restore(entry);
   for (const auto& entry : remembered.offences) conduct_.Restore(entry);
   for (const auto& entry : remembered.history) restraint_.Restore(entry);

@@ -25,6 +25,7 @@ ZoneTrust::ZoneTrust(Options options, Instant now)
     : options_(std::move(options)),
       probed_(options_.blind),
       probe_due_(options_.blind ? Instant::max() : now) {
+  for (Side& side : sides_) side.proven.since = now;
   if (!options_.blind) return;
   for (const Family family : families()) {
     Side& side = Of(family);
@@ -118,8 +119,11 @@ std::vector<ZoneTrust::Lie> ZoneTrust::NoteProbe(const ZoneProbe& probe,
   for (const Family family : families()) {
     Side& side = Of(family);
     const ProbeReading& reading = probe.of(family);
-    const Instant proven_at = side.proven_at;
-    if (Take(side, reading, asked, now)) lies.push_back({family, proven_at});
+    const Instant proven_at = side.proven.at.value_or(Instant::min());
+    const bool was_believed = IsGood(side.standing);
+    if (Take(side, reading, asked, now)) {
+      lies.push_back({family, proven_at, was_believed});
+    }
     is_good = is_good || IsGood(reading.standing);
   }
   const ZoneStanding first = probe.of(families().front()).standing;
@@ -136,7 +140,7 @@ std::vector<ZoneTrust::Lie> ZoneTrust::NoteProbe(const ZoneProbe& probe,
   return lies;
 }
 
-// Whether the zone was believed and has lied.
+// Whether the zone is found to lie, and was not before.
 bool ZoneTrust::Take(Side& side, const ProbeReading& reading, Instant asked,
                      Instant now) {
   switch (reading.standing) {
@@ -144,10 +148,12 @@ bool ZoneTrust::Take(Side& side, const ProbeReading& reading, Instant asked,
     case ZoneStanding::kUnreachable:
       return false;  // that says nothing about the truth
     case ZoneStanding::kListsEverything: {
-      const bool was_believed = IsGood(side.standing);
+      // Whatever it was: before it refused us, or we were restarted, it may
+      // have been believed.
+      const bool is_news = side.standing != ZoneStanding::kListsEverything;
       side.good_since.reset();
       Set(side, reading, now);
-      return was_believed;
+      return is_news;
     }
     case ZoneStanding::kRefused:
       side.good_since.reset();
@@ -165,7 +171,7 @@ bool ZoneTrust::Take(Side& side, const ProbeReading& reading, Instant asked,
     if (now < *side.good_since + kProbation) return false;
   }
   side.good_since.reset();
-  side.proven_at = asked;
+  if (IsGood(reading.standing)) side.proven.at = asked;
   Set(side, reading, now);
   return false;
 }
@@ -219,6 +225,12 @@ bool ZoneTrust::MayCondemn(Family family) const {
 
 bool ZoneTrust::MayBeAsked(Family family) const {
   return MayCondemn(family) && !breaker_.is_open();
+}
+
+void ZoneTrust::RestoreProof(Family family, const Proven& earlier) {
+  Proven& proven = Of(family).proven;
+  proven.since = std::min(proven.since, earlier.since);
+  if (!proven.at) proven.at = earlier.at;
 }
 
 Instant ZoneTrust::probe_due() const {

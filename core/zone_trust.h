@@ -82,11 +82,13 @@ class ZoneTrust {
             Instant now);
   // A probe is on its way.
   void NoteProbing() { probing_ = true; }
-  // It was asked at `asked`. The families for which the zone was believed until
-  // now and has lied: what it said since `proven_at` is worth nothing.
+  // It was asked at `asked`. The families for which the zone is found to list
+  // everything, and was not before: what it said since `proven_at` is worth
+  // nothing.
   struct Lie {
     Family family;
     Instant proven_at;
+    bool was_believed;  // until now
   };
   std::vector<Lie> NoteProbe(const ZoneProbe& probe, Instant asked,
                              Instant now);
@@ -95,6 +97,10 @@ class ZoneTrust {
   bool MayBeAsked(Family family) const;
   bool MayCondemn(Family family) const;
   bool MayBan(Family family) const { return MayCondemn(family) && !doubt_; }
+  // Whether it is known to list everything.
+  bool IsLiar(Family family) const {
+    return Of(family).standing == ZoneStanding::kListsEverything;
+  }
   // Whether the first probe is in.
   bool is_probed() const { return probed_; }
   // When to probe; never while a probe is on its way.
@@ -103,6 +109,15 @@ class ZoneTrust {
   ZoneProof Proof(Family family) const;
   ZoneStanding standing(Family family) const { return Shown(Of(family)); }
   bool is_in_doubt() const { return doubt_; }
+  // Since when it is in use, and when the last good probe was asked: what it
+  // said since then is worth nothing should it lie now. Both as they were
+  // before a restart, too.
+  struct Proven {
+    Instant since;
+    std::optional<Instant> at;
+  };
+  const Proven& proven(Family family) const { return Of(family).proven; }
+  void RestoreProof(Family family, const Proven& earlier);
   const HitRate& rate() const { return rate_; }
 
  private:
@@ -110,8 +125,8 @@ class ZoneTrust {
     ZoneStanding standing = ZoneStanding::kUnknown;
     std::string hint;
     std::optional<Instant> since;
-    Instant proven_at = Instant::min();  // when the last good probe was asked
-    std::optional<Instant> good_since;   // on probation
+    Proven proven;
+    std::optional<Instant> good_since;           // on probation
     ZoneStanding said = ZoneStanding::kUnknown;  // the log's last word
   };
   Side& Of(Family family) { return sides_[static_cast<size_t>(family)]; }

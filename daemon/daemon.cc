@@ -262,7 +262,9 @@ void Daemon::Learn(Remembered known) {
   }
   // Nobody who is allowed is banned again.
   if (allows) ApplyRules();
+  const std::vector<ZoneProven> proofs = std::move(known.proofs);
   screener_->Restore(std::move(known));
+  dnsbl_->Restore(proofs);
 }
 
 asio::awaitable<bool> Daemon::Remembers(std::vector<Network> who) {
@@ -277,6 +279,7 @@ MemoryFile::Source Daemon::MemorySource() {
                 Remembered known = screener_->Recall(networks);
                 known.allowances = AllowancesOf(networks);
                 known.zones = dnsbl_->Days();
+                known.proofs = dnsbl_->Proofs();
                 return known;
               },
           .everybody =

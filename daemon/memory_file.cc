@@ -196,6 +196,7 @@ asio::awaitable<void> MemoryFile::Learn(Source source, Remembered late) {
   co_await LearnEach(source, &Remembered::growth, late);
   co_await LearnEach(source, &Remembered::offences, late);
   co_await LearnEach(source, &Remembered::bans, late);
+  co_await LearnEach(source, &Remembered::proofs, late);
   source.learned();
   learning_ = false;
   nothing_read_late_ = true;

@@ -111,7 +111,9 @@ class MemoryFile final : public Memory {
   void Keep(DatedEvent event);
   void NoteEnded(const Event& event);
   // Whether it was ended since, by whom it concerned.
-  bool IsOver(const Ban& ban) const { return unbanned_.contains(ban.network); }
+  bool IsOver(const RememberedBan& ban) const {
+    return unbanned_.contains(ban.network);
+  }
   bool IsOver(const Allowance& allowance) const {
     return disallowed_.contains(allowance.network);
   }

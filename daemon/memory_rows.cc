@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "core/ban_basis.h"
 #include "core/offence.h"
 #include "core/reply.h"
 #include "core/width.h"
@@ -100,8 +101,8 @@ SystemClock::time_point WallAt(int64_t count) {
 
 // ---- Bans -------------------------------------------------------------------
 
-std::optional<Ban> MemoryRow<Ban>::Read(const SqliteStatement& row,
-                                        int64_t shift) {
+std::optional<RememberedBan> MemoryRow<RememberedBan>::Read(
+    const SqliteStatement& row, int64_t shift) {
   const std::optional<Network> network = WhoIn(row);
   const std::optional<IpAddress> client = IpAddress::Parse(row.Text(1));
   const std::optional<Origin> origin = ParseOrigin(row.Text(4));
@@ -124,10 +125,14 @@ std::optional<Ban> MemoryRow<Ban>::Read(const SqliteStatement& row,
   ban.count = *count;
   ban.members = *members;
   ban.code = static_cast<int>(code);
-  return ban;
+  // What nobody can have written says nothing of what it rests on.
+  std::string basis = row.Text(11);
+  if (basis.size() > kLongestBasis) basis.clear();
+  return RememberedBan(std::move(ban), std::move(basis));
 }
 
-void MemoryRow<Ban>::Bind(SqliteStatement& row, const Ban& ban) {
+void MemoryRow<RememberedBan>::Bind(SqliteStatement& row,
+                                    const RememberedBan& ban) {
   row.Bind(ban.network.ToString())
       .Bind(ban.client.ToString())
       .Bind(Milliseconds(ban.expires))
@@ -138,7 +143,8 @@ void MemoryRow<Ban>::Bind(SqliteStatement& row, const Ban& ban) {
       .Bind(int64_t{ban.code})
       .Bind(ban.id)
       .Bind(ban.label)
-      .Bind(ban.text);
+      .Bind(ban.text)
+      .Bind(ban.basis);
 }
 
 std::optional<BanGrowth::Entry> MemoryRow<BanGrowth::Entry>::Read(
@@ -264,6 +270,28 @@ void MemoryRow<ZoneDay>::Bind(SqliteStatement& row, const ZoneDay& zone) {
   row.Bind(zone.label)
       .Bind(int64_t{zone.day.time_since_epoch().count()})
       .Bind(WriteTally(zone.tally));
+}
+
+std::optional<ZoneProven> MemoryRow<ZoneProven>::Read(
+    const SqliteStatement& row, int64_t shift) {
+  const std::string name = row.Text(1);
+  for (const Family family : {Family::kIpv4, Family::kIpv6, Family::kDomain}) {
+    if (name != FamilyName(family)) continue;
+    ZoneProven proof{.label = row.Text(0),
+                     .family = family,
+                     .since = InstantAt(row.Integer(2), shift)};
+    if (!row.IsNull(3)) proof.at = InstantAt(row.Integer(3), shift);
+    return proof;
+  }
+  return std::nullopt;
+}
+
+void MemoryRow<ZoneProven>::Bind(SqliteStatement& row,
+                                 const ZoneProven& proof) {
+  row.Bind(proof.label)
+      .Bind(FamilyName(proof.family))
+      .Bind(Milliseconds(proof.since));
+  proof.at ? row.Bind(Milliseconds(*proof.at)) : row.BindNull();
 }
 
 }  // namespace breakwater

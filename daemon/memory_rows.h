@@ -30,14 +30,15 @@ template <typename Item>
 struct MemoryRow;
 
 template <>
-struct MemoryRow<Ban> {
+struct MemoryRow<RememberedBan> {
   static constexpr char kSelect[] =
       "SELECT network, client, ends, imposed, origin, count, members, code, "
-      "id, label, text FROM bans";
+      "id, label, text, basis FROM bans";
   static constexpr char kInsert[] =
-      "INSERT OR REPLACE INTO bans VALUES (?,?,?,?,?,?,?,?,?,?,?)";
-  static std::optional<Ban> Read(const SqliteStatement& row, int64_t shift);
-  static void Bind(SqliteStatement& row, const Ban& ban);
+      "INSERT OR REPLACE INTO bans VALUES (?,?,?,?,?,?,?,?,?,?,?,?)";
+  static std::optional<RememberedBan> Read(const SqliteStatement& row,
+                                           int64_t shift);
+  static void Bind(SqliteStatement& row, const RememberedBan& ban);
 };
 
 template <>
@@ -93,6 +94,17 @@ struct MemoryRow<ZoneDay> {
       "INSERT OR REPLACE INTO zones VALUES (?,?,?)";
   static std::optional<ZoneDay> Read(const SqliteStatement& row, int64_t shift);
   static void Bind(SqliteStatement& row, const ZoneDay& zone);
+};
+
+template <>
+struct MemoryRow<ZoneProven> {
+  static constexpr char kSelect[] =
+      "SELECT label, family, since, proven FROM proofs";
+  static constexpr char kInsert[] =
+      "INSERT OR REPLACE INTO proofs VALUES (?,?,?,?)";
+  static std::optional<ZoneProven> Read(const SqliteStatement& row,
+                                        int64_t shift);
+  static void Bind(SqliteStatement& row, const ZoneProven& proof);
 };
 
 template <>

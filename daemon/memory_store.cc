@@ -18,10 +18,18 @@ using SystemClock = std::chrono::system_clock;
 
 // "BrWa", and which tables it has: whoever changes these counts it up.
 constexpr int64_t kApplication = 0x42725761;
-constexpr int64_t kVersion = 4;
+constexpr int64_t kVersion = 5;
 constexpr int64_t kOldestVersion = 4;  // that is known how to upgrade
 // From each of these to the next.
-constexpr std::array<const char*, kVersion - kOldestVersion> kUpgrades = {};
+constexpr std::array<const char*, kVersion - kOldestVersion> kUpgrades = {
+    // What bans rest on, and since when lists are proven, is not known.
+    R"(
+ALTER TABLE bans ADD COLUMN basis TEXT;
+CREATE TABLE proofs (
+  label TEXT, family TEXT, since INTEGER, proven INTEGER,
+  PRIMARY KEY (label, family)
+) WITHOUT ROWID;
+)"};
 static_assert(kUpgrades.empty() || kUpgrades.back() != nullptr);
 
 constexpr char kTables[] = R"(
@@ -29,7 +37,7 @@ CREATE TABLE clock (boot TEXT, steady INTEGER, wall INTEGER);
 CREATE TABLE bans (
   network TEXT PRIMARY KEY, client TEXT, ends INTEGER, imposed INTEGER,
   origin TEXT, count INTEGER, members INTEGER, code INTEGER, id TEXT,
-  label TEXT, text TEXT
+  label TEXT, text TEXT, basis TEXT
 ) WITHOUT ROWID;
 CREATE TABLE growth (
   network TEXT PRIMARY KEY, times INTEGER, ends INTEGER
@@ -47,6 +55,10 @@ CREATE TABLE allowances (
 ) WITHOUT ROWID;
 CREATE TABLE zones (
   label TEXT PRIMARY KEY, day INTEGER, tally TEXT
+) WITHOUT ROWID;
+CREATE TABLE proofs (
+  label TEXT, family TEXT, since INTEGER, proven INTEGER,
+  PRIMARY KEY (label, family)
 ) WITHOUT ROWID;
 CREATE TABLE events (
   number INTEGER PRIMARY KEY, wall INTEGER, network TEXT, kind TEXT,
@@ -249,6 +261,7 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
   load(known.offences);
   load(known.history);
   load(known.zones);
+  load(known.proofs);
   if (unreadable > 0) {
     Log(Severity::kWarning, "memory-unreadable").Add("rows", unreadable);
   }
@@ -283,6 +296,7 @@ absl::Status MemoryStore::MoveTimes() {
   for (const char* sql :
        {"UPDATE bans SET ends = ends + ?1, imposed = imposed + ?1",
         "UPDATE growth SET ends = ends + ?1",
+        "UPDATE proofs SET since = since + ?1, proven = proven + ?1",
         "UPDATE allowances SET ends = ends + ?1",
         "UPDATE offences SET begin = begin + ?1, last = last + ?1",
         "UPDATE history SET weighed = weighed + ?1, first = first + ?1, "
@@ -365,6 +379,7 @@ absl::Status MemoryStore::WriteAll(const Batch& batch,
   insert(batch.known.history);
   insert(batch.known.allowances);
   insert(batch.known.zones);
+  insert(batch.known.proofs);
   insert(batch.events);
   return status;
 }
@@ -393,6 +408,7 @@ absl::Status MemoryStore::Prune(const Retention& retention,
     };
     run("DELETE FROM bans WHERE ends <= ?", {ended});
     run("DELETE FROM allowances WHERE ends <= ?", {ended});
+    run("DELETE FROM proofs WHERE coalesce(proven, since) <= ?", {too_old});
     run("DELETE FROM zones WHERE day < ?",
         {std::chrono::floor<std::chrono::days>(now.wall - retention.keep)
              .time_since_epoch()

@@ -133,15 +133,57 @@ TEST_F(DnsblTrustTest, AListThatListsTheWorldIsNotBelieved) {
   UseA();
   EXPECT_THAT(Lookup().listings, IsEmpty());
   EXPECT_EQ(State("lists-everything"), 1);
-  EXPECT_THAT(lies_, IsEmpty()) << "it was never believed";
+  ASSERT_FALSE(lies_.empty()) << "before a restart it may have been believed";
+  EXPECT_FALSE(lies_[0].was_believed);
+}
+
+TEST_F(DnsblTrustTest, SinceWhenAListIsProvenOutlivesARestart) {
+  UseA();
+  Lookup();
+  const std::vector<ZoneProven> proofs = dnsbl_->Proofs();
+  ASSERT_THAT(proofs, SizeIs(2));
+  EXPECT_EQ(proofs[0].label, "A");
+  ASSERT_TRUE(proofs[0].at);
+  EXPECT_EQ(proofs[1].at, std::nullopt) << "it has no IPv6";
+
+  dnsbl_ = std::make_unique<Dnsbl>(loop_, *resolver_, metrics_,
+                                   DnsblOptions{.deadline = seconds(5)});
+  dnsbl_->SetLieListener([this](const ZoneLie& lie) { lies_.push_back(lie); });
+  server_.Otherwise(Says({"127.0.0.2"}));
+  UseA();
+  dnsbl_->Restore(proofs);
+  Lookup();
+  ASSERT_FALSE(lies_.empty());
+  EXPECT_EQ(lies_[0].family, Family::kIpv4);
+  EXPECT_EQ(lies_[0].proven_at, proofs[0].at);
+}
+
+TEST_F(DnsblTrustTest, WhoIsALiarWhenTheBansOfBeforeComeHasLiedBefore) {
+  server_.Otherwise(Says({"127.0.0.2"}));
+  UseA();
+  Lookup();
+  lies_.clear();
+  const Instant proven = Clock::now() - seconds(100);
+  dnsbl_->Restore({{.label = "A", .since = proven, .at = proven}});
+  ASSERT_THAT(lies_, SizeIs(1));
+  EXPECT_EQ(lies_[0].proven_at, proven);
+}
+
+TEST_F(DnsblTrustTest, AProofInTheFutureWasNow) {
+  UseA();
+  const Instant future = Clock::now() + seconds(1000);
+  dnsbl_->Restore({{.label = "A", .since = future, .at = future}});
+  EXPECT_LE(*dnsbl_->Proofs().at(0).at, Clock::now());
 }
 
 TEST_F(DnsblTrustTest, ALiarsListingsAreForgottenAndItsLieIsTold) {
   UseA();
   ASSERT_THAT(Lookup().listings, SizeIs(1));
   BeginToLie();
-  ASSERT_THAT(lies_, SizeIs(1));
+  ASSERT_THAT(lies_, SizeIs(2));
   EXPECT_EQ(lies_[0].label, "A");
+  EXPECT_TRUE(lies_[0].was_believed);
+  EXPECT_FALSE(lies_[1].was_believed) << "of IPv6 it had no test entry";
   EXPECT_EQ(lies_[0].listings, 1u);
   EXPECT_THAT(Lookup().listings, IsEmpty());
   EXPECT_FALSE(dnsbl_->MayBan("A", kClient));

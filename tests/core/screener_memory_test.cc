@@ -80,6 +80,51 @@ TEST(ScreenerMemoryTest, WhatOneLifeLearnedTheNextKnows) {
   EXPECT_THAT(second.enforcer.orders(), ElementsAre("ban 198.51.100.7 600s"));
 }
 
+// The bans of `first` as `second` knows them.
+void Restart(Life& first, Life& second) {
+  second.screener.Restore(
+      first.screener.Recall(first.screener.KnownNetworks()));
+}
+
+TEST(ScreenerMemoryTest, AListThatLiedBeforeTheRestartTakesItsBansAlong) {
+  Life first;
+  first.lists.List("198.51.100.7");
+  const Client honest = ClientAt("198.51.100.7");
+  first.screener.Answered(honest, first.Ask(honest));
+  const Instant proven = Clock::now() - hours(1);
+  Life second;
+  Restart(first, second);
+  ASSERT_EQ(second.bans.size(), 1u);
+  second.lists.Lie(
+      {.label = "list.test", .proven_at = proven, .was_believed = false});
+  EXPECT_EQ(second.bans.size(), 0u);
+  EXPECT_EQ(second.enforcer.orders().back(), "unban 198.51.100.7");
+}
+
+TEST(ScreenerMemoryTest, ButNotTheBanThatStoodBefore) {
+  Life first;
+  first.lists.List("198.51.100.7");
+  const Client listed = ClientAt("198.51.100.7");
+  first.screener.Answered(listed, first.Ask(listed));
+  Life second;
+  Restart(first, second);
+  second.lists.Lie({.label = "list.test", .proven_at = Clock::now()});
+  EXPECT_EQ(second.bans.size(), 1u);
+}
+
+TEST(ScreenerMemoryTest, NorTheBanThatTheOperatorMadeHisOwn) {
+  Life first;
+  first.lists.List("198.51.100.7");
+  const Client listed = ClientAt("198.51.100.7");
+  first.screener.Answered(listed, first.Ask(listed));
+  ASSERT_TRUE(
+      first.screener.BanByOperator(listed.address(), hours(1), "").ok());
+  Life second;
+  Restart(first, second);
+  second.lists.Lie({.label = "list.test", .proven_at = Instant::min()});
+  EXPECT_EQ(second.bans.size(), 1u);
+}
+
 TEST(ScreenerMemoryTest, OnlyWhatIsKnownIsRecalled) {
   Life life;
   EXPECT_THAT(life.screener.KnownNetworks(), IsEmpty());

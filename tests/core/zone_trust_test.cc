@@ -125,8 +125,42 @@ TEST_F(ZoneTrustTest, WhoListsEverythingHasLiedSinceItsLastGoodProbe) {
   EXPECT_THAT(Probe(kListsEverything, kOk), IsEmpty()) << "said already";
 }
 
-TEST_F(ZoneTrustTest, WhoNeverWasBelievedHasNotLied) {
-  EXPECT_THAT(Probe(kListsEverything, kListsEverything), IsEmpty());
+TEST_F(ZoneTrustTest, OfWhoNeverWasBelievedThatIsSaid) {
+  const auto lies = Probe(kListsEverything);
+  ASSERT_FALSE(lies.empty());
+  EXPECT_FALSE(lies[0].was_believed);
+  EXPECT_EQ(lies[0].proven_at, Instant::min());
+}
+
+TEST_F(ZoneTrustTest, WhatWasProvenBeforeARestartCountsInALie) {
+  const Instant proven = now_ - minutes(7);
+  trust_.RestoreProof(kIpv4, {.since = proven - minutes(90), .at = proven});
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4)) << "that it was true says little";
+  const auto lies = Probe(kListsEverything);
+  ASSERT_FALSE(lies.empty());
+  EXPECT_EQ(lies[0].proven_at, proven);
+}
+
+TEST_F(ZoneTrustTest, SinceWhenItIsInUseIsNoProof) {
+  const Instant first = now_;
+  now_ += minutes(30);
+  Probe(kRefused);
+  EXPECT_EQ(trust_.proven(kIpv4).since, first);
+  EXPECT_EQ(trust_.proven(kIpv4).at, std::nullopt);
+  now_ += minutes(30);
+  Probe(kOk);
+  EXPECT_EQ(trust_.proven(kIpv4).since, first);
+  EXPECT_EQ(trust_.proven(kIpv4).at, now_);
+}
+
+TEST_F(ZoneTrustTest, WhoRefusesUsFirstHasLiedAllTheSame) {
+  Probe(kOk);
+  const Instant proven = now_;
+  now_ += minutes(30);
+  EXPECT_THAT(Probe(kRefused), IsEmpty());
+  const auto lies = Probe(kListsEverything);
+  ASSERT_THAT(lies, SizeIs(1));
+  EXPECT_EQ(lies[0].proven_at, proven);
 }
 
 TEST_F(ZoneTrustTest, ALiarIsBelievedAfterTenMinutesOfGoodProbes) {

@@ -47,9 +47,9 @@ class MemoryFileTest : public testing::Test {
       Remembered known;
       for (const Network& network : networks) {
         if (std::ranges::find(banned_, network) == banned_.end()) continue;
-        known.bans.push_back({.network = network,
-                              .client = network.address,
-                              .expires = Clock::now() + 1h});
+        known.bans.push_back(breakwater::Ban{.network = network,
+                                             .client = network.address,
+                                             .expires = Clock::now() + 1h});
       }
       return known;
     };

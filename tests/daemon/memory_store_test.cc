@@ -137,6 +137,46 @@ TEST_F(MemoryStoreTest, SoAreGrowthOffencesAndGoodHistory) {
   EXPECT_EQ(known.history[0].warned, Instant::min());
 }
 
+TEST_F(MemoryStoreTest, SoIsWhatABanRestsOnAndWhenListsWereProven) {
+  const RememberedBan ban(BanOf("192.0.2.1", 1h), "1\n2 other.test");
+  const Instant proven = now_.steady - 20min;
+  Write({.known = {.bans = {ban},
+                   .proofs = {{"list.test", Family::kIpv4, proven, proven},
+                              {"list.test", Family::kIpv6, proven}}}});
+  Write({.known = {
+             .proofs = {{"list.test", Family::kIpv4, proven, proven + 1min}}}});
+  Open();
+  const Remembered known = Load();
+  EXPECT_EQ(known.bans.at(0).basis, "1\n2 other.test");
+  ASSERT_THAT(known.proofs, SizeIs(2));
+  EXPECT_EQ(known.proofs[0].label, "list.test");
+  EXPECT_EQ(known.proofs[0].family, Family::kIpv4);
+  EXPECT_EQ(known.proofs[0].at, proven + 1min);
+  EXPECT_EQ(known.proofs[0].since, proven);
+  EXPECT_EQ(known.proofs[1].at, std::nullopt);
+}
+
+TEST_F(MemoryStoreTest, AFileOfTheVersionBeforeIsBroughtToThisOne) {
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)},
+                   .allowances = {{.network = At("192.0.2.9"),
+                                   .until = now_.steady + 1h,
+                                   .reason = "the operator's"}}}});
+  store_.reset();
+  {
+    auto file = SqliteFile::Open(path_);
+    ASSERT_TRUE(file->Run("ALTER TABLE bans DROP COLUMN basis;"
+                          "DROP TABLE proofs; PRAGMA user_version = 4")
+                    .ok());
+  }
+  Open();
+  const Remembered known = Load();
+  EXPECT_THAT(known.bans, SizeIs(1));
+  EXPECT_EQ(known.bans.at(0).basis, "");
+  EXPECT_THAT(known.allowances, SizeIs(1));
+  Write({.known = {.proofs = {{.label = "list.test", .at = now_.steady}}}});
+  EXPECT_THAT(Load().proofs, SizeIs(1));
+}
+
 TEST_F(MemoryStoreTest, AndEachZonesLastDay) {
   const UtcDay today = std::chrono::floor<std::chrono::days>(now_.wall);
   const Tally tally{
@@ -214,13 +254,15 @@ TEST_F(MemoryStoreTest, AClockThatRanBackWhileTheHostWasOffWasNoTime) {
 TEST_F(MemoryStoreTest, AllTimesAreBroughtToTheNewClock) {
   const Network who = At("192.0.2.1");
   const Instant then = now_.steady;
-  Write({.known = {.growth = {{.who = who, .times = 1, .ends = then}},
-                   .offences = {{.who = who, .begin = then, .last = then}},
-                   .history = {{.client = who,
-                                .weighed = then,
-                                .first = then,
-                                .last = then,
-                                .warned = then}}}});
+  Write({.known = {
+             .growth = {{.who = who, .times = 1, .ends = then}},
+             .offences = {{.who = who, .begin = then, .last = then}},
+             .history = {{.client = who,
+                          .weighed = then,
+                          .first = then,
+                          .last = then,
+                          .warned = then}},
+             .proofs = {{.label = "list.test", .since = then, .at = then}}}});
   Reboot(1h);
   const Instant moved = now_.steady - 1h;
   const Remembered known = Load();
@@ -231,6 +273,8 @@ TEST_F(MemoryStoreTest, AllTimesAreBroughtToTheNewClock) {
   EXPECT_EQ(known.history[0].first, moved);
   EXPECT_EQ(known.history[0].last, moved);
   EXPECT_EQ(known.history[0].warned, moved);
+  EXPECT_EQ(known.proofs[0].since, moved);
+  EXPECT_EQ(known.proofs[0].at, moved);
 }
 
 TEST_F(MemoryStoreTest, WhatHappenedIsToldOfSeveralNetworksTheLastFirst) {
