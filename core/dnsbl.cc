@@ -10,9 +10,10 @@
 namespace breakwater {
 namespace {
 
-// How long an odd answer is taken for "not listed". A list that says "too many
-// queries" must not be asked again for each connection.
+// How long nobody is asked again who was answered oddly. It says nothing about
+// the client, but there are lists that always answer some clients so.
 constexpr auto kOddAnswerTime = std::chrono::minutes(1);
+constexpr uint32_t kUnclear = ListingCache<IpAddress>::kUnclear;
 
 constexpr auto kBetweenComplaints = std::chrono::minutes(1);
 
@@ -158,6 +159,8 @@ Dnsbl::ZoneQuestions Dnsbl::FillFromCache(const std::vector<Target>& targets,
         subject, question.zone, may_be_asked ? now : now - options_.stale_for);
     if (!filters) {
       if (may_be_asked) missing.push_back(question);
+    } else if (*filters == kUnclear) {
+      ++answers.errors;
     } else if (*filters != 0) {
       AddListing(answers, {.zone = question.zone,
                            .filters = *filters,
@@ -363,8 +366,10 @@ std::optional<uint32_t> Dnsbl::Stale(const Round& round,
   if (round.states != states_ || options_.stale_for.count() == 0) {
     return std::nullopt;
   }
-  return cache_.Find(round.targets[question.target].subject, question.zone,
-                     Clock::now() - options_.stale_for);
+  const std::optional<uint32_t> filters =
+      cache_.Find(round.targets[question.target].subject, question.zone,
+                  Clock::now() - options_.stale_for);
+  return filters == kUnclear ? std::nullopt : filters;
 }
 
 void Dnsbl::Take(const Round& round, const ZoneQuestion& question,
@@ -398,7 +403,7 @@ void Dnsbl::Take(const Round& round, const ZoneQuestion& question,
     keep(0, believed(answer.ttl.value_or(options_.negative_ttl)));
   } else if (read.outcome == ZoneOutcome::kOddAnswer) {
     // What it said before it was in trouble is worth more than that.
-    if (!Stale(round, question)) keep(0, kOddAnswerTime);
+    if (!Stale(round, question)) keep(kUnclear, kOddAnswerTime);
   }
 }
 

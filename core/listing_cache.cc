@@ -60,7 +60,9 @@ size_t ListingCache<Key>::DropListings(
   size_t dropped = 0;
   for (const uint32_t slot : index_) {
     Answer& answer = AnswersAt(slot)[zone];
-    if (answer.filters == 0 || !is_meant(KeyAt(slot))) continue;
+    if (answer.filters == 0 || answer.filters == kUnclear ||
+        !is_meant(KeyAt(slot)))
+      continue;
     answer = {};
     ++dropped;
   }

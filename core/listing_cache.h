@@ -31,6 +31,9 @@ class ListingCache {
   ListingCache(const ListingCache&) = delete;  // the index points back
   ListingCache& operator=(const ListingCache&) = delete;
 
+  // In place of filters: the answer was none that a list can give.
+  static constexpr uint32_t kUnclear = uint32_t{1} << 31;
+
   // The zone's filters that matched, zero for "not listed", or nothing if
   // unknown or too old. An earlier `now` forgives that it is too old.
   std::optional<uint32_t> Find(const Key& key, size_t zone, Instant now) const;

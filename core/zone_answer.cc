@@ -20,8 +20,8 @@ bool SpeaksAgainst(const Zone& zone, uint32_t address) {
 }
 
 bool IsOdd(const Zone& zone, uint32_t address) {
-  return (address & 0xff000000) != kLoopbackNet ||
-         (address & 0xffffff00) == kErrorNet || address == kNeverListed ||
+  return (address & 0xff000000) != kLoopbackNet || IsListsOwnWord(address) ||
+         address == kNeverListed ||
          (address == kNoAddresses && zone.type == ZoneType::kDomain) ||
          (address == kBlocked && !SpeaksAgainst(zone, address));
 }
@@ -70,6 +70,10 @@ const char* ZoneOutcomeName(ZoneOutcome outcome) {
       return DnsOutcomeName(DnsOutcome::kCancelled);
   }
   return "?";
+}
+
+bool IsListsOwnWord(uint32_t address) {
+  return (address & 0xffffff00) == kErrorNet;
 }
 
 bool IsZoneFault(ZoneOutcome outcome) {

@@ -43,6 +43,14 @@ void ZoneWatch::Note(const ZoneAnswer& answer, Instant now) {
     return;
   }
   if (!IsZoneFault(answer.outcome)) return;
+  if (answer.outcome == ZoneOutcome::kOddAnswer &&
+      !IsListsOwnWord(answer.address)) {
+    // It answers, and whether it has gone astray a probe will find out.
+    if (complained_odd_ && now - *complained_odd_ < kBetweenComplaints) return;
+    complained_odd_ = now;
+    Complain(answer);
+    return;
+  }
   if (++health_.errors_in_a_row == 1) health_.failing_since = now;
   if (complained_ && now - *complained_ < kBetweenComplaints) return;
   complained_ = now;
@@ -54,8 +62,7 @@ void ZoneWatch::Complain(const ZoneAnswer& answer) {
   if (answer.outcome == ZoneOutcome::kOddAnswer) {
     Log(Severity::kWarning, "zone-odd-answer")
         .Add("zone", health_.label)
-        .Add("answer", IpAddress::FromV4(answer.address).ToString())
-        .Add("in_a_row", health_.errors_in_a_row);
+        .Add("answer", IpAddress::FromV4(answer.address).ToString());
     return;
   }
   Log(Severity::kWarning, "zone-error")

@@ -41,7 +41,7 @@ struct ZoneHealth {
 // Keeps a zone's health and says in the log when it changes:
 //
 //   event=zone-error zone=LABEL outcome=timeout in_a_row=3
-//   event=zone-odd-answer zone=LABEL answer=127.255.255.254 in_a_row=1
+//   event=zone-odd-answer zone=LABEL answer=127.255.255.254
 //   event=zone-ok zone=LABEL errors=17
 //
 // A zone that fails says so once in a while only, not for each client. Loop
@@ -58,6 +58,7 @@ class ZoneWatch {
 
   ZoneHealth health_;
   std::optional<Instant> complained_;
+  std::optional<Instant> complained_odd_;  // of an odd answer about a client
   bool owes_ok_ = false;  // the log's last word was a complaint
 };
 

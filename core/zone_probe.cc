@@ -127,7 +127,7 @@ std::optional<std::string> ErrorCodeHint(uint32_t address) {
     default:
       break;
   }
-  if ((address & 0xffffff00) == 0x7fffff00) {
+  if (IsListsOwnWord(address)) {
     return code + ": the list reports an error; its manual says which";
   }
   return std::nullopt;

@@ -46,16 +46,14 @@ void ZoneTrust::Note(const ZoneAnswer& answer,
                      absl::Span<const HitRate* const> others, Instant now) {
   if (options_.blind) return;
   if (answer.outcome == ZoneOutcome::kRefused) {
-    DnsAnswer refusal{.outcome = DnsOutcome::kRefused};
-    Refuse(ReadProbe({refusal, refusal, refusal}).hint, now);
+    NoteOdd("refused", now);
     return;
   }
   if (answer.outcome == ZoneOutcome::kOddAnswer) {
-    if (const auto hint = ErrorCodeHint(answer.address)) {
-      Refuse(*hint, now);
+    if (IsListsOwnWord(answer.address)) {
+      Refuse(ErrorCodeHint(answer.address).value_or(""), now);
     } else {
-      // Some lists answer oddly now and then, and tell the truth.
-      if (now >= good_asked_ + kProofLasts) Doubt("odd-answer", now);
+      NoteOdd("odd-answer", now);
     }
     return;
   }
@@ -89,6 +87,13 @@ void ZoneTrust::Refuse(const std::string& hint, Instant now) {
   if (!news) return;
   ProbeAfterPause(kLongestPause, now);
   Say();
+}
+
+void ZoneTrust::NoteOdd(const char* why, Instant now) {
+  if (doubt_ || now < std::max(odd_due_, good_asked_ + kProofLasts)) return;
+  if (now >= odd_due_ + kProbePeriod) odd_pause_ = Duration();
+  is_odd_ = true;
+  Doubt(why, now);
 }
 
 void ZoneTrust::Doubt(const char* why, Instant now) {
@@ -130,6 +135,11 @@ std::vector<ZoneTrust::Lie> ZoneTrust::NoteProbe(const ZoneProbe& probe,
   if (first != ZoneStanding::kUnknown && first != ZoneStanding::kUnreachable) {
     doubt_ = false;
     listings_ = 0;
+    if (std::exchange(is_odd_, false) && is_good) {
+      odd_pause_ =
+          std::clamp<Duration>(2 * odd_pause_, kProofLasts, kLongestPause);
+      odd_due_ = asked + odd_pause_;
+    }
     if (is_good) {
       good_asked_ = asked;
       rate_.Accept();

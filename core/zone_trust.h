@@ -26,13 +26,16 @@ struct ZoneProof {
 // How far a zone is believed: only as long as it is proven to tell the truth.
 //
 // A probe proves it (zone_probe.h): at the start, every half an hour, and at
-// once when there is doubt: an answer that no list can give, a share of listed
-// clients that has left all bounds (hit_rate.h), a hundred listings since the
-// last proof. An answer that says REFUSED or is a list's error code ends belief
-// at once, until a probe is good again. Who was found to list everything must
-// have given good probes for ten minutes before it is believed again. A zone
-// that does not answer is not asked (breaker.h); but that is no lie, and what
-// it said before stays true.
+// once when there is doubt: an answer that no list can give, or REFUSED; a
+// share of listed clients that has left all bounds (hit_rate.h), a hundred
+// listings since the last proof. What was answered about one client is never
+// enough to end belief: lists have codes for some of them, 127.0.0.1 for those
+// that they know to be good, and the name may be the client's choice. Only
+// 127.255.255.x, with which a list reports an error whomever it is asked about,
+// does so at once, until a probe is good again. Who was found to list
+// everything must have given good probes for ten minutes before it is believed
+// again. A zone that does not answer is not asked (breaker.h); but that is no
+// lie, and what it said before stays true.
 //
 // Families are believed apart. A list without IPv6 has no test entry there and
 // is simply not asked; nothing is said about that. Of a list of domains there
@@ -58,6 +61,10 @@ class ZoneTrust {
   // Between a good probe and one for an odd answer or for many listings. A hit
   // rate is no reason for doubt twice by itself: HitRate::Accept.
   static constexpr Duration kProofLasts = std::chrono::seconds(1);
+  // It doubles, up to kLongestPause, each time that a probe was good after an
+  // odd answer, so that a list which always answers some clients oddly is not
+  // tested, and unable to ban, for each of them; until there was none for
+  // kProbePeriod. An odd answer lists nobody, so that this can wait.
   static constexpr int kListingsForProof = 100;
 
   struct Options {
@@ -142,6 +149,7 @@ class ZoneTrust {
   }
 
   void Refuse(const std::string& hint, Instant now);
+  void NoteOdd(const char* why, Instant now);
   void Doubt(const char* why, Instant now);
   bool Take(Side& side, const ProbeReading& reading, Instant asked,
             Instant now);
@@ -158,7 +166,10 @@ class ZoneTrust {
   bool probed_ = false;
   bool probing_ = false;
   bool doubt_ = false;
-  int listings_ = 0;  // since the last good probe
+  bool is_odd_ = false;  // the doubt is because of an odd answer
+  Duration odd_pause_{};
+  Instant odd_due_ = Instant::min();  // when such a doubt may be next
+  int listings_ = 0;                  // since the last good probe
   Instant good_asked_ = Instant::min();
   Instant probe_due_;
   Duration pause_{};                   // the last one

@@ -200,6 +200,8 @@ TEST_F(DnsblTest, AZoneThatAnswersOddlyIsNotAskedAgainAtOnce) {
   EXPECT_EQ(Lookup().errors, 1u);
   ASSERT_TRUE(dnsbl_->Cached(kClient).has_value());
   EXPECT_THAT(dnsbl_->Cached(kClient)->listings, IsEmpty());
+  EXPECT_EQ(dnsbl_->Cached(kClient)->errors, 1u) << "it said nothing of it";
+  EXPECT_EQ(server_.queries(kInA), 1u);
 }
 
 TEST_F(DnsblTest, AnAnswerLastsBetweenFloorAndCeiling) {

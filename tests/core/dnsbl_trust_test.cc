@@ -211,7 +211,7 @@ TEST_F(DnsblTrustTest, WhoeverWaitsWhenAListIsFoundToLieIsNotCondemnedByIt) {
   ASSERT_TRUE(RunUntil(loop_, listed));
   // One answer of the list's makes all that it said doubtful.
   const IpAddress other = *IpAddress::Parse("192.0.2.6");
-  server_.On(DnsblName(other, "a.test"), Rcode(kRefusedRcode));
+  server_.On(DnsblName(other, "a.test"), Says({"127.255.255.254"}));
   Lookup(other);
   ASSERT_TRUE(RunUntil(loop_, [&] { return answers.has_value(); }));
   EXPECT_THAT(answers->listings, IsEmpty());
@@ -229,6 +229,35 @@ TEST_F(DnsblTrustTest, OneErrorCodeEndsBeliefUntilTheNextGoodProbe) {
   // By itself, after its pause.
   EXPECT_TRUE(RunUntil(loop_, [&] { return Standing() == ZoneStanding::kOk; }));
   EXPECT_THAT(Lookup().listings, SizeIs(1));
+}
+
+// hostkarma's, for one, has a code for whom it knows to be good.
+TEST_F(DnsblTrustTest, AClientWithACodeOfItsOwnLetsNobodyElseIn) {
+  UseA();
+  for (uint32_t i = 0; i < 64; ++i) {
+    const IpAddress client = IpAddress::FromV4(0xc6336400 + i);
+    const bool is_good = i % 16 == 0;
+    server_.On(DnsblName(client, "a.test"),
+               Says({is_good ? "127.0.0.1" : "127.0.0.2"}));
+    const Answers answers = Lookup(client);
+    EXPECT_THAT(answers.listings, SizeIs(is_good ? 0 : 1)) << i;
+    EXPECT_EQ(answers.errors, is_good ? 1u : 0u) << i;
+  }
+  EXPECT_EQ(Standing(), ZoneStanding::kOk);
+}
+
+TEST_F(DnsblTrustTest, AListThatRefusesOneClientIsProbedAndAskedOn) {
+  UseA();
+  Lookup();
+  const IpAddress other = *IpAddress::Parse("192.0.2.6");
+  server_.On(DnsblName(other, "a.test"), Rcode(kRefusedRcode));
+  Lookup(other);
+  EXPECT_TRUE(dnsbl_->Health()[0].ipv4.believed);
+  server_.Otherwise(Rcode(kRefusedRcode));
+  EXPECT_TRUE(RunUntil(loop_, [&] {
+    Lookup(IpAddress::FromV4(0xc6336400 + odd_++));
+    return Standing() == ZoneStanding::kRefused;
+  })) << "now it refuses us";
 }
 
 TEST_F(DnsblTrustTest, AZoneThatFallsSilentIsNotAskedWhileOthersAre) {

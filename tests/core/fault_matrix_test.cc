@@ -129,7 +129,8 @@ class FaultMatrixTest : public testing::TestWithParam<Cell> {
     ExpectRejectedAndBanned(Kin::kListedByB);
     // Long enough ago for the proof of the zones' truth to be doubted.
     loop_.restart();
-    if (fault().standing == ZoneStanding::kListsEverything) {
+    if (fault().standing == ZoneStanding::kListsEverything ||
+        fault().standing == ZoneStanding::kRefused) {
       loop_.run_for(ZoneTrust::kProofLasts);
     }
     at_fault_ = true;

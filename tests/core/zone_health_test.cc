@@ -83,7 +83,16 @@ TEST_F(ZoneHealthTest, AZoneThatFluttersSaysSoOnceInAWhile) {
 TEST_F(ZoneHealthTest, AnOddAnswerIsShown) {
   EXPECT_THAT(Note(ZoneOutcome::kOddAnswer, 0x7ffffffe),
               HasSubstr("event=zone-odd-answer zone=list "
-                        "answer=127.255.255.254 in_a_row=1\n"));
+                        "answer=127.255.255.254\n"));
+  EXPECT_NE(watch_.health().failing_since, std::nullopt);
+}
+
+TEST_F(ZoneHealthTest, AnOddAnswerAboutOneClientIsNoFailureOfTheZones) {
+  EXPECT_THAT(Note(ZoneOutcome::kOddAnswer, 0x7f000001),
+              HasSubstr("event=zone-odd-answer zone=list answer=127.0.0.1\n"));
+  EXPECT_THAT(Note(ZoneOutcome::kOddAnswer, 0x7f000001), IsEmpty());
+  EXPECT_EQ(watch_.health().failing_since, std::nullopt);
+  EXPECT_THAT(Note(ZoneOutcome::kListed), IsEmpty()) << "it always answered";
 }
 
 TEST_F(ZoneHealthTest, OurOwnOverloadIsNotTheZonesFault) {

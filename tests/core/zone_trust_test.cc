@@ -205,17 +205,65 @@ TEST_F(ZoneTrustTest, AnErrorCodeEndsBeliefAtOnceAndAGoodProbeBringsItBack) {
   EXPECT_TRUE(trust_.MayBan(kIpv4));
 }
 
-TEST_F(ZoneTrustTest, SoDoesARefusal) {
+TEST_F(ZoneTrustTest, WhatIsAnsweredAboutOneClientEndsNoBelief) {
+  struct Case {
+    ZoneOutcome outcome;
+    uint32_t address;
+  } const cases[] = {
+      {ZoneOutcome::kOddAnswer, 0x7f000001},  // a code for good ones, at some
+      {ZoneOutcome::kOddAnswer, 0x7f0000ff},
+      {ZoneOutcome::kOddAnswer, 0x7f0001ff},
+      {ZoneOutcome::kOddAnswer, 0xcb007150},
+      {ZoneOutcome::kRefused, 0},
+  };
+  for (const auto& [outcome, address] : cases) {
+    Probe(kOk);
+    now_ += minutes(31);
+    Note(outcome, address);
+    EXPECT_EQ(Shown(), kOk) << address;
+    EXPECT_TRUE(trust_.MayCondemn(kIpv4)) << address;
+    EXPECT_FALSE(trust_.MayBan(kIpv4)) << "until the probe is in";
+    EXPECT_EQ(UntilProbe(), seconds(0));
+  }
+  Probe(kRefused);
+  EXPECT_FALSE(trust_.MayCondemn(kIpv4)) << "that is about the list";
+}
+
+TEST_F(ZoneTrustTest, AListThatAlwaysAnswersSomeOddlyIsDoubtedLessAndLess) {
   Probe(kOk);
-  Note(ZoneOutcome::kRefused);
-  EXPECT_EQ(Shown(), kRefused);
-  EXPECT_THAT(trust_.Proof(kIpv4).hint, HasSubstr("REFUSED"));
+  now_ += minutes(1);
+  for (const int pause : {1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300}) {
+    Note(ZoneOutcome::kOddAnswer, 0x7f000001);
+    ASSERT_TRUE(trust_.is_in_doubt()) << pause;
+    Probe(kOk);
+    now_ += seconds(pause) - milliseconds(1);
+    Note(ZoneOutcome::kOddAnswer, 0x7f000001);
+    ASSERT_FALSE(trust_.is_in_doubt()) << pause;
+    now_ += milliseconds(1);
+  }
+  now_ += ZoneTrust::kProbePeriod;
+  Note(ZoneOutcome::kOddAnswer, 0x7f000001);
+  Probe(kOk);
+  now_ += seconds(1);
+  Note(ZoneOutcome::kOddAnswer, 0x7f000001);
+  EXPECT_TRUE(trust_.is_in_doubt()) << "it begins anew after a while without";
+}
+
+TEST_F(ZoneTrustTest, AListThatAnswersOddlyIsFoundOutWhenItListsTheWorld) {
+  MakePast();
+  Note(ZoneOutcome::kOddAnswer, 0x7f000001);
+  Probe(kOk);
+  Note(ZoneOutcome::kOddAnswer, 0x7f000001);
+  ASSERT_FALSE(trust_.is_in_doubt());
+  Note(ZoneOutcome::kListed, 0, 20);
+  EXPECT_TRUE(trust_.is_in_doubt()) << "a listing does not wait";
+  EXPECT_EQ(UntilProbe(), seconds(0));
 }
 
 TEST_F(ZoneTrustTest, WhoRefusesAgainAndAgainIsProbedLessAndLess) {
   Probe(kOk);
   for (const int pause : {1, 2, 4, 8}) {
-    Note(ZoneOutcome::kRefused);
+    Note(ZoneOutcome::kOddAnswer, 0x7fffffff);
     EXPECT_EQ(UntilProbe(), seconds(pause));
     now_ += seconds(pause);
     Probe(kOk);
