@@ -192,8 +192,10 @@ void Dnsbl::NoteSaving(const IpAddress& client, Saving saving) {
   Answers known{.rules = rules_};
   const std::optional<IpAddress> address = AskedAddress(client);
   if (!address) return;
-  const ZoneQuestions missing =
-      FillFromCache({{*address}}, QuestionsAboutAddress(), known);
+  const std::vector<Target> targets = {{*address}};
+  const ZoneQuestions questions = QuestionsAboutAddress();
+  const ZoneQuestions missing = FillFromCache(targets, questions, known);
+  if (saving == Saving::kCache) return CountSaved(targets, questions, missing);
   if (Round::IsSettled(known, missing, ZonesToCome())) return;
   const auto stage = [this](const ZoneQuestion& question) {
     return rules_->zones[question.zone].after;
@@ -214,7 +216,6 @@ std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
   const ZoneQuestions questions = QuestionsAboutAddress();
   const ZoneQuestions missing = FillFromCache(targets, questions, answers);
   if (!Round::IsSettled(answers, missing, ZonesToCome())) return std::nullopt;
-  CountSaved(targets, questions, missing);
   return answers;
 }
 

@@ -50,7 +50,8 @@ class Lists {
   // What is known without asking: every zone's answer is in the cache, or what
   // is there settles the matter. A zone that is not believed or does not answer
   // (zone_trust.h) is not asked, here and below; nor is anything known before
-  // the first probe of each zone is in.
+  // the first probe of each zone is in. A look that counts nothing: who decides
+  // by it says so (NoteSaving).
   virtual std::optional<Answers> Cached(const IpAddress& client) = 0;
 
   // Asks the zones that the cache does not answer: those of one stage (see
@@ -85,7 +86,8 @@ class Lists {
   using LieListener = std::function<void(const ZoneLie&)>;
   virtual void SetLieListener(LieListener listener) = 0;
 
-  // For the ledger: the client was judged without being looked up.
+  // For the ledger: the client was judged without being looked up. To be told
+  // once for each time that it was judged.
   virtual void NoteSaving(const IpAddress& /*client*/, Saving /*saving*/) {}
 };
 

@@ -107,10 +107,7 @@ std::optional<Verdict> Screener::Known(const Client& client,
   if (const std::optional<Reason> exempt = Exemption(*rules_, client)) {
     return Pass(*exempt);
   }
-  if (std::optional<Verdict> banned = Banned(client)) {
-    lists_.NoteSaving(client.address(), Saving::kBan);
-    return banned;
-  }
+  if (std::optional<Verdict> banned = Banned(client)) return banned;
   if (!strikes.empty() || !conduct_.Standing(client.address()).empty()) {
     return std::nullopt;
   }
@@ -124,8 +121,19 @@ std::optional<Verdict> Screener::Known(const Client& client,
   return clean;
 }
 
+void Screener::DecidedByKnown(const Client& client, const Verdict& known) {
+  if (known.reason == Reason::kBanned) {
+    lists_.NoteSaving(client.address(), Saving::kBan);
+  } else if (known.reason == Reason::kClean) {
+    lists_.NoteSaving(client.address(), Saving::kCache);
+  }
+}
+
 asio::awaitable<Verdict> Screener::Screen(Client client, OffenceKinds strikes) {
-  if (const auto known = Known(client, strikes)) co_return *known;
+  if (const auto known = Known(client, strikes)) {
+    DecidedByKnown(client, *known);
+    co_return *known;
+  }
 
   const auto screening = std::make_shared<Screening>(std::move(client));
   if (const auto why = WithheldFrom(screening->client())) {
@@ -155,6 +163,7 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
 
     const OffenceKinds strikes = NoteConnection(screening->client());
     if (const auto known = Known(screening->client(), strikes)) {
+      DecidedByKnown(screening->client(), *known);
       screening->Complete(*known);
     } else {
       Join(screening, strikes);

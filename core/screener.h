@@ -71,9 +71,11 @@ class Screener {
   // milter knows to be open counts no more. What strikes by that, for Known and
   // Screen.
   OffenceKinds Connected(const Client& client);
-  // The verdict, if it takes no asking; else nothing.
+  // The verdict, if it takes no asking; else nothing. A look only: who decides
+  // by it says so.
   std::optional<Verdict> Known(const Client& client,
                                const OffenceKinds& strikes = {});
+  void DecidedByKnown(const Client& client, const Verdict& known);
   asio::awaitable<Verdict> Screen(Client client, OffenceKinds strikes = {});
   // The client, who has `so_far` as its verdict, has told or done something;
   // `client` as it is now.

@@ -112,6 +112,10 @@ asio::awaitable<PolicySessions::Answer> PolicySessions::Judge(
     strikes = screener_.Connected(client);
   }
   if (std::optional<Verdict> known = Known(request, before, strikes)) {
+    // A session is decided once, however often Postfix asks about it.
+    if (before == nullptr || known->id != before->verdict.id) {
+      screener_.DecidedByKnown(client, *known);
+    }
     answer.verdict = *std::move(known);
   } else {
     answer.verdict = co_await screener_.Screen(client, std::move(strikes));

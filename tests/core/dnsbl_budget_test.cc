@@ -6,8 +6,10 @@
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "core/dnsbl.h"
+#include "core/screener.h"
 #include "tests/core/loop.h"
 #include "tests/fakes/dns_server.h"
+#include "tests/fakes/fake_enforcer.h"
 
 namespace breakwater {
 namespace {
@@ -88,11 +90,33 @@ TEST_F(DnsblBudgetTest, TheZonesWordsAreAQuestionToo) {
   EXPECT_EQ(A().of(Question::kListing), 0u);
 }
 
-TEST_F(DnsblBudgetTest, WhatTheCacheAnswersIsSaved) {
+TEST_F(DnsblBudgetTest, WhatTheCacheAnswersIsSavedWhereItDecides) {
   Lookup(kClient);
   ASSERT_TRUE(dnsbl_.Cached(kClient));
+  EXPECT_EQ(A().of(Saving::kCache), 0u) << "that was a look";
+  dnsbl_.NoteSaving(kClient, Saving::kCache);
   EXPECT_EQ(A().of(Question::kListing), 1u);
   EXPECT_EQ(A().of(Saving::kCache), 1u);
+}
+
+TEST_F(DnsblBudgetTest, AListedClientInTheCacheIsSavedOnceAtEitherDoor) {
+  Rules rules;
+  rules.zones = {{.name = "a.test", .label = "A", .ban = false}};
+  BanTable bans(10);
+  FakeEnforcer enforcer;
+  Screener screener(loop_, dnsbl_, bans, enforcer, metrics_,
+                    std::make_shared<const Rules>(rules));
+  List(kClient, "a.test");
+  Lookup(kClient);
+  ASSERT_EQ(A().of(Saving::kCache), 0u);
+  const Client client{.connection = {.client = kClient}};
+  ASSERT_FALSE(screener.Known(client));  // as the policy server does
+  EXPECT_TRUE(Await(loop_, screener.Screen(client)).IsRefusal());
+  EXPECT_EQ(A().of(Saving::kCache), 1u);
+  const auto session = screener.Start(client);  // as the milter does
+  RunUntil(loop_, [&] { return session->verdict().has_value(); });
+  EXPECT_EQ(A().of(Saving::kCache), 2u);
+  EXPECT_EQ(A().of(Question::kListing), 1u);
 }
 
 TEST_F(DnsblBudgetTest, WhoJoinsALookupSavesItsQuestions) {

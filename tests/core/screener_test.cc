@@ -136,6 +136,17 @@ TEST_F(ScreenerTest, ABannedClientsConnectionSavesAsking) {
   EXPECT_EQ(lists_.saved("198.51.100.7", Saving::kBan), 1u);
 }
 
+TEST_F(ScreenerTest, AVerdictFromTheCacheIsCountedOnceAndALookIsNot) {
+  lists_.Warm("198.51.100.7");
+  ASSERT_TRUE(screener_->Known(ClientAt("198.51.100.7")));
+  EXPECT_EQ(lists_.saved("198.51.100.7", Saving::kCache), 0u);
+  AskAndAnswer(ClientAt("198.51.100.7"));
+  EXPECT_EQ(lists_.saved("198.51.100.7", Saving::kCache), 1u);
+  const auto session = screener_->Start(ClientAt("198.51.100.7", 4712));
+  RunUntil([&] { return session->verdict().has_value(); });
+  EXPECT_EQ(lists_.saved("198.51.100.7", Saving::kCache), 2u);
+}
+
 TEST_F(ScreenerTest, ASessionThatWaitsForAnothersLookupSavesAsking) {
   lists_.Hold();
   const auto first = screener_->Start(ClientAt("198.51.100.7"));

@@ -81,6 +81,17 @@ TEST_F(PolicySessionsTest, ACleanSessionIsLookedUpAndCountedOnce) {
   EXPECT_EQ(Counted({.reason = Reason::kClean}), 1);
 }
 
+TEST_F(PolicySessionsTest, ASessionSavesItsQuestionsOnce) {
+  lists_.Warm(kAddress);
+  for (const char* state : {"CONNECT", "EHLO", "MAIL", "RCPT", "DATA"}) {
+    Ask(state);
+  }
+  EXPECT_EQ(lists_.saved(kAddress, Saving::kCache), 1u);
+  BanByOperator();
+  for (int i = 0; i < 5; ++i) Ask("RCPT");
+  EXPECT_EQ(lists_.saved(kAddress, Saving::kBan), 1u);
+}
+
 TEST_F(PolicySessionsTest, ARefusalIsSaidAgainAndDoneOnce) {
   lists_.List(kAddress);
   const Verdict first = Ask("RCPT");
