@@ -30,9 +30,15 @@ struct ZoneHealth {
   uint64_t count(ZoneOutcome outcome) const {
     return counts[static_cast<size_t>(outcome)];
   }
-  // Of the family that every zone of its type has.
+  // A list has IPv4, unless all that it has is IPv6.
+  bool has_only_ipv6() const {
+    return ipv4.standing == ZoneStanding::kNoTestEntry &&
+           ipv6.standing == ZoneStanding::kOk;
+  }
+  // Of the family for which it is there.
   const ZoneProof& proof() const {
-    return type == ZoneType::kDomain ? domain : ipv4;
+    if (type == ZoneType::kDomain) return domain;
+    return has_only_ipv6() ? ipv6 : ipv4;
   }
   uint64_t queries() const;
   uint64_t errors() const;  // the zone's own faults

@@ -121,18 +121,23 @@ std::vector<ZoneTrust::Lie> ZoneTrust::NoteProbe(const ZoneProbe& probe,
 
   std::vector<Lie> lies;
   bool is_good = false;
+  bool is_read = false;     // it says something about some family,
+  bool is_missing = false;  // but nothing about one that was believed
   for (const Family family : families()) {
     Side& side = Of(family);
     const ProbeReading& reading = probe.of(family);
-    const Instant proven_at = side.proven.at.value_or(Instant::min());
+    const bool is_silent = reading.standing == ZoneStanding::kUnknown ||
+                           reading.standing == ZoneStanding::kUnreachable;
     const bool was_believed = IsGood(side.standing);
+    is_read = is_read || !is_silent;
+    is_missing = is_missing || (is_silent && was_believed);
+    const Instant proven_at = side.proven.at.value_or(Instant::min());
     if (Take(side, reading, asked, now)) {
       lies.push_back({family, proven_at, was_believed});
     }
     is_good = is_good || IsGood(reading.standing);
   }
-  const ZoneStanding first = probe.of(families().front()).standing;
-  if (first != ZoneStanding::kUnknown && first != ZoneStanding::kUnreachable) {
+  if (is_read && !is_missing) {
     doubt_ = false;
     listings_ = 0;
     if (std::exchange(is_odd_, false) && is_good) {
@@ -156,7 +161,9 @@ bool ZoneTrust::Take(Side& side, const ProbeReading& reading, Instant asked,
   switch (reading.standing) {
     case ZoneStanding::kUnknown:
     case ZoneStanding::kUnreachable:
-      return false;  // that says nothing about the truth
+      // That says nothing about the truth, but maybe why nothing is proven.
+      if (side.standing == ZoneStanding::kUnknown) side.hint = reading.hint;
+      return false;
     case ZoneStanding::kListsEverything: {
       // Whatever it was: before it refused us, or we were restarted, it may
       // have been believed.
@@ -278,12 +285,17 @@ void ZoneTrust::Say() {
     const ZoneStanding now = Shown(side);
     const ZoneStanding before = std::exchange(side.said, now);
     if (now == before) continue;
-    // Nobody expects IPv6 of a list: only who has had it can lose it.
+    // Nobody expects IPv6 of a list, nor IPv4 of one that has IPv6: only who
+    // has had it can lose it.
     const auto matters = [](ZoneStanding standing) {
       return standing == ZoneStanding::kOk ||
              standing == ZoneStanding::kListsEverything;
     };
-    if (family == Family::kIpv6 && !matters(now) && !matters(before)) continue;
+    const bool is_spare =
+        family == Family::kIpv6 ||
+        (family == Family::kIpv4 && now == ZoneStanding::kNoTestEntry &&
+         Shown(Of(Family::kIpv6)) == ZoneStanding::kOk);
+    if (is_spare && !matters(now) && !matters(before)) continue;
     Log(now == ZoneStanding::kOk ? Severity::kInfo : Severity::kWarning,
         "zone-state")
         .Add("zone", options_.label)

@@ -34,6 +34,13 @@ std::string Lines(const json& list) {
   return lines;
 }
 
+// What it is believed; a list may have IPv6 alone.
+std::string StateOf(const json& zone) {
+  const bool has_only_ipv6 = Text(zone, "state_ipv4") == "no-test-entry" &&
+                             Text(zone, "state_ipv6") == "ok";
+  return absl::StrCat(Text(zone, "state"), has_only_ipv6 ? ", IPv6 only" : "");
+}
+
 std::string ZoneTable(const json& zones) {
   std::vector<std::vector<std::string>> rows;
   for (const json& zone : zones) {
@@ -43,8 +50,8 @@ std::string ZoneTable(const json& zones) {
                       RoughTime(Number(zone, "failing_seconds")));
     }
     rows.push_back({Text(zone, "label"), IsTrue(zone, "bans") ? "yes" : "no",
-                    Text(zone, "state"), Text(zone, "queries"),
-                    Text(zone, "listed"), Text(zone, "errors"), last});
+                    StateOf(zone), Text(zone, "queries"), Text(zone, "listed"),
+                    Text(zone, "errors"), last});
   }
   return Table(
       {"zone", "bans", "state", "queries>", "listed>", "errors>", "last"},

@@ -29,8 +29,10 @@ std::string State(const json& zone) {
   const bool is_domain = Member(state, "domain").is_string();
   std::string words = Text(state, is_domain ? "domain" : "ipv4");
   const std::string ipv6 = Text(state, "ipv6");
-  if (!is_domain && ipv6 != words && ipv6 != "no-test-entry" &&
-      ipv6 != "unknown") {
+  if (words == "no-test-entry" && ipv6 == "ok") {
+    words = "ok, IPv6 only";
+  } else if (!is_domain && ipv6 != words && ipv6 != "no-test-entry" &&
+             ipv6 != "unknown") {
     absl::StrAppend(&words, ", ipv6 ", ipv6);
   }
   if (IsTrue(zone, "in_doubt")) absl::StrAppend(&words, ", in doubt");

@@ -39,11 +39,30 @@ std::string AddressText(uint32_t address) {
 // Why a zone's listings do not count, if they do not.
 std::optional<std::string> Disbelief(const ZoneHealth& zone, Instant now) {
   const ZoneProof& proof = zone.proof();
+  if (proof.standing == ZoneStanding::kUnknown && !proof.hint.empty()) {
+    return absl::StrCat(
+        "zone ", zone.label,
+        " is not asked, for nothing is proven of it yet: ", proof.hint);
+  }
   if (!proof.since || proof.standing == ZoneStanding::kOk) return std::nullopt;
   if (proof.believed && proof.standing == ZoneStanding::kNoTestEntry) {
     return std::nullopt;
   }
   return absl::StrCat("zone ", zone.label, " is not asked, ",
+                      ZoneStandingName(proof.standing), " for ",
+                      Words(*proof.since, now), ": ", proof.hint);
+}
+
+// The same of IPv6, where a list that is believed for IPv4 has gone astray. It
+// may as well have none.
+std::optional<std::string> DisbeliefIn6(const ZoneHealth& zone, Instant now) {
+  const ZoneProof& proof = zone.ipv6;
+  if (zone.type == ZoneType::kDomain || !zone.ipv4.believed || !proof.since ||
+      (proof.standing != ZoneStanding::kListsEverything &&
+       proof.standing != ZoneStanding::kRefused)) {
+    return std::nullopt;
+  }
+  return absl::StrCat("zone ", zone.label, " is not asked about IPv6 clients, ",
                       ZoneStandingName(proof.standing), " for ",
                       Words(*proof.since, now), ": ", proof.hint);
 }
@@ -90,12 +109,14 @@ json DescribeZone(const Zone& zone, const ZoneHealth& health, Instant now) {
                                                 : ZoneOutcomeName(health.last)},
                  {"failing_seconds", nullptr},
                  {"state", ZoneStandingName(proof.standing)},
+                 {"state_ipv4", nullptr},
                  {"state_ipv6", nullptr},
                  {"state_seconds", nullptr},
                  {"hint", proof.hint},
                  {"in_doubt", health.in_doubt},
                  {"listed_share", std::round(health.listed_share * 100) / 100}};
   if (zone.type == ZoneType::kAddress) {
+    result["state_ipv4"] = ZoneStandingName(health.ipv4.standing);
     result["state_ipv6"] = ZoneStandingName(health.ipv6.standing);
   }
   if (proof.since) {
@@ -217,8 +238,8 @@ std::vector<std::string> Problems(const Config& config,
   }
   size_t failing = 0;
   for (const ZoneHealth& zone : zones) {
-    if (std::optional<std::string> doubt = Disbelief(zone, now)) {
-      problems.push_back(*std::move(doubt));
+    for (auto& disbelief : {Disbelief(zone, now), DisbeliefIn6(zone, now)}) {
+      if (disbelief) problems.push_back(*disbelief);
     }
     if (!zone.failing_since) continue;
     ++failing;

@@ -84,7 +84,9 @@ json TroubleOf(const ZoneHealth& health, Allowance allowance) {
             ? absl::StrCat("it has no test entry, so nothing that it says "
                            "counts",
                            proof.hint.empty() ? "" : ": ", proof.hint)
-            : "nothing is proven of it yet, so nothing that it says counts");
+            : absl::StrCat("nothing is proven of it yet, so nothing that it "
+                           "says counts",
+                           proof.hint.empty() ? "" : ": ", proof.hint));
   }
   if (health.in_doubt) {
     trouble.push_back("in doubt: it bans nobody until it is proven again");
@@ -117,8 +119,16 @@ std::string Words(const char* test_entry, const ProbeReading& reading) {
   return "?";
 }
 
-json DescribeReading(const char* test_entry, const ProbeReading& reading) {
+json DescribeReading(const char* test_entry, const ProbeReading& reading,
+                     bool is_other_good = false) {
   std::string words = Words(test_entry, reading);
+  // Then it needs no advice.
+  if (reading.standing == ZoneStanding::kNoTestEntry && is_other_good) {
+    return {{"state", ZoneStandingName(reading.standing)},
+            {"words", absl::StrCat(test_entry,
+                                   " is not listed: the list has none of these "
+                                   "addresses, and is not asked about them")}};
+  }
   if (!reading.hint.empty()) absl::StrAppend(&words, "; ", reading.hint);
   return {{"state", ZoneStandingName(reading.standing)}, {"words", words}};
 }
@@ -224,8 +234,10 @@ json DescribeZoneTest(const Zone& zone, const Dnsbl::ZoneTest& test) {
           {"type", ZoneTypeName(zone.type)},
           {"ok", ok},
           {"verdict", verdict},
-          {"ipv4", DescribeReading("127.0.0.2", ipv4)},
-          {"ipv6", DescribeReading("::ffff:127.0.0.2", ipv6)},
+          {"ipv4", DescribeReading("127.0.0.2", ipv4,
+                                   ipv6.standing == ZoneStanding::kOk)},
+          {"ipv6", DescribeReading("::ffff:127.0.0.2", ipv6,
+                                   ipv4.standing == ZoneStanding::kOk)},
           {"ms", test.took.count()}};
 }
 

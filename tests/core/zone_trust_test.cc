@@ -95,6 +95,31 @@ TEST_F(ZoneTrustTest, FamiliesAreBelievedApartAndNobodyMissesIpv6) {
   EXPECT_THAT(TakeLog(), HasSubstr("family=ipv6 state=ok"));
 }
 
+TEST_F(ZoneTrustTest, AListThatHasIpv6AloneIsNoWarning) {
+  Probe(kNoTestEntry, kOk);
+  EXPECT_FALSE(trust_.MayBeAsked(kIpv4));
+  EXPECT_TRUE(trust_.MayBan(kIpv6));
+  const std::string log = TakeLog();
+  EXPECT_THAT(log, HasSubstr("family=ipv6 state=ok"));
+  EXPECT_THAT(log, Not(HasSubstr("family=ipv4")));
+  EXPECT_EQ(UntilProbe(), minutes(30)) << "nothing to wait for";
+  Probe(kOk, kOk);
+  Probe(kNoTestEntry, kOk);
+  EXPECT_THAT(TakeLog(), HasSubstr("family=ipv4 state=no-test-entry "
+                                   "before=ok"))
+      << "that it has lost IPv4 is one";
+}
+
+TEST_F(ZoneTrustTest, TheDoubtOfAListEndsWithTheFamilyThatItHas) {
+  Probe(kNoTestEntry, kOk);
+  now_ += minutes(1);
+  Note(ZoneOutcome::kOddAnswer, 0x7f000001);
+  Probe(kNoTestEntry, kUnreachable);
+  EXPECT_TRUE(trust_.is_in_doubt());
+  Probe(kUnreachable, kOk);
+  EXPECT_FALSE(trust_.is_in_doubt()) << "nobody misses IPv4";
+}
+
 TEST_F(ZoneTrustTest, WhoHasNoTestEntryIsNotBelieved) {
   Probe(kNoTestEntry);
   EXPECT_FALSE(trust_.MayCondemn(kIpv4));

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/operator_report.h"
+
 namespace breakwater {
 namespace {
 
@@ -65,6 +67,13 @@ TEST(DescribeLedger, SaysWhatIsWrong) {
       {"empty",
        {.ipv4 = {.standing = ZoneStanding::kNoTestEntry}},
        "no test entry"},
+      {"IPv6 only",
+       {.ipv4 = {.standing = ZoneStanding::kNoTestEntry},
+        .ipv6 = {.standing = ZoneStanding::kOk, .believed = true}},
+       nullptr},
+      {"never an answer that could prove it",
+       {.ipv4 = {.hint = "so"}},
+       "nothing is proven of it yet, so nothing that it says counts: so"},
       {"refused",
        {.ipv4 = {.standing = ZoneStanding::kRefused, .hint = "the key?"}},
        "IPv4: refused: the key?"},
@@ -87,6 +96,54 @@ TEST(DescribeLedger, SaysWhatIsWrong) {
       EXPECT_THAT(told["trouble"].dump(), HasSubstr(row.trouble)) << row.what;
     }
   }
+}
+
+std::string ProblemsOf(const ZoneHealth& health) {
+  Config config;
+  config.rules.zones = {kZone};
+  EnforcerState enforcer;
+  enforcer.connected = true;
+  enforcer.protection_known = true;
+  Metrics metrics;
+  return json(Problems(config, enforcer, {health}, 0, metrics, Clock::now()))
+      .dump();
+}
+
+TEST(Problems, AFamilyThatAListDoesNotHaveIsNone) {
+  const Instant since = Clock::now();
+  const ZoneProof good = {
+      .standing = ZoneStanding::kOk, .since = since, .believed = true};
+  const ZoneProof none = {.standing = ZoneStanding::kNoTestEntry,
+                          .since = since,
+                          .hint = "set strict = false"};
+  EXPECT_EQ(ProblemsOf({.ipv4 = good, .ipv6 = none}), "[]");
+  EXPECT_EQ(ProblemsOf({.ipv4 = none, .ipv6 = good}), "[]");
+  EXPECT_THAT(ProblemsOf({.ipv4 = none, .ipv6 = none}),
+              HasSubstr("strict = false"));
+}
+
+TEST(Problems, AFamilyThatListsEverythingIsOne) {
+  const Instant since = Clock::now();
+  const ZoneProof good = {
+      .standing = ZoneStanding::kOk, .since = since, .believed = true};
+  const ZoneProof liar = {.standing = ZoneStanding::kListsEverything,
+                          .since = since,
+                          .hint = "a wildcard"};
+  EXPECT_THAT(ProblemsOf({.ipv4 = good, .ipv6 = liar}),
+              HasSubstr("about IPv6 clients, lists-everything"));
+  EXPECT_THAT(ProblemsOf({.ipv4 = liar, .ipv6 = good}),
+              HasSubstr("lists-everything"));
+  EXPECT_THAT(ProblemsOf({.ipv4 = {.hint = "SERVFAIL"}}),
+              HasSubstr("nothing is proven of it yet: SERVFAIL"));
+}
+
+TEST(DescribeZone, AListThatHasIpv6AloneIsOk) {
+  const ZoneHealth health = {
+      .ipv4 = {.standing = ZoneStanding::kNoTestEntry},
+      .ipv6 = {.standing = ZoneStanding::kOk, .believed = true}};
+  const json told = DescribeZone(kZone, health, Clock::now());
+  EXPECT_EQ(told["state"], "ok");
+  EXPECT_EQ(told["state_ipv4"], "no-test-entry");
 }
 
 TEST(DescribeLedger, ASpentBudgetIsWrongAndOneThatIsNearlySpentIsNot) {
@@ -141,7 +198,9 @@ TEST(DescribeZoneTest, IsAVerdictInWords) {
                          .ipv6 = {.standing = row.ipv6}}});
     EXPECT_EQ(told["ok"], row.ok) << told;
     EXPECT_THAT(told["verdict"].get<std::string>(), HasSubstr(row.verdict));
-    EXPECT_THAT(told["ipv4"]["words"].get<std::string>(), HasSubstr("; so"));
+    const bool is_spare = row.ipv4 == kNoTestEntry && row.ipv6 == kOk;
+    EXPECT_THAT(told["ipv4"]["words"].get<std::string>(),
+                is_spare ? HasSubstr("not asked") : HasSubstr("; so"));
     EXPECT_EQ(told.dump().find("k3y"), std::string::npos);
   }
 }
