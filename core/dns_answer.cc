@@ -215,6 +215,7 @@ DnsAnswer ParseDnsAnswer(absl::Span<const uint8_t> message, DnsType type) {
       return ReadRecords(parsed, type);
     case ns_r_nxdomain:
       return DnsAnswer{.outcome = DnsOutcome::kNone,
+                       .no_such_name = true,
                        .ttl = NegativeTtl(parsed)};
     case ns_r_refused:
       return Failed(DnsOutcome::kRefused);

@@ -54,6 +54,8 @@ struct DnsAnswer {
   std::string text;                   // of the first TXT record, as received
   std::vector<IpAddress> addresses6;  // of AAAA records
   std::vector<MailExchange> exchanges;
+  // Of kNone: the name is not there at all (NXDOMAIN), for no type.
+  bool no_such_name = false;
   // The name is an alias, and of what it stands for there are no records. A
   // server that does not follow aliases says so much of any.
   bool alias_only = false;

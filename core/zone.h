@@ -31,6 +31,11 @@ absl::StatusOr<AnswerRange> ParseAnswerRange(std::string_view text);
 // What counts when a filter names no answers of its own.
 inline constexpr AnswerRange kDefaultAnswers = {0x7f000002, 0x7f0000fe};
 
+// Whether a list says with that address something about itself or about who
+// asks, whomever it was asked about: 127.255.255.x. Whatever else is odd may be
+// so for one client alone.
+bool IsListsOwnWord(uint32_t address);
+
 // How a client is answered: an SMTP reply code and the text behind the
 // enhanced status code. The code is 4xx or 5xx and the template is safe ASCII.
 struct ReplyForm {
@@ -95,6 +100,14 @@ struct Zone {
   uint32_t Matches(uint32_t answer) const;
   // Of a list of addresses: never.
   bool AsksAbout(NameKind kind) const;
+  // Whether it is no answer about a listing, whatever the filters say; see
+  // ReadZoneAnswer.
+  bool IsOdd(uint32_t answer) const;
+  // Whether some answer in that range can be a listing.
+  bool MayCount(const AnswerRange& range) const;
+
+ private:
+  bool SpeaksAgainst(uint32_t answer) const;
 };
 
 }  // namespace breakwater

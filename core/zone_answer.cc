@@ -1,36 +1,13 @@
 #include "core/zone_answer.h"
 
-#include <algorithm>
-
 namespace breakwater {
 namespace {
-
-constexpr uint32_t kLoopbackNet = 0x7f000000;  // 127.0.0.0/8
-constexpr uint32_t kErrorNet = 0x7fffff00;     // 127.255.255.0/24
-constexpr uint32_t kNeverListed = 0x7f000001;  // 127.0.0.1
-constexpr uint32_t kBlocked = 0x7f0000ff;      // 127.0.0.255
-constexpr uint32_t kNoAddresses = 0x7f0001ff;  // 127.0.1.255
-
-// Nobody may be let in because a list refuses to say.
-bool SpeaksAgainst(const Zone& zone, uint32_t address) {
-  return zone.kind == ZoneKind::kBlock &&
-         std::ranges::any_of(zone.filters, [address](const ZoneFilter& filter) {
-           return filter.weight > 0 && filter.Counts(address);
-         });
-}
-
-bool IsOdd(const Zone& zone, uint32_t address) {
-  return (address & 0xff000000) != kLoopbackNet || IsListsOwnWord(address) ||
-         address == kNeverListed ||
-         (address == kNoAddresses && zone.type == ZoneType::kDomain) ||
-         (address == kBlocked && !SpeaksAgainst(zone, address));
-}
 
 ZoneAnswer ReadAddresses(const Zone& zone,
                          const std::vector<uint32_t>& addresses) {
   ZoneAnswer result;
   for (const uint32_t address : addresses) {
-    if (IsOdd(zone, address)) {
+    if (zone.IsOdd(address)) {
       return {.outcome = ZoneOutcome::kOddAnswer, .address = address};
     }
     const uint32_t filters = zone.Matches(address);
@@ -70,10 +47,6 @@ const char* ZoneOutcomeName(ZoneOutcome outcome) {
       return DnsOutcomeName(DnsOutcome::kCancelled);
   }
   return "?";
-}
-
-bool IsListsOwnWord(uint32_t address) {
-  return (address & 0xffffff00) == kErrorNet;
 }
 
 bool IsZoneFault(ZoneOutcome outcome) {

@@ -33,11 +33,6 @@ ZoneOutcome ZoneOutcomeOf(DnsOutcome outcome);
 // Whether the zone, or the way to it, is at fault.
 bool IsZoneFault(ZoneOutcome outcome);
 
-// Whether a list says with that address something about itself or about who
-// asks, whomever it was asked about: 127.255.255.x. Whatever else is odd may be
-// so for one client alone.
-bool IsListsOwnWord(uint32_t address);
-
 struct ZoneAnswer {
   ZoneOutcome outcome = ZoneOutcome::kNotListed;
   uint32_t address = 0;  // host order; first that is a listing, or which is odd

@@ -63,6 +63,37 @@ Sign SignOf(const DnsAnswer& answer) {
   return sign;
 }
 
+// How a resolver that protects against DNS rebinding hides what a list says. It
+// takes addresses in 127.0.0.0/8 out of the answer: unbound (private-address)
+// and dnsmasq (stop-dns-rebind) leave an empty one, by which the name is there
+// all the same; BIND (deny-answer-addresses) makes SERVFAIL of it, Knot
+// REFUSED. Names that are not there have no address to take out. Of names under
+// TEST a list may have some without having TEST itself, which is as empty then.
+constexpr char kTakenOut[] =
+    "the resolver of dns.servers seems to take addresses in 127.0.0.0/8 out of "
+    "answers, a protection against DNS rebinding, and so all listings "
+    "(unbound: "
+    "private-address, dnsmasq: stop-dns-rebind, BIND: deny-answer-addresses, "
+    "Knot: rebinding); except the list's zone there, or ask another resolver";
+
+bool IsTakenOut(const ProbeAnswers& answers) {
+  const auto is_there = [](const DnsAnswer& answer) {
+    return answer.outcome != DnsOutcome::kNone || !answer.no_such_name;
+  };
+  if (is_there(answers.never_listed) || is_there(answers.random_name)) {
+    return false;
+  }
+  switch (answers.test_entry.outcome) {
+    case DnsOutcome::kNone:
+      return !answers.test_entry.no_such_name && !answers.test_entry.alias_only;
+    case DnsOutcome::kServerFailure:
+    case DnsOutcome::kRefused:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool IsListed(const Sign& sign) {
   return sign.kind == Sign::kListing || sign.kind == Sign::kForeign;
 }
@@ -153,20 +184,37 @@ ProbeReading ReadProbe(const ProbeAnswers& answers, ZoneType type) {
                                "invents answers"
                              : ": it has shut down, or its data are broken")};
   }
+  const bool is_taken_out = IsTakenOut(answers);
+  const auto hint_of = [&](const Sign& sign) {
+    return is_taken_out
+               ? absl::StrCat(test_entry, ": ", sign.hint, "; ", kTakenOut)
+               : sign.hint;
+  };
   for (const Sign* sign : {&test, &never, &random}) {
     if (sign->kind == Sign::kError) {
-      return {ZoneStanding::kRefused, sign->hint};
+      return {ZoneStanding::kRefused, hint_of(*sign)};
     }
   }
   for (const Sign* sign : {&test, &never, &random}) {
     if (sign->kind == Sign::kFailure) {
-      return {ZoneStanding::kUnreachable, sign->hint};
+      return {ZoneStanding::kUnreachable, hint_of(*sign)};
     }
   }
   for (const Sign* sign : {&test, &never, &random}) {
     if (sign->kind == Sign::kNotAsked) return {};
   }
   if (test.kind == Sign::kListing) return {ZoneStanding::kOk, ""};
+  if (is_taken_out && !is_domain) {
+    return {
+        ZoneStanding::kRefused,
+        absl::StrCat(test_entry, " is there and has no address: ", kTakenOut)};
+  }
+  if (is_taken_out) {
+    return {ZoneStanding::kNoTestEntry,
+            absl::StrCat(test_entry, " has no address, but is there: ",
+                         kTakenOut, "; if it does not, and you know the list ",
+                         "to be good, set strict = false")};
+  }
   return {ZoneStanding::kNoTestEntry,
           absl::StrCat(test_entry,
                        " is not listed: the list is empty or gone, or has no "

@@ -44,6 +44,10 @@ struct ProbeReading {
 // 127.0.0.0/8 is a listing, since a list may answer 127.0.0.2 for its test
 // entry and have no other use for it.
 //
+// A test entry that is there and has no address, where names that are not there
+// are said not to be, is the sign of a resolver that takes listings out of
+// answers: refused, of a list of addresses.
+//
 // A sign that it lists everything outweighs all others, an error code an answer
 // that did not come. kUnknown: we ourselves did not ask, so nothing is said.
 struct ProbeAnswers {

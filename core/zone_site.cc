@@ -116,6 +116,9 @@ absl::StatusOr<std::vector<AnswerRange>> ParsePattern(std::string_view text) {
     if (range.first >> 24 != 127 || range.last >> 24 != 127) {
       return Refusal(text, "is outside 127.0.0.0/8, where no listing can be");
     }
+    if (range.first == 0x7f000001 && range.last == range.first) {
+      return Refusal(text, "holds 127.0.0.1, which no list may answer");
+    }
     if (range.first >> 8 == 0x7fffff) {
       return Refusal(text,
                      "is in 127.255.255.x, with which lists report errors");

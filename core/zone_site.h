@@ -14,8 +14,9 @@ inline constexpr int kMostWeight = 10'000;
 
 // Answers as an operator writes them: "127.0.0.2", "127.0.0.2-127.0.0.11", or a
 // pattern of postscreen's, in which an octet may be a list of numbers and
-// ranges in brackets: "127.0.[0..255].[1;3;5..9]". A pattern may hold 127.0.0.1
-// and 127.0.0.255: ReadZoneAnswer knows what these mean.
+// ranges in brackets: "127.0.[0..255].[1;3;5..9]". Such a range may hold
+// 127.0.0.1 and others that are never a listing (Zone::MayCount), but not
+// alone.
 absl::StatusOr<std::vector<AnswerRange>> ParseAnswers(std::string_view text);
 
 // So that ParseAnswers reads it back.

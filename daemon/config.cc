@@ -138,6 +138,24 @@ std::vector<ZoneFilter> ReadFilters(const toml::table& zone,
   return filters;
 }
 
+// Answers that can be no listing of this zone, whoever gives them: of those
+// that no zone may count each has been told where it stands.
+void CheckAnswers(const Zone& zone, const toml::source_region& where,
+                  const char* key, Complaints& complaints) {
+  for (const ZoneFilter& filter : zone.filters) {
+    for (const AnswerRange& range : filter.answers) {
+      if (zone.MayCount(range)) continue;
+      complaints.Add(
+          where, key,
+          absl::StrCat("\"", FormatAnswers(range), "\" of ", zone.label,
+                       " can never count: with it a list says that it was "
+                       "asked about what it does not hold (127.0.1.255), or "
+                       "that it has blocked us (127.0.0.255), for which nobody "
+                       "is let in; leave it out"));
+    }
+  }
+}
+
 // The zones in postscreen's notation. Those that name the same domain are
 // filters of one zone.
 void AddSites(const TableReader& reader, Config& config,
@@ -163,6 +181,9 @@ void AddSites(const TableReader& reader, Config& config,
       }
     }
   }
+  for (const Zone& zone : zones) {
+    CheckAnswers(zone, reader.Node("zones")->source(), "zones", complaints);
+  }
 }
 
 void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
@@ -187,6 +208,9 @@ void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
     CheckZone(draft, reader, *table, config.rules.zones, complaints);
     config.rules.zones.push_back(
         MakeZone(draft, config.rules, ReadFilters(*table, complaints)));
+    CheckAnswers(config.rules.zones.back(),
+                 reader.Place("zone.answers", *table), "zone.answers",
+                 complaints);
     if (config.rules.zones.back().filters.size() > kMostFilters) {
       complaints.Add(table->source(), "zone.filter",
                      absl::StrCat("there are more than ", kMostFilters,

@@ -210,17 +210,34 @@ const char* WrongZoneType(ZoneType known) {
                "client's names; leave out type = \"domain\"";
 }
 
+namespace {
+
+// One of many entries, as it was written; but of a name with a paid key only
+// what stands behind it.
+absl::Status OfSite(absl::string_view site, const absl::Status& status) {
+  const size_t end = site.find_first_of("=*");
+  const absl::string_view domain = site.substr(0, end);
+  const bool has_key = !KeyInZoneName({domain.data(), domain.size()}).empty();
+  std::string shown(has_key ? site.substr(std::min(end, site.size())) : site);
+  return absl::InvalidArgumentError(
+      absl::StrCat("entry \"", has_key ? "..." : "",
+                   Escaped(shown, kLongestShown), "\": ", status.message()));
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<ZoneSite>> ParseZoneSites(std::string_view text) {
   std::vector<ZoneSite> sites;
   for (const absl::string_view part :
        absl::StrSplit(absl::string_view(text.data(), text.size()),
                       absl::ByAnyChar(", \t\r\n"), absl::SkipEmpty())) {
     absl::StatusOr<ZoneSite> site = ParseZoneSite({part.data(), part.size()});
-    if (!site.ok()) return site.status();
+    if (!site.ok()) return OfSite(part, site.status());
     absl::StatusOr<std::string> name = ParseZoneName(site->domain);
-    if (!name.ok()) return name.status();
+    if (!name.ok()) return OfSite(part, name.status());
     if (KnownTypeOf(*name) == ZoneType::kDomain) {
-      return absl::InvalidArgumentError(WrongZoneType(ZoneType::kDomain));
+      return OfSite(
+          part, absl::InvalidArgumentError(WrongZoneType(ZoneType::kDomain)));
     }
     if (!KeyInZoneName(*name).empty()) {
       return absl::InvalidArgumentError(

@@ -27,6 +27,7 @@ DnsAnswer Answer(DnsOutcome outcome) { return {.outcome = outcome}; }
 TEST(ReadProbeTest, TellsFromThreeAnswersWhatAZoneIs) {
   using enum ZoneStanding;
   const DnsAnswer none = Answer(DnsOutcome::kNone);
+  const DnsAnswer gone{.outcome = DnsOutcome::kNone, .no_such_name = true};
   const DnsAnswer listed = Records("127.0.0.2");
   const DnsAnswer parked = Records("203.0.113.80");
   const DnsAnswer error = Records("127.255.255.254");
@@ -80,6 +81,23 @@ TEST(ReadProbeTest, TellsFromThreeAnswersWhatAZoneIs) {
        {Answer(DnsOutcome::kServerFailure), none, none},
        kUnreachable,
        "failure"},
+      {"rebinding protection of unbound and dnsmasq",
+       {none, gone, gone},
+       kRefused,
+       "127.0.0.2 is there and has no address: the resolver of dns.servers"},
+      {"of BIND",
+       {Answer(DnsOutcome::kServerFailure), gone, gone},
+       kUnreachable,
+       "failure; the resolver of dns.servers seems to take"},
+      {"of Knot", {refused, gone, gone}, kRefused, "DNS rebinding"},
+      {"a list that says so of every name",
+       {none, none, gone},
+       kNoTestEntry,
+       "strict = false"},
+      {"an empty list with good manners",
+       {gone, gone, gone},
+       kNoTestEntry,
+       "strict = false"},
       {"our own overload", {listed, none, unasked}, kUnknown, ""},
   };
   for (const auto& [what, answers, standing, hint] : kTable) {
@@ -99,6 +117,11 @@ TEST(ReadProbeTest, NamesTheTestEntriesOfAListOfDomains) {
   };
   EXPECT_THAT(hint({none, none, none}), HasSubstr("TEST is not listed"));
   EXPECT_THAT(hint({listed, listed, none}), HasSubstr("127.0.1.2 to INVALID"));
+  // It may hold names under it.
+  const DnsAnswer gone{.outcome = DnsOutcome::kNone, .no_such_name = true};
+  EXPECT_EQ(ReadProbe({none, gone, gone}, ZoneType::kDomain).standing,
+            ZoneStanding::kNoTestEntry);
+  EXPECT_THAT(hint({none, gone, gone}), HasSubstr("DNS rebinding"));
   const DnsAnswer no_addresses = Records("127.0.1.255");
   const ProbeReading reading =
       ReadProbe({no_addresses, no_addresses, no_addresses});

@@ -76,6 +76,8 @@ TEST(AnswersTest, SaysWhatIsWrongWithAPattern) {
       {"[126..128].0.0.2", "outside 127.0.0.0/8"},
       {"10.0.0.[1..2]", "outside 127.0.0.0/8"},
       {"127.255.255.[0..255]", "report errors"},
+      {"127.0.0.[1]", "holds 127.0.0.1"},
+      {"127.0.0.[1;3]", "holds 127.0.0.1"},
   };
   for (const auto& [text, error] : kTable) {
     const absl::Status status = ParseAnswers(text).status();

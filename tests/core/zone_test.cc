@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/zone_site.h"
+
 namespace breakwater {
 namespace {
 
@@ -76,6 +78,29 @@ TEST(ZoneTest, AnAnswerMatchesEveryFilterThatCountsIt) {
   EXPECT_EQ(zone.Matches(0x7f000009), 0b101u);
   EXPECT_EQ(zone.Matches(0x7f00000a), 0b010u);
   EXPECT_EQ(zone.Matches(0x7f00000b), 0u);
+}
+
+// What ReadZoneAnswer never takes for a listing, an entry need not name.
+TEST(ZoneTest, KnowsWhichEntriesCanNeverCount) {
+  const auto may_count = [](Zone zone, std::string_view text, int weight = 1) {
+    const AnswerRange range = ParseAnswers(text)->front();
+    zone.filters = {{.answers = {range}, .weight = weight}};
+    return zone.MayCount(range);
+  };
+  const Zone block;
+  const Zone allow{.kind = ZoneKind::kAllow};
+  const Zone names{.type = ZoneType::kDomain};
+  EXPECT_TRUE(may_count(block, "127.0.0.2"));
+  EXPECT_TRUE(may_count(block, "127.0.0.255")) << "it speaks against";
+  EXPECT_FALSE(may_count(block, "127.0.0.255", -2));
+  EXPECT_FALSE(may_count(block, "127.0.0.[255]", -2));
+  EXPECT_FALSE(may_count(allow, "127.0.0.255"));
+  EXPECT_TRUE(may_count(allow, "127.0.0.[0..255]"));
+  EXPECT_TRUE(may_count(allow, "127.0.[0..1].255"));
+  EXPECT_TRUE(may_count(block, "127.0.1.255"));
+  EXPECT_FALSE(may_count(names, "127.0.1.255"));
+  EXPECT_FALSE(may_count(names, "127.0.[0..1].255", -1));
+  EXPECT_TRUE(may_count(names, "127.0.[0..255].[0..255]"));
 }
 
 }  // namespace

@@ -131,13 +131,31 @@ TEST(Config, WhatIsWrongWithAZoneIsToldAtItsPlace) {
     const char* text;
     const char* error;
   } kTable[] = {
-      {"zones = [\"a.test\",\n\"b.test*x\"]", "f.toml:2:1: zones: \"x\" is"},
-      {"zones = [\"a.test=10.0.0.2\"]", "f.toml:1:10: zones: \"10.0.0.2\""},
+      {"zones = [\"a.test\",\n\"b.test*x\"]",
+       "f.toml:2:1: zones: entry \"b.test*x\": \"x\" is"},
+      {"zones = [\"a.test=10.0.0.2\"]",
+       "f.toml:1:10: zones: entry \"a.test=10.0.0.2\": \"10.0.0.2\""},
+      // Which of many is meant, of one text as of several.
+      {"zones = [\"a.test=127.0.0.2*3, b.test=127.0.0.1*2 c.test\"]",
+       "zones: entry \"b.test=127.0.0.1*2\": \"127.0.0.1\" holds"},
+      {"zones = [\"a.test\", \"b.test=127.0.0.[1]*2\"]",
+       "zones: entry \"b.test=127.0.0.[1]*2\": \"127.0.0.[1]\" holds"},
+      {"zones = [\"a.test\", \"b.test=127.0.0.[255]*-2\"]",
+       "zones: \"127.0.0.255\" of b.test can never count"},
       {"zones = [\"\"]", "names no zone"},
       {"zones = [\"a\"]", "is not a domain name"},
       {"zones = [\"abcdefghijklmnopqrstuvwxyz.dq.test\"]", "a paid key"},
       {"zones = [\"a.test\"]\n[[zone]]\nname = \"a.test\"",
        "f.toml:3:8: zone.name: is that of an earlier zone"},
+      {"[[zone]]\nname = \"a.test\"\nkind = \"allow\"\n"
+       "answers = [\"127.0.0.2\", \"127.0.0.255\"]",
+       "f.toml:4:11: zone.answers: \"127.0.0.255\" of a.test can never count"},
+      {"[[zone]]\nname = \"a.test\"\ntype = \"domain\"\n[[zone.filter]]\n"
+       "answers = [\"127.0.1.[255]\"]",
+       "\"127.0.1.255\" of a.test can never count"},
+      {"[[zone]]\nname = \"a.test\"\n"
+       "answers = [\"127.0.0.2\",\n\"127.0.0.[1]\"]",
+       "f.toml:4:1: zone.answers: \"127.0.0.[1]\" holds 127.0.0.1"},
       {"[[zone]]\nname = \"a.test\"\nkind = \"white\"", "zone.kind: \"white\""},
       {"[[zone]]\nname = \"a.test\"\nweight = 10001", "zone.weight: "},
       {"[[zone]]\nname = \"a.test\"\nafter = -1", "zone.after: "},
