@@ -160,8 +160,8 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
   if (names.empty()) {
     findings.answers = std::move(known);
   } else {
-    findings.answers = co_await lists_.LookupNames(std::move(names),
-                                                   std::move(known), deadline);
+    findings.answers = co_await lists_.LookupNames(
+        client.address(), std::move(names), std::move(known), deadline);
   }
   findings.strikes = Standing(client.address());
   for (const Offence& offence : offences) {

@@ -142,7 +142,8 @@ std::vector<size_t> Dnsbl::ZonesToCome() const {
   return result;
 }
 
-Dnsbl::ZoneQuestions Dnsbl::FillFromCache(const std::vector<Target>& targets,
+Dnsbl::ZoneQuestions Dnsbl::FillFromCache(const IpAddress& who,
+                                          const std::vector<Target>& targets,
                                           const ZoneQuestions& questions,
                                           Answers& answers) const {
   ZoneQuestions missing;
@@ -150,16 +151,19 @@ Dnsbl::ZoneQuestions Dnsbl::FillFromCache(const std::vector<Target>& targets,
   for (const ZoneQuestion& question : questions) {
     const auto& [subject, kind] = targets[question.target];
     const Family family = FamilyOf(subject);
-    const ZoneState& state = *(*states_)[question.zone];
+    ZoneState& state = *(*states_)[question.zone];
     if (!state.trust.MayCondemn(family)) continue;
-    // What a zone said that is not asked now serves a while longer.
-    const bool may_be_asked =
-        state.trust.MayBeAsked(family) && !state.account.is_spent();
-    const std::optional<uint32_t> filters = cache_.Find(
-        subject, question.zone, may_be_asked ? now : now - options_.stale_for);
+    std::optional<uint32_t> filters = cache_.Find(subject, question.zone, now);
     if (!filters) {
-      if (may_be_asked) missing.push_back(question);
-    } else if (*filters == kUnclear) {
+      if (state.trust.MayBeAsked(family) && state.account.MayAsk(who)) {
+        missing.push_back(question);
+        continue;
+      }
+      // What a zone said that is not asked now serves a while longer.
+      filters = cache_.Find(subject, question.zone, now - options_.stale_for);
+    }
+    if (!filters) continue;
+    if (*filters == kUnclear) {
       ++answers.errors;
     } else if (*filters != 0) {
       AddListing(answers, {.zone = question.zone,
@@ -171,7 +175,7 @@ Dnsbl::ZoneQuestions Dnsbl::FillFromCache(const std::vector<Target>& targets,
   return missing;
 }
 
-void Dnsbl::CountSaved(const std::vector<Target>& targets,
+void Dnsbl::CountSaved(const IpAddress& who, const std::vector<Target>& targets,
                        const ZoneQuestions& questions,
                        const ZoneQuestions& missing) {
   const Instant now = Clock::now();
@@ -182,9 +186,11 @@ void Dnsbl::CountSaved(const std::vector<Target>& targets,
         std::ranges::find(missing, question) != missing.end()) {
       continue;
     }
-    const bool known =
-        !state.account.is_spent() || cache_.Find(subject, question.zone, now);
-    state.account.NoteSaving(known ? Saving::kCache : Saving::kBudget);
+    if (cache_.Find(subject, question.zone, now)) {
+      state.account.NoteSaving(Saving::kCache);
+    } else {
+      state.account.NoteWithheld(who);
+    }
   }
 }
 
@@ -194,8 +200,11 @@ void Dnsbl::NoteSaving(const IpAddress& client, Saving saving) {
   if (!address) return;
   const std::vector<Target> targets = {{*address}};
   const ZoneQuestions questions = QuestionsAboutAddress();
-  const ZoneQuestions missing = FillFromCache(targets, questions, known);
-  if (saving == Saving::kCache) return CountSaved(targets, questions, missing);
+  const ZoneQuestions missing =
+      FillFromCache(*address, targets, questions, known);
+  if (saving == Saving::kCache) {
+    return CountSaved(*address, targets, questions, missing);
+  }
   if (Round::IsSettled(known, missing, ZonesToCome())) return;
   const auto stage = [this](const ZoneQuestion& question) {
     return rules_->zones[question.zone].after;
@@ -214,7 +223,8 @@ std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
   if (!asked) return answers;
   const std::vector<Target> targets = {{*asked}};
   const ZoneQuestions questions = QuestionsAboutAddress();
-  const ZoneQuestions missing = FillFromCache(targets, questions, answers);
+  const ZoneQuestions missing =
+      FillFromCache(*asked, targets, questions, answers);
   if (!Round::IsSettled(answers, missing, ZonesToCome())) return std::nullopt;
   return answers;
 }
@@ -236,13 +246,15 @@ asio::awaitable<Answers> Dnsbl::Lookup(IpAddress client) {
     known.overdue = false;
   }
   const auto round = std::make_shared<Round>(loop_, deadline);
+  round->who = *address;
   round->targets.push_back({*address});
   round->answers = std::move(known);
   round->zones_to_come = ZonesToCome();
   co_return co_await Answer(round, QuestionsAboutAddress());
 }
 
-asio::awaitable<Answers> Dnsbl::LookupNames(std::vector<AskedName> names,
+asio::awaitable<Answers> Dnsbl::LookupNames(IpAddress client,
+                                            std::vector<AskedName> names,
                                             Answers known, Instant deadline) {
   if (known.rules == nullptr) known.rules = rules_;
   if (names.empty()) co_return known;
@@ -259,6 +271,7 @@ asio::awaitable<Answers> Dnsbl::LookupNames(std::vector<AskedName> names,
     co_return known;
   }
   const auto round = std::make_shared<Round>(loop_, deadline);
+  round->who = AskedAddress(client).value_or(client);
   for (AskedName& name : names) {
     round->targets.push_back({std::move(name.name), name.kind});
   }
@@ -270,10 +283,11 @@ asio::awaitable<Answers> Dnsbl::LookupNames(std::vector<AskedName> names,
 
 asio::awaitable<Answers> Dnsbl::Answer(std::shared_ptr<Round> round,
                                        ZoneQuestions questions) {
-  round->missing = FillFromCache(round->targets, questions, round->answers);
+  round->missing =
+      FillFromCache(round->who, round->targets, questions, round->answers);
   round->unasked = round->missing;
   round->states = states_;
-  CountSaved(round->targets, questions, round->missing);
+  CountSaved(round->who, round->targets, questions, round->missing);
   return RunRound(self_, std::move(round));
 }
 
@@ -307,9 +321,16 @@ asio::awaitable<Answers> Dnsbl::RunRound(std::weak_ptr<Dnsbl> weak,
 
 void Dnsbl::AskStage(const std::shared_ptr<Round>& round) {
   const ZoneQuestions stage = round->NextStage();
-  round->asked.insert(round->asked.end(), stage.begin(), stage.end());
   round->GiveStageItsTime();
-  for (const ZoneQuestion& question : stage) Send(round, question);
+  for (const ZoneQuestion& question : stage) {
+    if (!(*round->states)[question.zone]->account.MayAsk(round->who)) {
+      Withhold(*round, question);
+      continue;
+    }
+    round->asked.push_back(question);
+    Send(round, question);
+  }
+  if (round->asked.empty()) round->End();
   metrics_.dns_queries_in_flight.Set(
       static_cast<double>(resolver_.in_flight()));
 }
@@ -330,6 +351,7 @@ void Dnsbl::Send(const std::shared_ptr<Round>& round,
       return;
     }
   }
+  (*round->states)[question.zone]->account.NoteAsking(round->who);
   resolver_.Query(
       name, DnsType::kA,
       [weak = std::weak_ptr<Dnsbl>(self_), askers, name,
@@ -338,6 +360,7 @@ void Dnsbl::Send(const std::shared_ptr<Round>& round,
         const ZoneAnswer read =
             ReadZoneAnswer(round->answers.rules->zones[question.zone], answer);
         std::optional<uint32_t> stale;
+        (*round->states)[question.zone]->account.NoteAnswered();
         if (const auto self = weak.lock()) {
           const auto place = self->under_way_.find(name);
           if (place != self->under_way_.end() && place->second == askers) {
@@ -352,6 +375,14 @@ void Dnsbl::Send(const std::shared_ptr<Round>& round,
           asker.round->Add(asker.question, read, stale);
         }
       });
+}
+
+void Dnsbl::Withhold(Round& round, const ZoneQuestion& question) {
+  (*round.states)[question.zone]->account.NoteWithheld(round.who);
+  std::erase(round.missing, question);
+  if (const auto stale = Stale(round, question)) {
+    round.AddStale(question, *stale);
+  }
 }
 
 void Dnsbl::FillFromPast(Round& round) {

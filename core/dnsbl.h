@@ -39,12 +39,13 @@ class Dnsbl : public Lists {
 
   std::optional<Answers> Cached(const IpAddress& client) override;
   asio::awaitable<Answers> Lookup(IpAddress client) override;
-  asio::awaitable<Answers> LookupNames(std::vector<AskedName> names,
+  asio::awaitable<Answers> LookupNames(IpAddress client,
+                                       std::vector<AskedName> names,
                                        Answers known,
                                        Instant deadline) override;
   asio::awaitable<std::string> ReasonText(IpAddress client,
                                           std::string zone_name) override;
-  asio::awaitable<std::string> ReasonText(std::string name,
+  asio::awaitable<std::string> ReasonText(IpAddress client, std::string name,
                                           std::string zone_name) override;
   bool MayBan(const std::string& label, const IpAddress& client) override;
   void SetLieListener(LieListener listener) override;
@@ -129,12 +130,14 @@ class Dnsbl : public Lists {
   // Zones that may yet speak about a client when all that know its address have
   // spoken.
   std::vector<size_t> ZonesToCome() const;
-  // Puts what is known into the answers and returns what is to be asked.
-  ZoneQuestions FillFromCache(const std::vector<Target>& targets,
+  // Puts what is known into the answers and returns what is to be asked on
+  // behalf of `who`.
+  ZoneQuestions FillFromCache(const IpAddress& who,
+                              const std::vector<Target>& targets,
                               const ZoneQuestions& questions,
                               Answers& answers) const;
   // The questions need not be asked, but for those that are missing.
-  void CountSaved(const std::vector<Target>& targets,
+  void CountSaved(const IpAddress& who, const std::vector<Target>& targets,
                   const ZoneQuestions& questions, const ZoneQuestions& missing);
   // The answers to those questions, from the cache and from the zones.
   asio::awaitable<Answers> Answer(std::shared_ptr<Round> round,
@@ -144,6 +147,8 @@ class Dnsbl : public Lists {
   // Asks the zones of the next stage. Not to be called when none is left.
   void AskStage(const std::shared_ptr<Round>& round);
   void Send(const std::shared_ptr<Round>& round, const ZoneQuestion& question);
+  // The zone's questions of the day may have gone to others meanwhile.
+  void Withhold(Round& round, const ZoneQuestion& question);
   // Lets what was known before serve for what has not been answered.
   void FillFromPast(Round& round);
   // The zone's last answer, unless it is too old even for a zone that does not
@@ -160,7 +165,7 @@ class Dnsbl : public Lists {
                  const ZoneAnswer& read, Instant now);
   void ShowTrust(ZoneState& state);
   void TellLie(const ZoneState& state, const ZoneTrust::Lie& lie);
-  asio::awaitable<std::string> AskReason(Subject subject,
+  asio::awaitable<std::string> AskReason(IpAddress who, Subject subject,
                                          std::string zone_name);
   void AskZone(const Subject& subject, size_t place,
                const std::shared_ptr<Report>& report);

@@ -43,30 +43,36 @@ struct Dnsbl::Tests : Wait {
 
 asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
                                                std::string zone_name) {
-  return AskReason(AskedAddress(client).value_or(client), std::move(zone_name));
+  const IpAddress asked = AskedAddress(client).value_or(client);
+  return AskReason(asked, asked, std::move(zone_name));
 }
 
-asio::awaitable<std::string> Dnsbl::ReasonText(std::string name,
+asio::awaitable<std::string> Dnsbl::ReasonText(IpAddress client,
+                                               std::string name,
                                                std::string zone_name) {
-  return AskReason(std::move(name), std::move(zone_name));
+  return AskReason(AskedAddress(client).value_or(client), std::move(name),
+                   std::move(zone_name));
 }
 
-asio::awaitable<std::string> Dnsbl::AskReason(Subject subject,
+asio::awaitable<std::string> Dnsbl::AskReason(IpAddress who, Subject subject,
                                               std::string zone_name) {
   const auto state = std::ranges::find_if(*states_, [&](const auto& candidate) {
     return candidate->name == zone_name;
   });
   if (state == states_->end()) co_return std::string();
-  if (!(*state)->account.is_free()) {
-    (*state)->account.NoteSaving(Saving::kBudget);
+  ZoneAccount& account = (*state)->account;
+  if (!account.is_free() || !account.MayAsk(who)) {
+    account.NoteWithheld(who);
     co_return std::string();
   }
+  account.NoteAsking(who);
 
   const auto wait = std::make_shared<Wait>(loop_, options_.reason_deadline);
   const auto text = std::make_shared<std::string>();
   resolver_.Query(DnsblName(subject, zone_name), DnsType::kTxt,
                   [weak = std::weak_ptr<Dnsbl>(self_), state = *state, wait,
                    text, asked = Clock::now()](DnsAnswer answer) {
+                    state->account.NoteAnswered();
                     if (const auto self = weak.lock()) {
                       self->Count(*state, Question::kReason,
                                   ZoneOutcomeOf(answer.outcome), asked);

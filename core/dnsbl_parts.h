@@ -184,6 +184,7 @@ struct Dnsbl::Round : Wait {
   }
 
   const Instant end;            // the deadline; the timer is for the stage
+  IpAddress who;                // the client, or the address it is asked by
   std::vector<Target> targets;  // never empty
   Answers answers;
   ZoneQuestions missing;              // what is still to be answered,

@@ -151,6 +151,10 @@ std::vector<ZoneHealth> Dnsbl::Health() const {
     health.ipv6 = state->trust.Proof(Family::kIpv6);
     health.domain = state->trust.Proof(Family::kDomain);
     health.in_doubt = state->trust.is_in_doubt();
+    health.daily_budget = state->account.ledger().budget();
+    health.is_spent = state->account.ledger().allowance(Today()) ==
+                      ZoneLedger::Allowance::kSpent;
+    health.held = state->account.held(Clock::now());
     health.listed_share = state->trust.rate().recent();
     result.push_back(std::move(health));
   }

@@ -116,9 +116,11 @@ void ZoneLedger::NoteSaving(Saving saving, UtcDay today) {
   }
 }
 
-ZoneLedger::Allowance ZoneLedger::allowance(UtcDay today) const {
-  if (budget_ == 0 || IsAnotherDay(today)) return Allowance::kFree;
-  const uint64_t asked = today_.questions();
+ZoneLedger::Allowance ZoneLedger::allowance(UtcDay today,
+                                            uint64_t under_way) const {
+  if (budget_ == 0) return Allowance::kFree;
+  const uint64_t asked =
+      under_way + (IsAnotherDay(today) ? 0 : today_.questions());
   if (asked >= budget_) return Allowance::kSpent;
   // So that no budget is too large to be multiplied.
   return asked >= budget_ - budget_ / 5 ? Allowance::kSparing

@@ -83,16 +83,17 @@ struct ZoneDay {
 // it was spared, today and since the start, held against a budget for the day.
 //
 // From four fifths of the budget on the zone is asked sparingly: last, when the
-// others have not settled the matter, and never for its words. When the budget
+// others have not settled the matter, only about networks of which it was not
+// asked that day (question_shares.h), and never for its words. When the budget
 // is spent it is not asked about clients any more until the day ends, and mail
 // passes by what the others say. Each is said in the log once a day:
 //
 //   event=zone-budget zone=L asked=240000 budget=300000 left=60000
 //
-// A question counts when it has ended, so those under way may exceed the budget
-// by a little; tests of the zone are never withheld. Counts begin at zero when
-// the daemon starts, but for what Restore tells. Pure but for the log; loop
-// thread only.
+// A question counts when it has ended; those about clients that are under way
+// are the caller's to tell. Tests of the zone are never withheld. Counts begin
+// at zero when the daemon starts, but for what Restore tells. Pure but for the
+// log; loop thread only.
 class ZoneLedger {
  public:
   explicit ZoneLedger(std::string label) : label_(std::move(label)) {}
@@ -109,7 +110,7 @@ class ZoneLedger {
   void NoteSaving(Saving saving, UtcDay today);
 
   enum class Allowance : uint8_t { kFree, kSparing, kSpent };
-  Allowance allowance(UtcDay today) const;
+  Allowance allowance(UtcDay today, uint64_t under_way = 0) const;
 
   // What was on a day before we began counts as that day's, too, and against
   // its budget. A day that is yet to come, by a clock that was wrong, is today.

@@ -61,13 +61,14 @@ class Lists {
   // way: the screener joins equal questions.
   virtual asio::awaitable<Answers> Lookup(IpAddress client) = 0;
 
-  // Asks the zones of domains about the client's names: each about those of the
-  // kinds that it is for, and once about each. `known` is what the zones of
+  // Asks the zones of domains about that client's names: each about those of
+  // the kinds that it is for, and once about each. `known` is what the zones of
   // addresses said; its rules are used, and its listings come back with the new
   // ones. (If the zones were changed since by a reload, it comes back as it
   // is.) Ends when no outstanding answer can change what is done, at the latest
   // at `deadline`. Equal questions under way are joined.
-  virtual asio::awaitable<Answers> LookupNames(std::vector<AskedName> names,
+  virtual asio::awaitable<Answers> LookupNames(IpAddress client,
+                                               std::vector<AskedName> names,
                                                Answers known,
                                                Instant deadline) = 0;
 
@@ -75,8 +76,9 @@ class Lists {
   // received, or nothing within 200 ms.
   virtual asio::awaitable<std::string> ReasonText(IpAddress client,
                                                   std::string zone_name) = 0;
-  // The same about a name.
-  virtual asio::awaitable<std::string> ReasonText(std::string name,
+  // The same about a name of that client's.
+  virtual asio::awaitable<std::string> ReasonText(IpAddress client,
+                                                  std::string name,
                                                   std::string zone_name) = 0;
 
   // Whether the zone of that label is still trusted as far as a ban of this

@@ -255,7 +255,7 @@ asio::awaitable<Verdict> Screener::VerdictFrom(Client client, Answers answers,
   if (!rules.observe &&
       form.text_template.find("{reason}") != std::string::npos) {
     if (listing->name) {
-      words = co_await lists_.ReasonText(name, zone.name);
+      words = co_await lists_.ReasonText(client.address(), name, zone.name);
     } else {
       words = co_await lists_.ReasonText(client.address(), zone.name);
     }

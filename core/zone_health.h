@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/clock.h"
+#include "core/zone_account.h"
 #include "core/zone_answer.h"
 #include "core/zone_trust.h"
 
@@ -26,6 +27,10 @@ struct ZoneHealth {
   ZoneProof domain;
   bool in_doubt = false;    // its listings do not ban until a probe is in
   double listed_share = 0;  // of the clients, lately
+  // Questions a day; nor are these ZoneWatch's. 0: no limit.
+  uint64_t daily_budget = 0;
+  bool is_spent = false;
+  std::optional<HeldShare> held;
 
   uint64_t count(ZoneOutcome outcome) const {
     return counts[static_cast<size_t>(outcome)];

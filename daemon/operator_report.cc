@@ -241,6 +241,9 @@ std::vector<std::string> Problems(const Config& config,
     for (auto& disbelief : {Disbelief(zone, now), DisbeliefIn6(zone, now)}) {
       if (disbelief) problems.push_back(*disbelief);
     }
+    if (const std::string spent = SpentBudget(zone); !spent.empty()) {
+      problems.push_back(absl::StrCat("zone ", zone.label, ": ", spent));
+    }
     if (!zone.failing_since) continue;
     ++failing;
     problems.push_back(absl::StrCat(

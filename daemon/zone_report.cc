@@ -68,7 +68,7 @@ void AddTrouble(const char* family, const ZoneProof& proof, json& trouble) {
   }
 }
 
-json TroubleOf(const ZoneHealth& health, Allowance allowance) {
+json TroubleOf(const ZoneHealth& health) {
   json trouble = json::array();
   if (health.type == ZoneType::kDomain) {
     AddTrouble("names", health.domain, trouble);
@@ -91,9 +91,8 @@ json TroubleOf(const ZoneHealth& health, Allowance allowance) {
   if (health.in_doubt) {
     trouble.push_back("in doubt: it bans nobody until it is proven again");
   }
-  if (allowance == Allowance::kSpent) {
-    trouble.push_back(
-        "daily_budget is spent: it is not asked until midnight, UTC");
+  if (std::string spent = SpentBudget(health); !spent.empty()) {
+    trouble.push_back(std::move(spent));
   }
   return trouble;
 }
@@ -159,6 +158,20 @@ const char* ZoneTypeName(ZoneType type) {
   return type == ZoneType::kDomain ? "domain" : "address";
 }
 
+std::string SpentBudget(const ZoneHealth& health) {
+  if (health.is_spent) {
+    return absl::StrCat("daily_budget is spent, ", health.daily_budget,
+                        " questions: it is not asked about clients until "
+                        "midnight, UTC");
+  }
+  if (!health.held) return "";
+  return absl::StrCat(
+      health.held->network.ToString(), " has had its share of daily_budget, ",
+      health.held->share, " of ", health.daily_budget,
+      " questions: it is judged without this list until midnight, UTC (",
+      health.held->withheld, " questions withheld today)");
+}
+
 json DescribeLedger(const Zone& zone, const ZoneHealth& health,
                     const ZoneLedger& ledger, UtcDay today) {
   json weights = json::array();
@@ -166,7 +179,7 @@ json DescribeLedger(const Zone& zone, const ZoneHealth& health,
     weights.push_back(filter.weight);
   }
   const Allowance allowance = ledger.allowance(today);
-  const json trouble = TroubleOf(health, allowance);
+  const json trouble = TroubleOf(health);
   json state = {{"ipv4", ZoneStandingName(health.ipv4.standing)},
                 {"ipv6", ZoneStandingName(health.ipv6.standing)}};
   if (zone.type == ZoneType::kDomain) {

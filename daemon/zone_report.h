@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -16,6 +17,9 @@ namespace breakwater {
 // functions. Zones are named by their labels only; a name may hold a paid key.
 
 const char* ZoneTypeName(ZoneType type);  // "address", "domain"
+
+// That its budget is spent, or whose share of it is, in a sentence; or nothing.
+std::string SpentBudget(const ZoneHealth& health);
 
 // What one zone costs and gives, what it is believed, and in "trouble" what is
 // wrong with that, in sentences.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "core/dnsbl.h"
@@ -203,6 +205,105 @@ TEST_F(DnsblBudgetTest, ABudgetThatAReloadRaisesCountsAtOnce) {
   dnsbl_.UpdateGauges();
   EXPECT_EQ(metrics_.QueriesToday("A").Value(), 3);
   EXPECT_EQ(metrics_.DailyBudget("A").Value(), 100);
+}
+
+// What an outsider with one IPv6 network or one address can spend.
+TEST_F(DnsblBudgetTest, OneNetworkSpendsItsShareOfTheBudgetAndNoMore) {
+  GiveBudget(1000);
+  server_.Otherwise(Silence());  // all are under way at the same time
+  for (int i = 0; i < 2100; ++i) {
+    asio::co_spawn(loop_,
+                   dnsbl_.Lookup(*IpAddress::Parse(
+                       absl::StrFormat("2001:db8:0:1::%x", i + 1))),
+                   asio::detached);
+  }
+  loop_.poll();
+  EXPECT_EQ(resolver_->in_flight(), 20u + 2100u) << "B has no budget";
+  RunUntil(loop_, [&] { return resolver_->in_flight() == 0; });
+  EXPECT_EQ(A().of(Question::kListing), 20u);
+  EXPECT_EQ(A().of(Saving::kBudget), 2080u);
+  const auto held = dnsbl_.Health()[0].held;
+  ASSERT_TRUE(held);
+  EXPECT_EQ(held->network.ToString(), "2001:db8:0:1::/64");
+  EXPECT_EQ(held->share, 20u);
+  EXPECT_EQ(dnsbl_.Health()[1].held, std::nullopt);
+
+  List(kClient, "a.test");
+  EXPECT_THAT(Lookup(kClient).listings, SizeIs(1)) << "others are judged";
+}
+
+TEST_F(DnsblBudgetTest, NamesAreAskedAboutUpToTheShareOfWhoeverSaysThem) {
+  auto rules = std::make_shared<Rules>();
+  rules->zones = {{.name = "d.test",
+                   .label = "D",
+                   .type = ZoneType::kDomain,
+                   .daily_budget = 1000}};
+  dnsbl_.SetRules(rules);
+  const auto say = [&](const IpAddress& client, const std::string& name) {
+    std::vector<AskedName> names = {{NameKind::kHelo, name}};
+    Await(loop_, dnsbl_.LookupNames(client, std::move(names), {},
+                                    Clock::now() + seconds(5)));
+  };
+  for (int i = 0; i < 100; ++i) say(kClient, absl::StrCat("n", i, ".example"));
+  EXPECT_EQ(A().of(Question::kListing), 20u);
+  say(Nth(1), "another.example");
+  EXPECT_EQ(A().of(Question::kListing), 21u);
+}
+
+TEST_F(DnsblBudgetTest, WordsAreOfTheClientsShareToo) {
+  GiveBudget(1000);
+  for (int i = 0; i < 100; ++i) {
+    Await(loop_, dnsbl_.ReasonText(kClient, "a.test"));
+  }
+  EXPECT_EQ(A().of(Question::kReason), 20u);
+}
+
+TEST_F(DnsblBudgetTest, ALateStageAsksNoMoreThanTheShare) {
+  auto rules = std::make_shared<Rules>();
+  rules->zones = {
+      {.name = "b.test", .label = "B"},
+      {.name = "a.test", .label = "A", .after = 1, .daily_budget = 1000}};
+  dnsbl_.SetRules(rules);
+  FakeReply late = NoSuchName();
+  late.delay = milliseconds(50);
+  server_.Otherwise(late);
+  int answered = 0;
+  for (int i = 0; i < 60; ++i) {
+    asio::co_spawn(loop_,
+                   dnsbl_.Lookup(*IpAddress::Parse(
+                       absl::StrFormat("2001:db8:0:1::%x", i + 1))),
+                   [&](std::exception_ptr, const Answers& answers) {
+                     answered += !answers.overdue;
+                   });
+  }
+  RunUntil(loop_, [&] { return answered == 60; });
+  EXPECT_EQ(answered, 60) << "nobody waits for what is not asked";
+  EXPECT_EQ(dnsbl_.Ledgers()[1]->total().of(Question::kListing), 20u);
+}
+
+TEST_F(DnsblBudgetTest, TheLastFifthIsForNetworksNotSeenThatDay) {
+  GiveBudget(10);
+  LookUpUnlisted(8);
+  Lookup(Nth(200));
+  EXPECT_FALSE(WasAsked(Nth(200), "a.test")) << "one of the same network";
+  Lookup(kClient);
+  EXPECT_TRUE(WasAsked(kClient, "a.test"));
+}
+
+TEST_F(DnsblBudgetTest, QuestionsUnderWayDoNotExceedTheBudget) {
+  GiveBudget(10);
+  FakeReply late = NoSuchName();
+  late.delay = milliseconds(50);
+  server_.Otherwise(late);
+  int answered = 0;
+  for (uint32_t i = 0; i < 100; ++i) {
+    asio::co_spawn(loop_,
+                   dnsbl_.Lookup(IpAddress::FromV4(0xcb000001 + i * 65536)),
+                   [&](std::exception_ptr, const Answers&) { ++answered; });
+  }
+  RunUntil(loop_, [&] { return answered == 100; });
+  EXPECT_EQ(A().of(Question::kListing), 10u);
+  EXPECT_TRUE(dnsbl_.Health()[0].is_spent);
 }
 
 TEST_F(DnsblBudgetTest, TestsOfAZoneSayWhatItIs) {

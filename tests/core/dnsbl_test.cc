@@ -183,7 +183,7 @@ TEST_F(DnsblTest, AClientAndZoneIsAskedOnce) {
   Lookup();
   EXPECT_EQ(server_.queries(kInA), 1u);
   EXPECT_EQ(server_.queries(kInB), 1u);
-  EXPECT_EQ(metrics_.CacheHits("A").Value(), 2);
+  EXPECT_EQ(metrics_.CacheHits("A").Value(), 1) << "the look counts nothing";
 }
 
 TEST_F(DnsblTest, AnErrorIsNotKept) {

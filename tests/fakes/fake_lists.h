@@ -145,7 +145,7 @@ class FakeLists : public Lists {
 
   // As real lists do it: what no zone is for is not asked. Hold() holds these
   // too.
-  asio::awaitable<Answers> LookupNames(std::vector<AskedName> names,
+  asio::awaitable<Answers> LookupNames(IpAddress, std::vector<AskedName> names,
                                        Answers known, Instant) override {
     if (IsHoldingAll()) {
       asio::steady_timer released(loop_, asio::steady_timer::time_point::max());
@@ -162,7 +162,8 @@ class FakeLists : public Lists {
   asio::awaitable<std::string> ReasonText(IpAddress, std::string) override {
     co_return NextReasonText();
   }
-  asio::awaitable<std::string> ReasonText(std::string, std::string) override {
+  asio::awaitable<std::string> ReasonText(IpAddress, std::string,
+                                          std::string) override {
     co_return NextReasonText();
   }
 

@@ -57,6 +57,13 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Require(Read(zone, error).outcome == ZoneOutcome::kOddAnswer,
             "an error is no listing");
   }
+  for (const AnswerRange& range : site->filter.answers) {
+    Require(zone.MayCount(range) || site->filter.weight <= 0,
+            "an entry that can never count is refused");
+    Require(zone.MayCount(range) ||
+                (zone.IsOdd(range.first) && zone.IsOdd(range.last)),
+            "an entry whose answers are listings can count");
+  }
   if (site->filter.weight < 0) {
     Require(Read(zone, 0x7f0000ff).outcome == ZoneOutcome::kOddAnswer,
             "nobody is let in because a list is blocked");

@@ -100,6 +100,35 @@ TEST_P(ListFaultTest, HarmsNobodyAndLeavesTheOtherListItsWork) {
       << Ask({"zones"});
 }
 
+// Of two lists only one is excepted from the resolver's protection against DNS
+// rebinding.
+TEST_F(WholePathTest, AResolverThatTakesListingsOutOfAnswersIsNamed) {
+  if (IsSkipped()) return;
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(
+      const auto other, DnsList::Start(mta(), {.zone = "other.test",
+                                               .address = kOther,
+                                               .entries = {{kListedToo}}}));
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(
+      const auto resolver,
+      Unbound::Start(mta(), {.address = kResolver,
+                             .stubs = {{"dnsbl.test", "127.0.0.1"},
+                                       {"other.test", kOther}},
+                             .server = "  private-address: 127.0.0.0/8\n"
+                                       "  private-domain: \"other.test\""}));
+  StartParts({.policy = true,
+              .config = "[[zone]]\nname = \"other.test\"\n",
+              .dns_server = kResolver,
+              .listed = {{kListed}}});
+  ASSERT_FALSE(HasFatalFailure());
+  ExpectMailFlows(kListed);
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kListedToo));
+  EXPECT_EQ(session.banner.code, 521) << session.banner.text;
+  const std::string status = Ask({"status"});
+  EXPECT_THAT(status, HasSubstr("127.0.0.2 is there and has no address: the "
+                                "resolver of dns.servers"));
+  EXPECT_EQ(status.find("strict = false"), status.npos) << status;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Each, ListFaultTest,
     ::testing::Values(

@@ -25,6 +25,7 @@ constexpr char kConfig[] = R"(server:
   do-not-query-localhost: no
   local-zone: "test." nodefault
   domain-insecure: "test"
+$1
 remote-control:
   control-enable: no
 )";
@@ -36,7 +37,7 @@ absl::StatusOr<std::unique_ptr<Unbound>> Unbound::Start(
   absl::StatusOr<std::unique_ptr<MtaRoot>> root = MtaRoot::Make("postfix");
   if (!root.ok()) return root.status();
   std::unique_ptr<Unbound> unbound(new Unbound(*std::move(root)));
-  std::string config = absl::Substitute(kConfig, options.address);
+  std::string config = absl::Substitute(kConfig, options.address, options.server);
   for (const Stub& stub : options.stubs) {
     absl::StrAppend(&config, "stub-zone:\n  name: \"", stub.zone,
                     "\"\n  stub-addr: ", stub.address, "\n");

@@ -23,6 +23,7 @@ class Unbound {
   struct Options {
     std::string address = "127.0.0.4";
     std::vector<Stub> stubs = {};
+    std::string server = "";  // more lines of that section
   };
 
   static absl::StatusOr<std::unique_ptr<Unbound>> Start(const Namespace& where,
