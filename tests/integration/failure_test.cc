@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
+
+#include <string>
 
 #include "tests/integration/harness/wait.h"
 #include "tests/integration/whole_path.h"
@@ -17,6 +20,12 @@ using ::testing::HasSubstr;
 
 class FailureTest : public WholePathTest {
  protected:
+  // Nobody may wait for a child whose parent is gone: a zombie does not run.
+  static bool Runs(pid_t pid) {
+    char program[2];
+    const std::string link = "/proc/" + std::to_string(pid) + "/exe";
+    return pid > 0 && readlink(link.c_str(), program, sizeof program) > 0;
+  }
   void StartBothDoors() { StartParts({.policy = true, .milter = true}); }
 };
 
@@ -83,6 +92,27 @@ TEST_F(FailureTest, AKilledDaemonIsStartedAgainAndKeepsTheBans) {
   EXPECT_TRUE(IsBanned(kListed));
   EXPECT_TRUE(WaitUntil([&] { return !Ask({"status"}).empty(); }));
   ExpectMailFlows(kClean);
+}
+
+// Not even one that hangs.
+TEST_F(FailureTest, AKilledParentLeavesNobodyBehindAndAnotherOneServes) {
+  StartBothDoors();
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK(Open(kListed));
+  ASSERT_TRUE(WaitUntil([&] { return IsBanned(kListed); }));
+  const pid_t daemon = breakwater_->ChildPid("breakwaterd");
+  const pid_t enforcer = breakwater_->ChildPid("breakwater-enfo");
+  ASSERT_EQ(kill(enforcer, SIGSTOP), 0);
+  ASSERT_EQ(kill(breakwater_->pid(), SIGKILL), 0);
+  for (const pid_t child : {daemon, enforcer}) {
+    EXPECT_TRUE(WaitUntil([&] { return !Runs(child); })) << child;
+  }
+  StartBreakwater();
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_TRUE(WaitUntil(
+      [&] { return Ask({"bans"}).find(kListed) != std::string::npos; }));
+  EXPECT_TRUE(breakwater_->Stop());
+  EXPECT_FALSE(Runs(breakwater_->ChildPid("breakwaterd")));
 }
 
 TEST_F(FailureTest, ARestartKeepsTheBans) {
