@@ -4,6 +4,7 @@
 
 #include "daemon/config.h"
 #include "daemon/privileges.h"
+#include "daemon/unit_sandbox.h"
 
 namespace breakwater {
 namespace {
@@ -39,6 +40,9 @@ int CheckConfig(const std::string& path, std::ostream& out) {
   }
   std::vector<std::string> warnings = config->warnings;
   for (std::string& problem : UnknownHere(*config)) {
+    warnings.push_back(std::move(problem));
+  }
+  for (std::string& problem : SandboxProblems(*config)) {
     warnings.push_back(std::move(problem));
   }
   for (const std::string& warning : warnings) {

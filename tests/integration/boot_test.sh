@@ -273,6 +273,20 @@ test_reload() {
   expect "and the daemon stays" test "$(main_pid breakwaterd)" = "$pid"
 }
 
+test_check() {
+  expect "the usual places are writable" not grep -q breakwaterd.service \
+    <(on breakwaterd --check-config)
+  write_config 'memory.file = "/srv/mail/memory.db"'
+  expect "of a memory elsewhere the check warns" \
+    grep -q 'memory.file: .*ReadWritePaths=/srv/mail' \
+    <(on breakwaterd --check-config)
+  write_config 'control.socket = "/var/spool/postfix/private/control.sock"'
+  expect "and of a socket in Postfix' private directory" \
+    grep -q 'control.socket: user breakwater .*/var/spool/postfix/private' \
+    <(on breakwaterd --check-config)
+  write_config ""
+}
+
 test_orderly_restart() {
   local cursor
   cursor=$(mark)
@@ -418,7 +432,7 @@ boot || {
   tail -n 5 "$WORK/console"
   skip "no systemd can be booted here (the console's last lines are above)"
 }
-TESTS="installation firewall listed_client reload orderly_restart kills
+TESTS="installation firewall listed_client reload check orderly_restart kills
   bad_configuration stopped reboot reboot_with_another_configuration removal"
 for name in ${BREAKWATER_BOOT_TESTS:-$TESTS}; do
   step "$name"
