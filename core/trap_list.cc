@@ -1,17 +1,12 @@
 #include "core/trap_list.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "core/list_file.h"
 #include "core/mailbox.h"
 #include "core/text.h"
 
@@ -86,65 +81,6 @@ bool IsAnything(std::string_view pattern) {
   return pattern.find_first_not_of("*?.") == std::string_view::npos;
 }
 
-// Closed at the end of a function.
-class OpenFile {
- public:
-  explicit OpenFile(const std::string& path)
-      : number_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~OpenFile() {
-    if (number_ >= 0) close(number_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-
-  int number() const { return number_; }
-
- private:
-  const int number_;
-};
-
-// At most one byte more than the file may have.
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const auto failure = [&path](const char* why) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": cannot read the traps: ", why));
-  };
-  const OpenFile file(path);
-  if (file.number() < 0) return failure(std::strerror(errno));
-  struct stat status {};
-  if (fstat(file.number(), &status) != 0) return failure(std::strerror(errno));
-  if (!S_ISREG(status.st_mode)) return failure("it is not a regular file");
-  std::string text(TrapList::kLargestFile + 1, '\0');
-  size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got =
-        read(file.number(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failure(std::strerror(errno));
-    if (got == 0) break;
-    size += static_cast<size_t>(got);
-  }
-  text.resize(size);
-  return text;
-}
-
-std::string_view Trimmed(std::string_view text) {
-  const absl::string_view trimmed =
-      absl::StripAsciiWhitespace(absl::string_view(text.data(), text.size()));
-  return {trimmed.data(), trimmed.size()};
-}
-
-// Without a comment and the white space around it.
-std::string_view EntryOf(std::string_view line) {
-  for (size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '#' && (i == 0 || absl::ascii_isspace(line[i - 1]))) {
-      line = line.substr(0, i);
-      break;
-    }
-  }
-  return Trimmed(line);
-}
-
 absl::Status TooMany(const char* what, size_t most) {
   return absl::InvalidArgumentError(absl::StrCat(
       "there are more than ", most, " ", what, "; leave some out"));
@@ -165,26 +101,22 @@ absl::StatusOr<TrapList> TrapList::Parse(
 
 absl::StatusOr<TrapList> TrapList::ParseText(std::string_view text,
                                              std::string_view name) {
-  const auto failure = [name](size_t line, const absl::Status& status) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(std::string(name), ":", line, ": ", status.message()));
-  };
   if (text.size() > kLargestFile) {
     return absl::InvalidArgumentError(
         absl::StrCat(std::string(name), ": is larger than ", kLargestFile >> 20,
                      " MiB; leave some of the traps out"));
   }
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // Windows'
   TrapList list;
-  for (size_t line = 1; !text.empty(); ++line) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view entry = EntryOf(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (entry.empty()) continue;
-    if (const absl::Status added = list.Add(entry); !added.ok()) {
-      return failure(line, added);
-    }
-  }
+  const absl::Status read =
+      ForEachLine(text, [&list, name](size_t number, std::string_view line) {
+        const std::string_view entry = EntryOf(line);
+        if (entry.empty()) return absl::OkStatus();
+        const absl::Status added = list.Add(entry);
+        if (added.ok()) return added;
+        return absl::InvalidArgumentError(absl::StrCat(
+            std::string(name), ":", number, ": ", added.message()));
+      });
+  if (!read.ok()) return read;
   return list;
 }
 
@@ -288,7 +220,8 @@ bool TrapList::Holds(std::string_view recipient) const {
 }
 
 absl::StatusOr<TrapList> LoadTrapFile(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadFile(path);
+  const absl::StatusOr<std::string> text =
+      ReadTextFile(path, TrapList::kLargestFile);
   if (!text.ok()) return text.status();
   return TrapList::ParseText(*text, path);
 }

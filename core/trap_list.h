@@ -69,7 +69,7 @@ class TrapList {
   std::vector<Pattern> patterns_;
 };
 
-// A regular file of such lines.
+// A file of such lines (list_file.h).
 absl::StatusOr<TrapList> LoadTrapFile(const std::string& path);
 
 }  // namespace breakwater

@@ -1,13 +1,13 @@
 #include "daemon/cli_transfer.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/list_file.h"
 #include "daemon/ban_file.h"
 #include "daemon/cli_json.h"
 #include "daemon/cli_tables.h"
@@ -21,6 +21,7 @@ using nlohmann::json;
 
 constexpr Duration kPatience = std::chrono::seconds(40);
 constexpr size_t kMostComplaints = 50;
+constexpr size_t kLargestFile = size_t{4} << 30;
 
 absl::StatusOr<json> Ask(DaemonConnection& daemon, const std::string& request) {
   const absl::StatusOr<std::string> line = daemon.Ask(request);
@@ -95,12 +96,16 @@ class Importer {
   ImportCounts counts_;
 };
 
-absl::Status ReadAll(std::istream& in, std::chrono::seconds usual,
+absl::Status ReadAll(ListFile& file, std::chrono::seconds usual,
                      Importer& importer) {
-  std::string line;
-  for (size_t number = 1; std::getline(in, line); ++number) {
+  while (true) {
+    const absl::StatusOr<std::optional<std::string_view>> line =
+        file.NextLine();
+    if (!line.ok()) return line.status();
+    if (!*line) return importer.Send();
+    const size_t number = file.number();
     const absl::StatusOr<std::vector<BanEntry>> entries =
-        ReadBanLine(line, usual);
+        ReadBanLine(**line, usual);
     if (absl::IsNotFound(entries.status())) {
       ++importer.counts().ended;
     } else if (!entries.ok()) {
@@ -113,7 +118,6 @@ absl::Status ReadAll(std::istream& in, std::chrono::seconds usual,
       }
     }
   }
-  return importer.Send();
 }
 
 }  // namespace
@@ -177,21 +181,18 @@ absl::StatusOr<ImportCounts> ImportBans(const std::string& socket,
                                         const TransferCommand& command,
                                         std::chrono::seconds usual,
                                         std::ostream& complaints) {
-  std::ifstream file;
-  const bool standard = command.file == "-";
-  if (!standard) {
-    file.open(command.file);
-    if (!file) {
-      return absl::NotFoundError(absl::StrCat(command.file, " cannot be read"));
-    }
+  absl::StatusOr<ListFile> file =
+      command.file == "-" ? ListFile::StandardInput()
+                          : ListFile::Open(command.file, kLargestFile);
+  if (!file.ok()) {
+    // What is wrong with a file's name is no wrong usage.
+    return absl::NotFoundError(file.status().message());
   }
   absl::StatusOr<DaemonConnection> daemon =
       DaemonConnection::Open(socket, kPatience);
   if (!daemon.ok()) return daemon.status();
-  Importer importer(*std::move(daemon),
-                    standard ? "standard input" : command.file, complaints);
-  const absl::Status status =
-      ReadAll(standard ? std::cin : file, usual, importer);
+  Importer importer(*std::move(daemon), file->name(), complaints);
+  const absl::Status status = ReadAll(*file, usual, importer);
   if (importer.untold() > 0) {
     complaints << "and " << importer.untold() << " lines more\n";
   }

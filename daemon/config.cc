@@ -1,18 +1,13 @@
 #include "daemon/config.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "core/list_file.h"
 #include "core/text.h"
 #include "daemon/config_fields.h"
 #include "daemon/config_keys.h"
@@ -467,24 +462,9 @@ absl::StatusOr<Config> ParseConfig(std::string_view text,
 }
 
 absl::StatusOr<Config> LoadConfig(const std::string& path) {
-  struct stat about;
-  if (stat(path.c_str(), &about) != 0) {
-    return absl::NotFoundError(
-        absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
-  }
-  if (!S_ISREG(about.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is not a regular file"));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kLargestFile + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad()) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
-  }
-  text.resize(static_cast<size_t>(file.gcount()));
-  return ParseConfig(text, path);
+  const absl::StatusOr<std::string> text = ReadTextFile(path, kLargestFile);
+  if (!text.ok()) return text.status();
+  return ParseConfig(*text, path);
 }
 
 std::vector<std::string> NeedRestart(const Config& now, const Config& next) {

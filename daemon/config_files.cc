@@ -1,31 +1,38 @@
 #include "daemon/config_files.h"
 
-#include <fstream>
+#include <optional>
+#include <string_view>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "core/list_file.h"
 
 namespace breakwater {
+namespace {
 
-absl::Status ReadListFile(
+constexpr size_t kLargestFile = 32 << 20;
+
+}  // namespace
+
+absl::StatusOr<size_t> ReadListFile(
     const std::string& path,
-    absl::FunctionRef<absl::Status(absl::string_view)> take) {
-  std::ifstream file(path);
-  if (!file.is_open()) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
-  }
-  size_t number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    absl::string_view text = line;
-    text = absl::StripAsciiWhitespace(text.substr(0, text.find('#')));
-    if (text.empty()) continue;
-    if (const absl::Status status = take(text); !status.ok()) {
+    absl::FunctionRef<absl::Status(std::string_view)> take) {
+  absl::StatusOr<ListFile> file = ListFile::Open(path, kLargestFile);
+  if (!file.ok()) return file.status();
+  for (size_t entries = 0;;) {
+    const absl::StatusOr<std::optional<std::string_view>> line =
+        file->NextLine();
+    if (!line.ok()) return line.status();
+    if (!*line) return entries;
+    // Neither a network nor a name has one in it.
+    const std::string_view entry =
+        EntryOf((*line)->substr(0, (*line)->find('#')));
+    if (entry.empty()) continue;
+    ++entries;
+    if (const absl::Status status = take(entry); !status.ok()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path, ":", number, ": ", status.message()));
+          absl::StrCat(path, ":", file->number(), ": ", status.message()));
     }
   }
-  return absl::OkStatus();
 }
 
 }  // namespace breakwater

@@ -1,7 +1,6 @@
 #include "daemon/config_offences.h"
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -56,6 +55,11 @@ void CheckOwnKeys(const TableReader& reader, OffenceKind kind,
   }
 }
 
+// It may be meant; or whoever writes the file has failed.
+void WarnOfEmpty(const char* key, const std::string& path, Config& config) {
+  config.warnings.push_back(absl::StrCat(key, ": ", path, " has no entry"));
+}
+
 void TakeTraps(const OffenceDraft& draft, const TableReader& reader,
                const toml::table& table, Config& config,
                Complaints& complaints) {
@@ -69,6 +73,7 @@ void TakeTraps(const OffenceDraft& draft, const TableReader& reader,
     const absl::StatusOr<TrapList> more = LoadTrapFile(path);
     const absl::Status status = more.ok() ? traps->Merge(*more) : more.status();
     if (!status.ok()) return complain("offence.files", status);
+    if (more->empty()) WarnOfEmpty("offence.files", path, config);
   }
   config.rules.conduct.traps =
       std::make_shared<const TrapList>(*std::move(traps));
@@ -131,15 +136,29 @@ void ReadOffence(const toml::table& table, std::vector<OffenceKind>& seen,
 }
 
 // One line of a file of spare.files.
-absl::Status TakeSpared(absl::string_view text, SpareRules& spare) {
-  const std::string line(text);
+absl::Status TakeSpared(std::string_view line, SpareRules& spare) {
   if (absl::StatusOr<Network> network = Network::Parse(line); network.ok()) {
     spare.networks.Add(*network);
     return absl::OkStatus();
   }
   absl::Status status = CheckSparedName(line);
-  if (status.ok()) spare.names.push_back(absl::AsciiStrToLower(line));
+  if (status.ok()) spare.names.push_back(absl::AsciiStrToLower(std::string(line)));
   return status;
+}
+
+void ReadListFiles(const std::vector<std::string>& paths, const char* key,
+                   const TableReader& reader, Config& config,
+                   Complaints& complaints,
+                   absl::FunctionRef<absl::Status(std::string_view)> take) {
+  for (const std::string& path : paths) {
+    const absl::StatusOr<size_t> entries = ReadListFile(path, take);
+    if (!entries.ok()) {
+      complaints.Add(reader.Node(key)->source(), key,
+                     std::string(entries.status().message()));
+    } else if (*entries == 0) {
+      WarnOfEmpty(key, path, config);
+    }
+  }
 }
 
 }  // namespace
@@ -168,32 +187,20 @@ void ReadSpareFiles(const TableReader& reader, Config& config,
                     Complaints& complaints) {
   SpareRules& spare = config.rules.spare;
   for (std::string& name : spare.names) absl::AsciiStrToLower(&name);
-  for (const std::string& path : config.spare_files) {
-    const absl::Status status = ReadListFile(
-        path,
-        [&spare](absl::string_view line) { return TakeSpared(line, spare); });
-    if (!status.ok()) {
-      complaints.Add(reader.Node("spare.files")->source(), "spare.files",
-                     std::string(status.message()));
-    }
-  }
+  ReadListFiles(
+      config.spare_files, "spare.files", reader, config, complaints,
+      [&spare](std::string_view line) { return TakeSpared(line, spare); });
 }
 
 void ReadProtectFiles(const TableReader& reader, Config& config,
                       Complaints& complaints) {
   NetworkSet& protect = config.rules.protected_networks;
-  for (const std::string& path : config.protect.files) {
-    const absl::Status status =
-        ReadListFile(path, [&protect](absl::string_view line) {
-          absl::StatusOr<Network> network = Network::Parse(std::string(line));
-          if (network.ok()) protect.Add(*network);
-          return network.status();
-        });
-    if (!status.ok()) {
-      complaints.Add(reader.Node("protect.files")->source(), "protect.files",
-                     std::string(status.message()));
-    }
-  }
+  ReadListFiles(config.protect.files, "protect.files", reader, config,
+                complaints, [&protect](std::string_view line) {
+                  const absl::StatusOr<Network> network = Network::Parse(line);
+                  if (network.ok()) protect.Add(*network);
+                  return network.status();
+                });
 }
 
 }  // namespace breakwater

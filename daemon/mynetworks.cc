@@ -1,8 +1,6 @@
 #include "daemon/mynetworks.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -10,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "core/list_file.h"
 #include "core/text.h"
 #include "daemon/run_program.h"
 
@@ -20,7 +19,7 @@ namespace {
 constexpr Duration kPatience = std::chrono::seconds(3);
 constexpr size_t kMostFiles = 20;
 constexpr size_t kMostLeftOut = 20;
-constexpr size_t kLargestFile = 1 << 20;
+constexpr size_t kLargestFile = 8 << 20;
 
 std::string_view View(absl::string_view text) {
   return {text.data(), text.size()};
@@ -63,16 +62,9 @@ class Reader {
     if (std::ranges::find(files, path) != files.end()) return;
     if (files.size() >= kMostFiles) return LeaveOut(path);
     files.push_back(path);
-    // Nobody writes into a pipe for us.
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(path, error)) return LeaveOut(path);
-    std::ifstream file(path, std::ios::binary);
-    if (!file.is_open()) return LeaveOut(path);
-    std::string text(kLargestFile, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (!file.eof()) LeaveOut(path);
-    text.resize(static_cast<size_t>(file.gcount()));
-    for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    const absl::StatusOr<std::string> text = ReadTextFile(path, kLargestFile);
+    if (!text.ok()) return LeaveOut(path);
+    for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
       if (!absl::StartsWith(line, "#")) Read(View(line));
     }
   }

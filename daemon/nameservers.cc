@@ -1,9 +1,9 @@
 #include "daemon/nameservers.h"
 
-#include <fstream>
 #include <optional>
 
 #include "absl/strings/str_split.h"
+#include "core/list_file.h"
 
 namespace breakwater {
 namespace {
@@ -28,11 +28,9 @@ std::vector<IpAddress> ParseNameservers(std::string_view text) {
 }
 
 std::vector<IpAddress> ReadNameservers(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kLargestFile, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  return ParseNameservers(text);
+  const absl::StatusOr<std::string> text = ReadTextFile(path, kLargestFile);
+  if (!text.ok()) return {};
+  return ParseNameservers(*text);
 }
 
 }  // namespace breakwater

@@ -274,7 +274,7 @@ TEST_F(LoadTrapFileTest, ReadsAFile) {
 }
 
 TEST_F(LoadTrapFileTest, ErrorsNameTheFile) {
-  EXPECT_THAT(Complaint(), HasSubstr(path() + ": cannot read the traps: No "));
+  EXPECT_THAT(Complaint(), HasSubstr(path() + ": cannot be read: No "));
   std::ofstream(path()) << "\nwrong\n";
   EXPECT_THAT(Complaint(), StartsWith(path() + ":2: \"wrong\""));
 }

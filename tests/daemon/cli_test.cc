@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -320,6 +321,27 @@ TEST_F(CliTest, AllowTakesALengthAndWithoutANetworkShowsAll) {
   EXPECT_EQ(Seen(), "disallow 192.0.2.5");
   EXPECT_EQ(Run("allow --for 2h"), 2);
   EXPECT_EQ(Run("disallow"), 2);
+}
+
+TEST_F(CliTest, ImportTakesARegularFileAndNothingElse) {
+  Serve(
+      {{"ok", true}, {"new", 1}, {"prolonged", 0}, {"refused", json::array()}});
+  EXPECT_EQ(Run("import " + directory_.string()), 1);
+  EXPECT_EQ(output_, "breakwater: " + directory_.string() +
+                         ": cannot be read: it is a directory, not a regular "
+                         "file\n");
+  const std::string file = directory_ / "bans";
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+  EXPECT_EQ(Run("import " + file), 1);
+  EXPECT_THAT(output_, HasSubstr("it is a pipe"));
+  EXPECT_EQ(Run("import - < " + directory_.string()), 1);
+  EXPECT_THAT(output_, HasSubstr("standard input: cannot be read to its end"));
+  EXPECT_EQ(Seen(), "");
+  std::filesystem::remove(file);
+  std::ofstream(file) << "\xef\xbb\xbf"
+                      << "192.0.2.5\r\n";
+  EXPECT_EQ(Run("import " + file), 0) << output_;
+  EXPECT_THAT(Seen(), HasSubstr("\"192.0.2.5\""));
 }
 
 TEST_F(CliTest, PrintsTheAnswerAsItIsWhenAskedTo) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -476,6 +477,62 @@ TEST(Config, FilesOfNetworksToProtectAreReadWithIt) {
   std::remove(path.c_str());
 }
 
+// A key that names a list file, with an entry of its own.
+struct ListKey {
+  const char* before;
+  const char* key;
+  const char* entry;
+};
+constexpr ListKey kListKeys[] = {
+    {"", "protect.files", "192.0.2.9"},
+    {"", "spare.files", "mx.example.org"},
+    {"[[offence]]\nkind = \"trap\"\n", "files", "a@example.org"},
+};
+
+class ListFilesTest : public ::testing::Test {
+ protected:
+  void TearDown() override { std::filesystem::remove_all(path_); }
+  absl::StatusOr<Config> With(const ListKey& key) const {
+    return ParseConfig(
+        std::string(key.before) + key.key + " = [\"" + path_ + "\"]\n",
+        "f.toml");
+  }
+  std::string Complaint(const ListKey& key) const {
+    return std::string(With(key).status().message());
+  }
+
+  const std::string path_ =
+      ::testing::TempDir() + "/list." + std::to_string(getpid());
+};
+
+TEST_F(ListFilesTest, OnlyARegularFileIsOne) {
+  std::filesystem::create_directory(path_);
+  for (const ListKey& key : kListKeys) {
+    EXPECT_THAT(Complaint(key), HasSubstr(path_ + ": cannot be read: it is a "
+                                                  "directory"));
+  }
+  std::filesystem::remove(path_);
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  for (const ListKey& key : kListKeys) {
+    EXPECT_THAT(Complaint(key), HasSubstr("it is a pipe"));
+  }
+}
+
+TEST_F(ListFilesTest, AllTakeWhatAnEditorOfWindowsLeaves) {
+  for (const ListKey& key : kListKeys) {
+    std::ofstream(path_) << "\xef\xbb\xbf" << key.entry << " # why\r\n\r\n";
+    EXPECT_TRUE(With(key).ok()) << With(key).status();
+  }
+}
+
+TEST_F(ListFilesTest, AnEmptyOneIsTakenWithAWarning) {
+  std::ofstream(path_) << "# nobody yet\n";
+  for (const ListKey& key : kListKeys) {
+    ASSERT_TRUE(With(key).ok());
+    EXPECT_THAT(With(key)->warnings, Contains(HasSubstr("has no entry")));
+  }
+}
+
 TEST(Config, BanPortsCoverSubmissionOnlyWhenListed) {
   const BanPorts usual = Parsed("").ban_ports;
   EXPECT_TRUE(usual.Covers(25));
@@ -520,7 +577,7 @@ TEST(Config, AFileThatIsNotOneIsRefused) {
   EXPECT_THAT(LoadConfig("/nonexistent/b.toml").status().ToString(),
               HasSubstr("/nonexistent/b.toml: cannot be read: No such file"));
   EXPECT_THAT(LoadConfig("/dev/zero").status().ToString(),
-              HasSubstr("is not a regular file"));
+              HasSubstr("not a regular file"));
   EXPECT_THAT(ErrorOf(std::string(2 << 20, ' ')), HasSubstr("is larger than"));
 }
 

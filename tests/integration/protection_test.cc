@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/record.h"
+#include "tests/integration/harness/temp_directory.h"
 #include "tests/integration/harness/wait.h"
 #include "tests/integration/whole_path.h"
 
@@ -78,6 +80,26 @@ TEST_F(ProtectionTest, OwnAddressAndGatewayAreFoundAndNeverBanned) {
   }
   EXPECT_THAT(sets_->Entries("breakwater4"), IsEmpty());
   EXPECT_THAT(sets_->Entries("breakwater6"), IsEmpty());
+}
+
+TEST_F(ProtectionTest, WhoIsInAFileStaysProtectedWhenTheFileIsNoneAnyMore) {
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(TempDirectory made, TempDirectory::Make());
+  const std::string file = made.path() + "/networks";
+  ASSERT_EQ(chmod(made.path().c_str(), 0755), 0);
+  BREAKWATER_ASSERT_OK(WriteFile(file, "198.18.0.0/24\n"));
+  ASSERT_EQ(chmod(file.c_str(), 0644), 0);
+  Parts parts{.policy = true};
+  parts.config = absl::StrCat("[protect]\nfiles = [\"", file, "\"]\n");
+  StartParts(parts);
+  ASSERT_FALSE(HasFatalFailure());
+  ASSERT_EQ(unlink(file.c_str()), 0);
+  ASSERT_EQ(mkdir(file.c_str(), 0755), 0);
+  EXPECT_THAT(Ask({"reload"}), HasSubstr("networks: cannot be read: it is a "
+                                         "directory"));
+  ExpectMailFlows(kListed);
+  EXPECT_THAT(Ask({"ban", kListed}), HasSubstr("protected"));
+  EXPECT_FALSE(IsBanned(kListed));
+  ASSERT_EQ(rmdir(file.c_str()), 0);
 }
 
 // ---- What else the enforcer finds by itself --------------------------------
