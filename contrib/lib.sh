@@ -24,7 +24,7 @@ export BREAKWATER_CACHE
 BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config ccache make
   libmilter-dev libc-ares-dev libasio-dev libabsl-dev libipset-dev libmnl-dev
-  libnftnl-dev libcap-dev libsqlite3-dev libtomlplusplus-dev
+  libnftnl-dev libidn2-dev libcap-dev libsqlite3-dev libtomlplusplus-dev
   nlohmann-json3-dev libcli11-dev prometheus-cpp-dev
 )
 RUN_PACKAGES=(iproute2 ipset iptables nftables debootstrap openssl procps)

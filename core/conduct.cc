@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "core/domain_name.h"
 #include "core/log.h"
 #include "core/mail_domain.h"
+#include "core/normal_name.h"
 
 namespace breakwater {
 namespace {
@@ -98,8 +98,7 @@ bool IsOfInterest(const Rules& rules, const MailDomains* domains,
 }
 
 bool IsForgedHelo(const Rules& rules, const Client& client) {
-  std::string name = absl::AsciiStrToLower(client.helo);
-  if (name.ends_with('.')) name.pop_back();
+  const std::string name = NormalName(client.helo);
   if (name.empty()) return false;
   if (std::ranges::find(rules.conduct.own_names, name) !=
       rules.conduct.own_names.end()) {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "core/normal_name.h"
 
 namespace breakwater {
 
@@ -14,8 +14,7 @@ Network NeighboursOf(const IpAddress& client) {
 bool IsSpared(const SpareRules& rules, const Client& client) {
   if (rules.networks.Find(client.address())) return true;
   if (!client.reverse_verified || client.reverse_name.empty()) return false;
-  std::string name = absl::AsciiStrToLower(client.reverse_name);
-  if (name.ends_with('.')) name.pop_back();
+  const std::string name = NormalName(client.reverse_name);
   return std::ranges::any_of(rules.names, [&name](const std::string& spared) {
     return spared.starts_with('.') ? absl::EndsWith(name, spared)
                                    : name == spared;

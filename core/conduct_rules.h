@@ -21,11 +21,11 @@ struct ConductRules {
   // together; zero: no limit.
   uint32_t network_connections = 0;
   uint32_t network_sessions = 0;
-  // Names with which only we may say HELO, in lower case.
+  // Names with which only we may say HELO, as NormalName makes them.
   std::vector<std::string> own_names;
-  // Domains of senders that are not looked at, with all below them, in lower
-  // case: where DNS is split, the site's own look as if nobody could reach
-  // them.
+  // Domains of senders that are not looked at, with all below them, as
+  // NormalName makes them: where DNS is split, the site's own look as if nobody
+  // could reach them.
   std::vector<std::string> unasked_domains;
   std::shared_ptr<const TrapList> traps;  // null: none
   std::vector<HeaderRule> headers;
@@ -35,8 +35,8 @@ struct ConductRules {
 // the operator's own.
 struct SpareRules {
   NetworkSet networks;
-  // Reverse names that the MTA has verified, in lower case: "mx.example.org",
-  // or ".example.org" for all below.
+  // Reverse names that the MTA has verified, as NormalName makes them:
+  // "mx.example.org", or ".example.org" for all below.
   std::vector<std::string> names;
   bool judged = true;  // else everything of theirs passes
 };

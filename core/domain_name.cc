@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "core/normal_name.h"
 
 namespace breakwater {
 namespace {
@@ -33,8 +34,9 @@ const char* NameKindName(NameKind kind) {
   return "?";
 }
 
-std::optional<std::string> ListedName(std::string_view text) {
-  if (text.ends_with('.')) text.remove_suffix(1);
+std::optional<std::string> ListedName(std::string_view written) {
+  std::string name = NormalName(written);
+  const std::string_view text = name;
   if (text.size() > kLongestName) return std::nullopt;
   size_t labels = 0;
   std::string_view last;
@@ -49,8 +51,6 @@ std::optional<std::string> ListedName(std::string_view text) {
   if (labels < 2 || std::ranges::all_of(last, absl::ascii_isdigit)) {
     return std::nullopt;
   }
-  std::string name(text);
-  absl::AsciiStrToLower(&name);
   return name;
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "core/normal_name.h"
 
 namespace breakwater {
 namespace {
@@ -56,12 +57,10 @@ std::optional<Mailbox> ReadMailbox(std::string_view text) {
   if (mailbox.has_at) {
     local.resize(local_size);
     text.remove_prefix(at + 1);
-    if (text.ends_with('.')) text.remove_suffix(1);
-    mailbox.domain = std::string(text);
+    mailbox.domain = NormalName(text);
   }
   mailbox.local = std::move(local);
   absl::AsciiStrToLower(&mailbox.local);
-  absl::AsciiStrToLower(&mailbox.domain);
   return mailbox;
 }
 

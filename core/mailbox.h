@@ -12,7 +12,7 @@ struct Mailbox {
   std::string local;    // without quotes and backslashes
   bool quoted = false;  // it had some
   bool has_at = false;
-  std::string domain;  // without the root's dot; empty if there is none
+  std::string domain;  // as NormalName makes it; empty if there is none
 
   bool operator==(const Mailbox&) const = default;
 };

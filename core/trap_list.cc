@@ -29,6 +29,11 @@ absl::Status Refusal(std::string_view entry, const char* why) {
       "\"", Escaped(entry, 80), "\" is no trap: it ", why, "; ", kKinds));
 }
 
+bool IsAscii(std::string_view text) {
+  return std::ranges::all_of(text,
+                             [](char c) { return absl::ascii_isascii(c); });
+}
+
 bool IsWild(std::string_view text) {
   return text.find_first_of("*?") != std::string_view::npos;
 }
@@ -155,6 +160,11 @@ absl::Status TrapList::Add(std::string_view entry) {
     }
     if (mailbox->quoted) {
       return Refusal(entry, "has a pattern and quotes");
+    }
+    if (!IsAscii(domain)) {
+      return Refusal(entry,
+                     "has * or ? within a label beyond ASCII, which domains "
+                     "are not compared by: write its A-label, xn--...");
     }
     return AddPattern({.local = local.empty() ? "*" : local,
                        .domain = domain.empty() ? "*" : domain});

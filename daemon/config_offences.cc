@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "core/normal_name.h"
 #include "core/text.h"
 #include "daemon/config_files.h"
 #include "daemon/config_keys.h"
@@ -94,7 +94,7 @@ void TakeOwnKeys(const OffenceDraft& draft, const TableReader& reader,
   }
   for (const std::string& name : draft.names) {
     (kind == OffenceKind::kHelo ? conduct.own_names : conduct.unasked_domains)
-        .push_back(absl::AsciiStrToLower(name));
+        .push_back(NormalName(name));
   }
   if (kind == OffenceKind::kConnections) {
     conduct.network_connections = draft.network_after;
@@ -142,7 +142,7 @@ absl::Status TakeSpared(std::string_view line, SpareRules& spare) {
     return absl::OkStatus();
   }
   absl::Status status = CheckSparedName(line);
-  if (status.ok()) spare.names.push_back(absl::AsciiStrToLower(std::string(line)));
+  if (status.ok()) spare.names.push_back(NormalName(line));
   return status;
 }
 
@@ -186,7 +186,7 @@ void ReadOffences(const toml::node& node, Config& config,
 void ReadSpareFiles(const TableReader& reader, Config& config,
                     Complaints& complaints) {
   SpareRules& spare = config.rules.spare;
-  for (std::string& name : spare.names) absl::AsciiStrToLower(&name);
+  for (std::string& name : spare.names) name = NormalName(name);
   ReadListFiles(
       config.spare_files, "spare.files", reader, config, complaints,
       [&spare](std::string_view line) { return TakeSpared(line, spare); });

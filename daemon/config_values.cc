@@ -16,6 +16,7 @@
 #include "core/address.h"
 #include "core/domain_name.h"
 #include "core/header_verdict.h"
+#include "core/normal_name.h"
 #include "core/text.h"
 #include "core/trap_list.h"
 
@@ -173,9 +174,7 @@ std::string FormatPermissions(uint32_t mode) {
 absl::StatusOr<std::string> ParseZoneName(std::string_view text) {
   // Errors go into logs. A paid key does not, and where a name is mistyped it
   // cannot be told from the rest, so no error shows any of it.
-  std::string name(text.ends_with('.') ? text.substr(0, text.size() - 1)
-                                       : text);
-  absl::AsciiStrToLower(&name);
+  std::string name = NormalName(text);
   const std::vector<std::string_view> labels = Labels(name);
   if (labels.size() < 2 || !std::ranges::all_of(labels, IsDomainLabel)) {
     return absl::InvalidArgumentError(

@@ -25,7 +25,7 @@ std::string FormatDnsServer(const DnsServer& server);
 absl::StatusOr<uint32_t> ParsePermissions(std::string_view text);
 std::string FormatPermissions(uint32_t mode);
 
-// The name of a DNS list in lower case and without a trailing dot. Refuses what
+// The name of a DNS list, as NormalName makes it. Refuses what
 // cannot be asked: what is no domain name, an address, and a name so long that
 // an IPv6 client's nibbles do not fit before it.
 absl::StatusOr<std::string> ParseZoneName(std::string_view text);

@@ -10,7 +10,6 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
@@ -93,8 +92,7 @@ std::string HostName() {
   char name[HOST_NAME_MAX + 1] = {};
   if (gethostname(name, sizeof name - 1) != 0) return "";
   // Every "localhost" may call itself so.
-  const std::string text = absl::AsciiStrToLower(name);
-  return ListedName(text) ? text : "";
+  return ListedName(name).value_or("");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "asio/this_coro.hpp"
 #include "asio/use_awaitable.hpp"
 #include "core/log.h"
+#include "core/normal_name.h"
 #include "daemon/memory_report.h"
 #include "daemon/offence_report.h"
 #include "daemon/operator_report.h"
@@ -429,7 +430,8 @@ asio::awaitable<json> Operator::TestZones(std::string label) {
   const std::vector<Zone>& zones = config->rules.zones;
   std::vector<size_t> chosen;
   for (size_t i = 0; i < zones.size(); ++i) {
-    if (label.empty() || zones[i].label == label || zones[i].name == label) {
+    if (label.empty() || zones[i].label == label ||
+        zones[i].name == NormalName(label)) {
       chosen.push_back(i);
     }
   }

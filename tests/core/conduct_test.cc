@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/mail_domain.h"
+#include "core/normal_name.h"
 #include "tests/core/loop.h"
 #include "tests/fakes/dns_server.h"
 #include "tests/fakes/fake_lists.h"
@@ -130,6 +131,16 @@ TEST_F(ConductTest, WhoSaysHeloWithOurNameOrAddressForgesIt) {
     Client client = ClientAt("198.51.100.7");
     client.helo = helo;
     EXPECT_FALSE(IsForgedHelo(rules_, client)) << helo;
+  }
+}
+
+TEST_F(ConductTest, OurNameBeyondAsciiIsOursInEachOfItsForms) {
+  rules_.conduct.own_names = {NormalName("mx.b\u00fccher.example.")};
+  for (const char* helo : {"mx.b\u00fccher.example", "MX.B\u00dcCHER.example.",
+                           "mx.xn--bcher-kva.example"}) {
+    Client client = ClientAt("198.51.100.7");
+    client.helo = helo;
+    EXPECT_TRUE(IsForgedHelo(rules_, client)) << helo;
   }
 }
 
@@ -277,6 +288,19 @@ TEST_F(ConductTest, WhoMerelyConnectsPushesNoOffenderOut) {
               ElementsAre(OffenceKind::kRelay));
 }
 
+TEST_F(ConductTest, ASenderBeyondAsciiIsLookedUpByItsALabels) {
+  Rule(OffenceKind::kSender) = {.mode = OffenceMode::kOn};
+  rules_.conduct.unasked_domains = {"xn--bcher-kva.example"};
+  Use();
+  Client client = ClientAt("198.51.100.7");
+  client.sender = "<a@mx.b\u00fccher.example>";
+  EXPECT_THAT(Look(client, {.sender = true}).strikes, IsEmpty());
+  client.sender = "<a@f\u00fcr.test>";
+  EXPECT_THAT(Look(client, {.sender = true}).strikes,
+              ElementsAre(OffenceKind::kSender));
+  EXPECT_TRUE(domains_.Known("xn--fr-xka.test", Clock::now()));
+}
+
 // ---- What needs no look ----------------------------------------------------
 
 class InterestTest : public ConductTest {
@@ -330,6 +354,21 @@ TEST_F(InterestTest, ANameThatCannotBeListedIsOfNone) {
   EXPECT_FALSE(Interests(sender_));
 }
 
+TEST_F(InterestTest, NamesBeyondAsciiAreAskedAboutByTheirALabels) {
+  rules_.zones = {{.name = "dbl.test",
+                   .type = ZoneType::kDomain,
+                   .names = {NameKind::kHelo, NameKind::kSender}}};
+  client_.helo = "b\u00fccher.example";
+  client_.sender = "<u@B\u00dccher.example>";
+  client_.reverse_name = "b\u00fccher.example.";
+  EXPECT_TRUE(Interests(names_));
+  EXPECT_TRUE(Interests(sender_));
+  for (const NameKind kind : kNameKinds) {
+    EXPECT_EQ(NameOf(client_, kind), "xn--bcher-kva.example")
+        << NameKindName(kind);
+  }
+}
+
 TEST_F(InterestTest, AnHonestHeloIsOfNoneAndAForgedOneIs) {
   rules_.offences[OffenceKind::kHelo].mode = OffenceMode::kObserve;
   rules_.conduct.own_names = {"mx.example.net"};
@@ -359,13 +398,14 @@ TEST_F(InterestTest, NorDoesADomainThatIsKnownToReceiveMail) {
 }
 
 TEST(SpareTest, NetworksAndVerifiedNamesAreSpared) {
-  SpareRules rules{.names = {"mx.backup.test", ".forwarder.test"}};
+  SpareRules rules{.names = {"mx.backup.test", ".forwarder.test",
+                             NormalName(".F\u00fcr.Test.")}};
   rules.networks.Add(*Network::Parse("203.0.113.0/24"));
   Client client = ClientAt("198.51.100.7");
   EXPECT_FALSE(IsSpared(rules, client));
   EXPECT_TRUE(IsSpared(rules, ClientAt("203.0.113.9")));
-  for (const char* name :
-       {"mx.backup.test", "MX.Backup.Test.", "a.b.forwarder.test"}) {
+  for (const char* name : {"mx.backup.test", "MX.Backup.Test.",
+                           "a.b.forwarder.test", "mx.f\u00fcr.test"}) {
     client.reverse_name = name;
     client.reverse_verified = true;
     EXPECT_TRUE(IsSpared(rules, client)) << name;

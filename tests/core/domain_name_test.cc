@@ -35,8 +35,9 @@ TEST(ListedNameTest, IsNothingForWhatIsNoDomainName) {
       "a b.example",
       "a@b.example",
       "a.example/",
-      "b\xc3\xbc"
-      "cher.example",
+      "b\xfc"
+      "cher.example",  // Latin-1
+      "\xe2\x98\x83.example",
       std::string("a.exa\0mple", 10),
       "a.example\r\n",
       std::string(64, 'a') + ".example",
@@ -44,6 +45,10 @@ TEST(ListedNameTest, IsNothingForWhatIsNoDomainName) {
   for (const std::string& text : kTable) {
     EXPECT_EQ(ListedName(text), std::nullopt) << text;
   }
+}
+
+TEST(DomainOfSenderTest, MayBeBeyondAscii) {
+  EXPECT_EQ(DomainOfSender("<u@b\u00fccher.example>"), "xn--bcher-kva.example");
 }
 
 TEST(ListedNameTest, EndsAtTheLongestNameThatTheDnsHas) {

@@ -71,6 +71,20 @@ TEST(TrapListTest, SubdomainsAreThoseAtAnyDepth) {
   }
 }
 
+TEST(TrapListTest, ADomainBeyondAsciiIsThatOfItsALabels) {
+  const TrapList traps =
+      Traps({"a@b\u00fccher.example", "@.f\u00fcr.example.",
+             "b-*@xn--bcher-kva.example", "c@*.B\u00dccher.example"});
+  for (const char* recipient :
+       {"a@xn--bcher-kva.example", "<A@B\u00dcCHER.example.>",
+        "x@mx.xn--fr-xka.example", "x@mx.f\u00fcr.example",
+        "b-1@b\u00fccher.example", "c@mx.b\u00fccher.example"}) {
+    EXPECT_TRUE(traps.Holds(recipient)) << recipient;
+  }
+  EXPECT_FALSE(traps.Holds("a@bucher.example"));
+  EXPECT_THAT(Complaint("a@b\u00fc*.example"), HasSubstr("write its A-label"));
+}
+
 TEST(TrapListTest, ALocalPartIsThatInEveryDomain) {
   const TrapList traps = Traps({"trap@"});
   EXPECT_TRUE(traps.Holds("<trap@domain.example>"));

@@ -533,6 +533,26 @@ TEST_F(ListFilesTest, AnEmptyOneIsTakenWithAWarning) {
   }
 }
 
+TEST(Config, NamesAreComparedInOneForm) {
+  const Config config = Parsed(R"(
+spare.names = ["Fwd.Example.ORG.", ".b\u00fccher.example."]
+[[zone]]
+name = "Bl.F\u00fcr.example."
+[[offence]]
+kind = "helo"
+names = ["MX.b\u00fccher.example."]
+[[offence]]
+kind = "sender"
+names = ["Example.ORG."]
+)");
+  const Rules& rules = config.rules;
+  EXPECT_THAT(rules.spare.names,
+              ElementsAre("fwd.example.org", ".xn--bcher-kva.example"));
+  EXPECT_EQ(rules.zones[0].name, "bl.xn--fr-xka.example");
+  EXPECT_THAT(rules.conduct.own_names, ElementsAre("mx.xn--bcher-kva.example"));
+  EXPECT_THAT(rules.conduct.unasked_domains, ElementsAre("example.org"));
+}
+
 TEST(Config, BanPortsCoverSubmissionOnlyWhenListed) {
   const BanPorts usual = Parsed("").ban_ports;
   EXPECT_TRUE(usual.Covers(25));

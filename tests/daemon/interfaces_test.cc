@@ -19,7 +19,9 @@ namespace breakwater {
 namespace {
 
 using ::testing::Each;
+using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
+using ::testing::Not;
 using ::testing::StartsWith;
 using Words = std::set<std::string>;
 
@@ -219,6 +221,14 @@ TEST(Options, AreTheSameInHelpAndManual) {
             OptionsInManual(Manual("breakwater-enforcer.8")));
   EXPECT_EQ(OptionsInHelp(HelpOf(TARPIT_PROGRAM, "--help")),
             OptionsInManual(TarpitManual()));
+}
+
+// What a program loads stands by name in its file.
+TEST(Programs, TheOneThatMayChangeTheKernelLoadsNoLibraryForNames) {
+  EXPECT_THAT(ReadFile(BREAKWATERD_PROGRAM), HasSubstr("libidn2.so"));
+  for (const char* program : {ENFORCER_PROGRAM, TARPIT_PROGRAM}) {
+    EXPECT_THAT(ReadFile(program), Not(HasSubstr("libidn2.so"))) << program;
+  }
 }
 
 TEST(Commands, AreTheSameInHelpAndManual) {

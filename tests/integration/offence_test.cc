@@ -179,6 +179,34 @@ TEST_F(OffenceTest, ASenderWhoseDomainIsOnAListIsRefusedAndNotBanned) {
   ExpectMailFlows(kClean);
 }
 
+// As MTAs do, the list knows it by its A-labels only.
+TEST_F(OffenceTest, ASenderBeyondAsciiIsOnAListByItsALabels) {
+  StartParts({.milter = true,
+              .config = kNames,
+              .listed_names = {"xn--bcher-kva.example"}});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  const SmtpReply reply = Say(
+      session.client,
+      {"EHLO client.example", "MAIL FROM:<u@b\u00fccher.example> SMTPUTF8"});
+  EXPECT_EQ(reply.code, 521) << reply.text;
+  EXPECT_THAT(reply.text, HasSubstr("xn--bcher-kva.example is listed"));
+}
+
+TEST_F(OffenceTest, ThePolicyServerKnowsNamesBeyondAsciiToo) {
+  StartParts({.policy = true,
+              .config = kNames,
+              .main_cf = {"smtpd_sender_restrictions = check_policy_service "
+                          "unix:breakwater/policy.sock"},
+              .listed_names = {"xn--bcher-kva.example"}});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  EXPECT_EQ(Say(session.client, {"EHLO client.example",
+                                 "MAIL FROM:<u@b\u00fccher.example> SMTPUTF8"})
+                .code,
+            521);
+}
+
 TEST_F(OffenceTest, AHeloNameOnAListIsRefusedAtMail) {
   StartParts(
       {.milter = true, .config = kNames, .listed_names = {"spam.example"}});
@@ -198,10 +226,10 @@ TEST_F(OffenceTest, ThePolicyServerAsksListsOfDomainsToo) {
               .listed_names = {"spam.example"}});
   ASSERT_FALSE(HasFatalFailure());
   BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
-  EXPECT_EQ(Say(session.client,
-                {"EHLO client.example", "MAIL FROM:<a@spam.example>"})
-                .code,
-            521);
+  EXPECT_EQ(
+      Say(session.client, {"EHLO client.example", "MAIL FROM:<a@spam.example>"})
+          .code,
+      521);
   EXPECT_FALSE(IsBanned(kClean));
 }
 
