@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -39,23 +41,113 @@ absl::StatusOr<std::optional<seconds>> TimeoutIn(const Words& words) {
   return seconds(std::min(number, kLongestBanSeconds));
 }
 
-// add SET ENTRY [timeout SECONDS] ..., with or without -exist anywhere.
-absl::StatusOr<std::vector<BanEntry>> ReadAdd(Words words, seconds usual) {
-  std::erase_if(words, [](const std::string& word) {
-    return word == "-exist" || word == "-!";
-  });
-  if (words.size() < 3) {
+bool IsFlag(const std::string& word) {
+  return word == "-exist" || word == "-!" || word == "-quiet" || word == "-q";
+}
+
+// add SET ENTRY [timeout SECONDS] ..., with flags between them. A comment is
+// the operator's own text, in which "timeout" and "nomatch" mean nothing.
+absl::StatusOr<std::vector<BanEntry>> ReadAdd(const Words& words,
+                                              seconds usual) {
+  Words rest;
+  for (size_t i = 1; i < words.size(); ++i) {
+    if (rest.size() >= 2 && words[i] == "comment") {
+      ++i;
+    } else if (!IsFlag(words[i])) {
+      rest.push_back(words[i]);
+    }
+  }
+  if (rest.size() < 2) {
     return absl::InvalidArgumentError("the line ends before its address");
   }
-  if (std::ranges::find(words, "nomatch") != words.end()) {
-    return Wrong(words[2], "is an exception of the set (nomatch), not a ban");
+  const std::string entry = rest[1];
+  rest.erase(rest.begin(), rest.begin() + 2);
+  if (std::ranges::find(rest, "nomatch") != rest.end()) {
+    return Wrong(entry, "is an exception of the set (nomatch), not a ban");
   }
-  const absl::StatusOr<Network> network = ClientsNetwork(words[2]);
+  const absl::StatusOr<Network> network = ClientsNetwork(entry);
   if (!network.ok()) return network.status();
-  const absl::StatusOr<std::optional<seconds>> timeout = TimeoutIn(words);
+  const absl::StatusOr<std::optional<seconds>> timeout = TimeoutIn(rest);
   if (!timeout.ok()) return timeout.status();
   return std::vector<BanEntry>{
       {.network = *network, .left = timeout->value_or(usual)}};
+}
+
+// What a line of ipset's is to whom it bans.
+enum class IpsetVerb { kNone, kAdd, kDelete, kOther };
+
+IpsetVerb VerbOf(const std::string& word) {
+  const auto is_one_of = [&word](std::initializer_list<const char*> words) {
+    return std::ranges::find(words, word) != words.end();
+  };
+  if (is_one_of({"add", "-A", "--add"})) return IpsetVerb::kAdd;
+  if (is_one_of({"del", "-D", "--del"})) return IpsetVerb::kDelete;
+  // What else ipset save prints, and what a script does around it: the sets'
+  // own business.
+  if (is_one_of({"create", "new", "-N", "--create", "flush", "-F", "--flush",
+                 "destroy", "-X", "--destroy", "swap", "-W", "--swap", "rename",
+                 "-E", "--rename", "COMMIT", "quit"})) {
+    return IpsetVerb::kOther;
+  }
+  return IpsetVerb::kNone;
+}
+
+// As ipset reads its lines: between quotes stands one word. Nothing if a quote
+// has no end.
+std::optional<Words> SplitWords(absl::string_view text) {
+  Words words;
+  bool in_quotes = false;
+  bool in_word = false;
+  for (const char c : text) {
+    if (c == '"') {
+      in_quotes = !in_quotes;
+    } else if (!in_quotes && absl::ascii_isspace(c)) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) words.emplace_back();
+    in_word = true;
+    if (c != '"') words.back().push_back(c);
+  }
+  if (in_quotes) return std::nullopt;
+  return words;
+}
+
+// A "#" begins one, but within ipset's quotes.
+absl::string_view WithoutComment(absl::string_view text) {
+  bool in_quotes = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') in_quotes = !in_quotes;
+    if (text[i] == '#' && !in_quotes) return text.substr(0, i);
+  }
+  return text;
+}
+
+// "-exist add x 192.0.2.5 ..." and the like; nothing for what is none of
+// ipset's.
+std::optional<absl::StatusOr<std::vector<BanEntry>>> ReadIpsetLine(
+    absl::string_view text, seconds usual) {
+  std::optional<Words> words = SplitWords(text);
+  if (!words) {
+    return absl::InvalidArgumentError("the line ends within quotes");
+  }
+  while (!words->empty() && IsFlag(words->front())) {
+    words->erase(words->begin());
+  }
+  if (words->empty()) return std::nullopt;
+  switch (VerbOf(words->front())) {
+    case IpsetVerb::kAdd:
+      return ReadAdd(*words, usual);
+    case IpsetVerb::kOther:
+      return std::vector<BanEntry>();
+    case IpsetVerb::kDelete:
+      return absl::InvalidArgumentError(
+          "the line takes an entry out of its set; whom an earlier one bans "
+          "stays banned");
+    case IpsetVerb::kNone:
+      break;
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<std::vector<BanEntry>> ReadJson(std::string_view line) {
@@ -97,18 +189,12 @@ absl::StatusOr<std::vector<BanEntry>> ReadBanLine(std::string_view line,
     }
     return ReadJson(std::string_view(text.data(), text.size()));
   }
-  text = text.substr(0, text.find('#'));
+  text = WithoutComment(text);
+  if (auto entries = ReadIpsetLine(text, usual)) return *std::move(entries);
   const Words words =
       absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
   if (words.empty()) return std::vector<BanEntry>();
   const std::string& first = words[0];
-  if (first == "add" || first == "-A" || first == "-exist" || first == "-!") {
-    return ReadAdd(words, usual);
-  }
-  // What else ipset save prints, and what a script puts around it.
-  for (const char* const other : {"create", "-N", "flush", "-F", "COMMIT"}) {
-    if (first == other) return std::vector<BanEntry>();
-  }
   if (words.size() > 1) {
     return Wrong(words[1],
                  "is too much behind an address; a line holds one address, "

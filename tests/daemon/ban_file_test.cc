@@ -60,6 +60,37 @@ TEST(ReadBanLine, ReadsWhatIpsetSaves) {
               ElementsAre(Plain("192.0.2.5", 600)));
 }
 
+TEST(ReadBanLine, WhatACommentSaysIsNoOption) {
+  const std::pair<const char*, int> kTable[] = {
+      {R"(add x 192.0.2.5 comment "AUTH timeout from office")", 600},
+      {R"(add x 192.0.2.5 timeout 512 comment "then timeout 77 x")", 512},
+      {R"(add x 192.0.2.5 timeout 512 packets 1 bytes 60 comment "nomatch")",
+       512},
+      {R"(add x 192.0.2.5 comment nomatch timeout 512)", 512},
+      {R"(add x 192.0.2.5 comment "was nomatch before")", 600},
+      {R"(add x 192.0.2.5 comment "-exist" timeout 512)", 512},
+      {R"(add x 192.0.2.5 timeout 512 comment "ticket #17")", 512},
+      {R"(add x 192.0.2.5 timeout 512 comment "" skbprio 1:2)", 512},
+      {R"(add comment 192.0.2.5 timeout 512)", 512},
+      {R"("add" "x" "192.0.2.5" "timeout" "512")", 512},
+  };
+  for (const auto& [line, left] : kTable) {
+    EXPECT_THAT(Read(line), ElementsAre(Plain("192.0.2.5", left))) << line;
+  }
+}
+
+TEST(ReadBanLine, WhatARestoreScriptDoesToSetsIsItsOwnBusiness) {
+  for (const char* line :
+       {"create -exist x hash:ip timeout 600 comment",
+        "-exist create x hash:ip", "-N x iphash", "new x hash:ip", "flush x",
+        "flush", "-F x", "destroy x", "destroy", "-X x", "swap x y", "-W x y",
+        "rename x y", "-E x y", "COMMIT", "quit", "-exist destroy x"}) {
+    EXPECT_THAT(Read(line), IsEmpty()) << line;
+  }
+  EXPECT_THAT(Read("-! -A x 192.0.2.5 timeout 9"),
+              ElementsAre(Plain("192.0.2.5", 9)));
+}
+
 TEST(ReadBanLine, WhatNeverEndsThereGetsTheUsualTime) {
   EXPECT_THAT(Read("add x 192.0.2.5 timeout 0"),
               ElementsAre(Plain("192.0.2.5", 600)));
@@ -123,6 +154,10 @@ TEST(ReadBanLine, SaysWhatIsWrong) {
       {"add x 192.0.2.5 timeout soon", "\"soon\" is no timeout"},
       {"add x 192.0.2.5 timeout", "\"\" is no timeout"},
       {"add x 192.0.2.5 nomatch", "is an exception of the set"},
+      {"add x 192.0.2.5 timeout 9 comment \"a", "ends within quotes"},
+      {"del x 192.0.2.5", "takes an entry out of its set"},
+      {"-exist -D x 192.0.2.5", "takes an entry out of its set"},
+      {"test x 192.0.2.5", "is too much behind an address"},
       {"{\"network\":", "is no whole JSON"},
       {"[1]", "is no JSON object"},
       {"{\"network\":\"192.0.2.5\"}", "no number seconds_left"},
