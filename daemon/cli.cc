@@ -63,7 +63,8 @@ void AddCommands(CLI::App& app, Options& options) {
     return app.add_subcommand(name, about)->fallthrough();
   };
   const auto address = [&options](CLI::App* verb) {
-    verb->add_option("ADDRESS", options.address, "An IPv4 or IPv6 address")
+    verb->add_option("ADDRESS", options.address,
+                     "An IPv4 or IPv6 address, or a network as bans shows it")
         ->required();
   };
   command("status", "Show what runs, and what is wrong");

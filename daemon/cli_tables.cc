@@ -239,7 +239,11 @@ std::string LiftedLine(const json& was) {
 
 std::string ShowUnban(const json& answer) {
   std::string out = LiftedLine(Member(answer, "was"));
-  for (const json& ban : Member(answer, "more")) out += LiftedLine(ban);
+  const json& more = Member(answer, "more");
+  for (const json& ban : more) out += LiftedLine(ban);
+  const int64_t untold =
+      Number(answer, "lifted") - 1 - static_cast<int64_t>(more.size());
+  if (untold > 0) absl::StrAppend(&out, "and ", untold, " more\n");
   return out + NoteLine(answer);
 }
 

@@ -10,6 +10,7 @@
 #include "core/domain_name.h"
 #include "core/record.h"
 #include "core/text.h"
+#include "daemon/client_word.h"
 
 namespace breakwater {
 namespace {
@@ -55,6 +56,11 @@ std::optional<uint64_t> ParseNumber(std::string_view text, uint64_t least,
   return number;
 }
 
+// Those of unban and history may be the network of many clients.
+bool TakesWide(Verb verb) {
+  return verb == Verb::kUnban || verb == Verb::kHistory;
+}
+
 bool TakesAddress(Verb verb) {
   return verb == Verb::kBan || verb == Verb::kUnban || verb == Verb::kHistory ||
          verb == Verb::kExplain;
@@ -66,6 +72,35 @@ bool TakesNetwork(Verb verb) {
 
 bool TakesLength(Verb verb) {
   return verb == Verb::kBan || verb == Verb::kAllow;
+}
+
+absl::Status ReadClient(std::string_view& line, ControlRequest& request) {
+  const std::string_view word = NextWord(line);
+  if (TakesWide(request.verb)) {
+    const absl::StatusOr<Network> network = ParseClientOrWide(word);
+    if (!network.ok()) return network.status();
+    if (WidthOf(*network)) request.network = *network;
+    // The host's own, not its network's.
+    request.address = IpAddress::Parse(word).value_or(network->address);
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<IpAddress> address = ParseClient(word);
+  if (address.ok()) {
+    request.address = *address;
+    return absl::OkStatus();
+  }
+  if (request.verb != Verb::kExplain ||
+      word.find('/') != std::string_view::npos) {
+    return address.status();
+  }
+  const std::optional<std::string> name = ListedName(word);
+  if (!name) {
+    return Wrong("address", word,
+                 "is neither an IP address nor a domain name; write "
+                 "192.0.2.5, 2001:db8::5 or mail.example.org");
+  }
+  request.name = *name;
+  return absl::OkStatus();
 }
 
 absl::Status ReadNetwork(std::string_view& line, ControlRequest& request) {
@@ -211,22 +246,8 @@ absl::StatusOr<ControlRequest> ParseControlRequest(std::string_view line) {
     return request;
   }
   if (TakesAddress(request.verb)) {
-    const std::string_view word = NextWord(line);
-    const std::optional<IpAddress> address = IpAddress::Parse(word);
-    if (!address && request.verb == Verb::kExplain) {
-      const std::optional<std::string> name = ListedName(word);
-      if (!name) {
-        return Wrong("address", word,
-                     "is neither an IP address nor a domain name; write "
-                     "192.0.2.5, 2001:db8::5 or mail.example.org");
-      }
-      request.name = *name;
-    } else if (!address) {
-      return Wrong("address", word,
-                   "is not an IP address; write 192.0.2.5 or 2001:db8::5");
-    } else {
-      request.address = *address;
-    }
+    absl::Status status = ReadClient(line, request);
+    if (!status.ok()) return status;
   }
   absl::Status status = absl::OkStatus();
   if (TakesNetwork(request.verb)) status = ReadNetwork(line, request);
@@ -252,9 +273,10 @@ std::string FormatControlRequest(const ControlRequest& request) {
   if (request.verb == Verb::kBans) absl::StrAppend(&line, " ", request.limit);
   if (!request.label.empty()) absl::StrAppend(&line, " ", request.label);
   if (TakesAddress(request.verb)) {
-    absl::StrAppend(
-        &line, " ",
-        request.name.empty() ? request.address.ToString() : request.name);
+    absl::StrAppend(&line, " ",
+                    request.IsWide()       ? request.network.ToString()
+                    : request.name.empty() ? request.address.ToString()
+                                           : request.name);
   }
   if (request.verb == Verb::kHistory) {
     absl::StrAppend(&line, " ", request.limit);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/address.h"
+#include "core/width.h"
 #include "daemon/ban_entry.h"
 #include "daemon/report_request.h"
 
@@ -20,8 +21,8 @@ namespace breakwater {
 //   status
 //   bans [LIMIT]
 //   ban ADDRESS SECONDS [REASON ...]
-//   unban ADDRESS
-//   history ADDRESS [LIMIT]
+//   unban ADDRESS|NETWORK
+//   history ADDRESS|NETWORK [LIMIT]
 //   allow NETWORK SECONDS [REASON ...]
 //   allowed
 //   disallow NETWORK
@@ -33,6 +34,9 @@ namespace breakwater {
 //   reload
 //   export [SNAPSHOT OFFSET]
 //   import [{"network":"ADDRESS","seconds_left":SECONDS, ...}, ...]
+//
+// An ADDRESS may be written as the network of one client, too (client_word.h);
+// the NETWORK of unban and history is one that a ban may have.
 //
 // The answer is one line too, a JSON object: {"ok":true, ...} or
 // {"ok":false,"error":"..."}. Then the connection is closed; but behind one of
@@ -72,7 +76,8 @@ struct ControlRequest {
   Verb verb = Verb::kStatus;
   IpAddress address;  // of ban, unban, history, explain
   std::string name;   // of explain, in the place of an address
-  // Of allow and disallow; an address there means the client that has it.
+  // Of allow and disallow; an address there means the client that has it. Of
+  // unban and history, if it is that of many clients.
   Network network;
   std::chrono::seconds length{};       // of ban and allow
   std::string reason;                  // of these two: safe ASCII, may be empty
@@ -82,6 +87,12 @@ struct ControlRequest {
   uint64_t snapshot = 0;               // of export; 0: a new one
   size_t offset = 0;                   // in the snapshot
   std::vector<BanEntry> entries = {};  // of import
+
+  // Whether unban and history mean a network of many clients.
+  bool IsWide() const {
+    return (verb == Verb::kUnban || verb == Verb::kHistory) &&
+           WidthOf(network).has_value();
+  }
 
   bool operator==(const ControlRequest&) const = default;
 };

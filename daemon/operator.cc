@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/normal_name.h"
 #include "daemon/memory_report.h"
+#include "daemon/network_unban.h"
 #include "daemon/offence_report.h"
 #include "daemon/operator_report.h"
 #include "daemon/operator_words.h"
@@ -27,6 +28,8 @@ using std::chrono::seconds;
 
 // Of what the enforcer takes; the rest is for clients that come meanwhile.
 constexpr double kImportShare = 0.5;
+// Of one unban; the rest is counted.
+constexpr size_t kMostLiftedShown = 100;
 constexpr Duration kPause = std::chrono::milliseconds(20);
 
 json Failure(const absl::Status& status) {
@@ -47,7 +50,7 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
     case Verb::kBans:
       co_return Bans(request.limit);
     case Verb::kHistory:
-      co_return co_await History(request.address, request.limit);
+      co_return co_await History(std::move(request));
     case Verb::kExplain:
       if (!request.name.empty()) co_return co_await ExplainName(request.name);
       co_return co_await Explain(request.address);
@@ -69,7 +72,7 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
       answer = co_await BanAddress(request);
       break;
     case Verb::kUnban:
-      answer = co_await Unban(request.address);
+      answer = co_await Unban(request);
       break;
     case Verb::kAllow:
       answer = co_await Allow(request);
@@ -226,22 +229,31 @@ asio::awaitable<void> Operator::Pace() {
   }
 }
 
-asio::awaitable<json> Operator::Unban(IpAddress address) {
-  const std::vector<Ban> bans = parts_.screener.Unban(address);
+asio::awaitable<json> Operator::Unban(ControlRequest request) {
+  const Network network =
+      request.IsWide() ? request.network : Network::OfClient(request.address);
+  const std::vector<Ban> bans =
+      request.IsWide() ? UnbanNetwork(parts_.screener, parts_.bans, network)
+                       : parts_.screener.Unban(request.address);
   if (bans.empty()) {
     co_await parts_.settled();
     co_return Failure(absl::NotFoundError(absl::StrCat(
-        Network::OfClient(address).ToString(),
+        network.ToString(),
         " was not banned; the kernel was told to let it in all the same")));
   }
   const Instant now = Clock::now();
   json answer = {{"ok", true},
                  {"was", DescribeBan(bans.front(), now)},
+                 {"lifted", bans.size()},
                  {"more", json::array()}};
+  std::vector<Network> changed = NetworksOf(network.address);
   for (size_t i = 1; i < bans.size(); ++i) {
-    answer["more"].push_back(DescribeBan(bans[i], now));
+    if (i <= kMostLiftedShown) {
+      answer["more"].push_back(DescribeBan(bans[i], now));
+    }
+    changed.push_back(bans[i].network);
   }
-  co_return co_await WhenSettled(std::move(answer), "it", NetworksOf(address));
+  co_return co_await WhenSettled(std::move(answer), "it", std::move(changed));
 }
 
 // Who is told yes, without a note, may rely on it: no crash of ours undoes it.
@@ -325,17 +337,20 @@ asio::awaitable<json> Operator::Report(ReportRequest request) {
   co_return DescribeReport(outcome, client, Clock::now());
 }
 
-asio::awaitable<json> Operator::History(IpAddress address, size_t limit) {
+asio::awaitable<json> Operator::History(ControlRequest request) {
   if (parts_.memory == nullptr) {
     co_return Failure(
         absl::FailedPreconditionError("nothing is kept: memory.file is \"\""));
   }
+  std::vector<Network> who = request.IsWide() ? std::vector{request.network}
+                                              : NetworksOf(request.address);
   const absl::StatusOr<std::vector<PastEvent>> events =
-      co_await parts_.memory->History(NetworksOf(address), limit);
+      co_await parts_.memory->History(std::move(who), request.limit);
   if (!events.ok()) co_return Failure(events.status());
-  co_return json{{"ok", true},
-                 {"address", address.ToString()},
-                 {"events", DescribeEvents(*events)}};
+  const std::string shown = request.IsWide() ? request.network.ToString()
+                                             : request.address.ToString();
+  co_return json{
+      {"ok", true}, {"address", shown}, {"events", DescribeEvents(*events)}};
 }
 
 asio::awaitable<json> Operator::Explain(IpAddress address) {

@@ -78,7 +78,7 @@ class Operator {
   asio::awaitable<nlohmann::json> Import(std::vector<BanEntry> entries);
   // Slows down who would have the enforcer refuse more than it takes.
   asio::awaitable<void> Pace();
-  asio::awaitable<nlohmann::json> Unban(IpAddress address);
+  asio::awaitable<nlohmann::json> Unban(ControlRequest request);
   // The answer, once kernel and memory have what it tells; or with a note of
   // what they have not. `what` is what the kernel is to hear of.
   asio::awaitable<nlohmann::json> WhenSettled(nlohmann::json answer,
@@ -91,7 +91,7 @@ class Operator {
   // An allowance has begun or was ended.
   void Remember(const Allowance& allowance, EventKind kind, Duration length);
   asio::awaitable<nlohmann::json> Report(ReportRequest request);
-  asio::awaitable<nlohmann::json> History(IpAddress address, size_t limit);
+  asio::awaitable<nlohmann::json> History(ControlRequest request);
   asio::awaitable<nlohmann::json> Explain(IpAddress address);
   asio::awaitable<nlohmann::json> ExplainName(std::string name);
   nlohmann::json Zones() const;

@@ -8,6 +8,7 @@
 #include "core/duration.h"
 #include "core/record.h"
 #include "core/text.h"
+#include "daemon/client_word.h"
 
 namespace breakwater {
 namespace {
@@ -83,11 +84,8 @@ absl::StatusOr<ReportRequest> ParseReport(std::string_view line) {
   }
   ReportRequest request;
   std::string_view word = NextWord(line);
-  const std::optional<IpAddress> address = IpAddress::Parse(word);
-  if (!address) {
-    return Wrong("address", word,
-                 "is not an IP address; write 192.0.2.5 or 2001:db8::5");
-  }
+  const absl::StatusOr<IpAddress> address = ParseClient(word);
+  if (!address.ok()) return address.status();
   request.address = *address;
   word = NextWord(line);
   if (!IsKindWord(word)) {

@@ -5,6 +5,9 @@
 
 #include <ostream>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
 namespace breakwater {
 
 void PrintTo(const ControlRequest& request, std::ostream* out) {
@@ -37,6 +40,47 @@ TEST(ControlRequest, ReadsEachVerb) {
   EXPECT_EQ(Parsed("test-zones zen of mine").label, "zen of mine");
   EXPECT_EQ(Parsed("metrics").verb, Verb::kMetrics);
   EXPECT_EQ(Parsed("reload").verb, Verb::kReload);
+}
+
+TEST(ControlRequest, AClientMayBeWrittenAsTheLogAndBansPrintIt) {
+  for (const char* verb :
+       {"unban %", "ban % 60", "history % 7", "explain %", "report % virus"}) {
+    const auto with = [verb](const char* word) {
+      return absl::StrReplaceAll(verb, {{"%", word}});
+    };
+    const auto address = [&](const char* word) {
+      const ControlRequest request = Parsed(with(word));
+      EXPECT_FALSE(request.IsWide());
+      return (request.verb == Verb::kReport ? request.report.address
+                                            : request.address)
+          .ToString();
+    };
+    EXPECT_EQ(address("192.0.2.5"), "192.0.2.5");
+    EXPECT_EQ(address("192.0.2.5/32"), "192.0.2.5");
+    EXPECT_EQ(address("2001:db8:5::/64"), "2001:db8:5::");
+    EXPECT_EQ(address("2001:db8:5::7"), "2001:db8:5::7");
+    EXPECT_EQ(address("2001:db8:5::7/128"), "2001:db8:5::7");
+    EXPECT_THAT(ErrorOf(with("192.0.2.0/25")), HasSubstr("192.0.2.0/25\" is "));
+    EXPECT_THAT(ErrorOf(with("2001:db8::/32")), HasSubstr("as bans shows"));
+    EXPECT_THAT(ErrorOf(with("192.0.2.5/24")), HasSubstr("bits set behind"));
+    EXPECT_THAT(ErrorOf(with("192.0.2.5/x")), HasSubstr("no prefix length"));
+  }
+}
+
+TEST(ControlRequest, UnbanAndHistoryTakeANetworkThatABanMayHave) {
+  for (const char* network :
+       {"192.0.2.0/24", "2001:db8:0:100::/56", "2001:db8:1::/48"}) {
+    for (const std::string verb : {"unban ", "history "}) {
+      const ControlRequest request = Parsed(verb + network);
+      EXPECT_TRUE(request.IsWide());
+      EXPECT_EQ(request.network.ToString(), network);
+      EXPECT_EQ(Parsed(FormatControlRequest(request)), request);
+    }
+    EXPECT_THAT(ErrorOf(absl::StrCat("ban ", network, " 60")),
+                HasSubstr("is not one client's"));
+    EXPECT_THAT(ErrorOf(absl::StrCat("explain ", network)),
+                HasSubstr("is not one client's"));
+  }
 }
 
 TEST(ControlRequest, ExplainTakesANameToo) {

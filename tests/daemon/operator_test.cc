@@ -379,6 +379,30 @@ TEST_F(OperatorTest, AnUnbanTellsTheKernelEvenOfAnUnknownBan) {
               ElementsAre("unban 192.0.2.5", "unban 192.0.2.0/24"));
 }
 
+TEST_F(OperatorTest, ANetworkIsUnbannedWithAllThatIsInIt) {
+  for (const char* line :
+       {"ban 192.0.2.0 600", "ban 192.0.2.5 600", "ban 192.0.2.255 600",
+        "ban 192.0.3.0 600", "ban 2001:db8:1:1::7 600",
+        "ban 2001:db8:1:ffff::7 600", "ban 2001:db8:2:: 600"}) {
+    Ask(line);
+  }
+  for (const char* network :
+       {"192.0.2.0/24", "2001:db8:1:ff00::/56", "2001:db8:1:200::/56"}) {
+    bans_.Add({.network = *Network::Parse(network),
+               .expires = Clock::now() + std::chrono::hours(1),
+               .origin = Origin::kNeighbours},
+              Clock::now());
+  }
+  const json v4 = Ask("unban 192.0.2.0/24");
+  EXPECT_EQ(v4["ok"], true) << v4;
+  EXPECT_EQ(v4["lifted"], 4);
+  EXPECT_THAT(asked_to_remember_, Contains(*Network::Parse("192.0.2.255")));
+  EXPECT_EQ(Ask("unban 2001:db8:1::/48")["lifted"], 4);
+  EXPECT_EQ(bans_.size(), 2u) << "those beside are not in it";
+  EXPECT_THAT(Ask("unban 192.0.2.0/24")["error"].get<std::string>(),
+              HasSubstr("192.0.2.0/24 was not banned"));
+}
+
 TEST_F(OperatorTest, ANetworkThatIsBannedIsShownExplainedAndLifted) {
   bans_.Add({.network = *Network::Parse("2001:db8:0:100::/56"),
              .expires = Clock::now() + std::chrono::hours(1),
