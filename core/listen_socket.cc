@@ -19,6 +19,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/address.h"
+#include "core/socket_address.h"
 #include "core/text.h"
 
 namespace breakwater {
@@ -45,7 +46,7 @@ class Descriptor {
   int fd_;
 };
 
-struct Endpoint {
+struct Bindable {
   sockaddr_storage storage{};
   socklen_t length = 0;
 
@@ -54,8 +55,8 @@ struct Endpoint {
   }
 };
 
-absl::StatusOr<Endpoint> UnixEndpoint(const std::string& path) {
-  Endpoint result;
+absl::StatusOr<Bindable> UnixEndpoint(const std::string& path) {
+  Bindable result;
   auto& address = reinterpret_cast<sockaddr_un&>(result.storage);
   if (path.empty() || path[0] != '/') {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -72,48 +73,26 @@ absl::StatusOr<Endpoint> UnixEndpoint(const std::string& path) {
   return result;
 }
 
-std::optional<uint16_t> ParsePort(std::string_view text) {
-  uint32_t port = 0;
-  if (text.empty() || text.size() > 5 ||
-      !absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &port) ||
-      port > 65535) {
-    return std::nullopt;
-  }
-  return static_cast<uint16_t>(port);
-}
-
-// "192.0.2.1:10040" or "[2001:db8::1]:10040".
-std::optional<Endpoint> InetEndpoint(std::string_view text) {
-  const size_t colon = text.rfind(':');
-  if (colon == text.npos) return std::nullopt;
-  const std::optional<uint16_t> port = ParsePort(text.substr(colon + 1));
-  std::string_view host = text.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != host.npos) {
-    return std::nullopt;
-  }
-  const std::optional<IpAddress> ip = IpAddress::Parse(host);
-  if (!port || !ip) return std::nullopt;
-
-  Endpoint result;
-  if (ip->IsV4()) {
+Bindable InetEndpoint(const Endpoint& endpoint) {
+  const auto& [ip, port] = endpoint;
+  Bindable result;
+  if (ip.IsV4()) {
     auto& address = reinterpret_cast<sockaddr_in&>(result.storage);
     address.sin_family = AF_INET;
-    address.sin_port = htons(*port);
-    address.sin_addr.s_addr = htonl(ip->V4());
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(ip.V4());
     result.length = sizeof address;
   } else {
     auto& address = reinterpret_cast<sockaddr_in6&>(result.storage);
     address.sin6_family = AF_INET6;
-    address.sin6_port = htons(*port);
-    std::memcpy(&address.sin6_addr, ip->bytes.data(), ip->bytes.size());
+    address.sin6_port = htons(port);
+    std::memcpy(&address.sin6_addr, ip.bytes.data(), ip.bytes.size());
     result.length = sizeof address;
   }
   return result;
 }
 
-absl::StatusOr<int> ListenAt(const Endpoint& endpoint,
+absl::StatusOr<int> ListenAt(const Bindable& endpoint,
                              const std::string& spec) {
   Descriptor fd(socket(endpoint.storage.ss_family,
                        SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -150,7 +129,7 @@ absl::StatusOr<gid_t> GroupId(const std::string& group) {
 }  // namespace
 
 absl::Status ClearSocketPath(const std::string& path) {
-  const absl::StatusOr<Endpoint> endpoint = UnixEndpoint(path);
+  const absl::StatusOr<Bindable> endpoint = UnixEndpoint(path);
   if (!endpoint.ok()) return endpoint.status();
   const auto directory = std::filesystem::path(path).parent_path();
   std::error_code error;
@@ -206,7 +185,7 @@ absl::StatusOr<int> Listen(std::string_view spec, const std::string& group,
     const std::string path = shown.substr(5);
     absl::Status ready = ClearSocketPath(path);
     if (!ready.ok()) return ready;
-    const absl::StatusOr<Endpoint> endpoint = UnixEndpoint(path);
+    const absl::StatusOr<Bindable> endpoint = UnixEndpoint(path);
     absl::StatusOr<int> fd = ListenAt(*endpoint, shown);
     if (!fd.ok()) return fd;
     Descriptor owned(*fd);
@@ -215,15 +194,14 @@ absl::StatusOr<int> Listen(std::string_view spec, const std::string& group,
     if (!ready.ok()) return ready;
     return owned.Release();
   }
-  std::optional<Endpoint> endpoint;
-  if (absl::StartsWith(shown, "inet:")) endpoint = InetEndpoint(spec.substr(5));
-  if (!endpoint) {
+  const std::optional<SocketAddress> address = ParseSocketAddress(spec);
+  if (!address) {
     return absl::InvalidArgumentError(absl::StrCat(
         "\"", Escaped(spec),
         "\" is not a socket; write \"unix:/path\" or \"inet:ADDRESS:PORT\", an "
         "IPv6 address in brackets"));
   }
-  return ListenAt(*endpoint, shown);
+  return ListenAt(InetEndpoint(address->endpoint), shown);
 }
 
 }  // namespace breakwater

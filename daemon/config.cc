@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "core/list_file.h"
+#include "core/socket_address.h"
 #include "core/text.h"
 #include "daemon/config_fields.h"
 #include "daemon/config_keys.h"
@@ -215,6 +217,42 @@ void ReadZones(const toml::node& node, Config& config, Complaints& complaints) {
   }
 }
 
+// Nobody can listen where somebody does: no two are the same.
+void CheckSockets(const Config& config, const TableReader& reader,
+                  const toml::table& root, Complaints& complaints) {
+  std::vector<std::pair<std::string, const char*>> seen;
+  const auto take = [&](const char* key,
+                        const std::optional<SocketAddress>& address) {
+    if (!address) return;
+    const auto& [path, endpoint] = *address;
+    std::string where = path.empty() ? absl::StrCat(endpoint.address.ToString(),
+                                                    " ", endpoint.port)
+                                     : path;
+    const auto earlier =
+        std::ranges::find(seen, where, &decltype(seen)::value_type::first);
+    if (earlier == seen.end()) {
+      seen.emplace_back(std::move(where), key);
+      return;
+    }
+    complaints.Add(reader.Place(key, root), key,
+                   absl::StrCat("is ", earlier->second,
+                                " too; give each its own path or port"));
+  };
+  const auto path = [](const std::string& text) {
+    return SocketAddress{.path = text, .endpoint = {}};
+  };
+  take("enforcer.socket", path(config.enforcer.socket));
+  take("control.socket", path(config.control.socket));
+  take("milter.socket", ParseMilterSocket(config.milter.socket));
+  for (const std::string& socket : config.policy.sockets) {
+    take("policy.sockets", ParseSocketAddress(socket));
+  }
+  take("report.socket", ParseSocketAddress(config.report.socket));
+  if (!config.memory.file.empty()) {
+    take("memory.file", path(config.memory.file));
+  }
+}
+
 // What no single key can tell.
 void CheckTogether(const Config& config, const TableReader& reader,
                    const toml::table& root, Complaints& complaints) {
@@ -238,10 +276,7 @@ void CheckTogether(const Config& config, const TableReader& reader,
                    "must begin with a letter: a rule of nft could not name the "
                    "sets otherwise");
   }
-  if (config.control.socket == config.enforcer.socket) {
-    complaints.Add(reader.Place("control.socket", root), "control.socket",
-                   "is enforcer.socket too; give each its own path");
-  }
+  CheckSockets(config, reader, root, complaints);
 }
 
 bool IsLoopback(const IpAddress& address) {

@@ -17,6 +17,7 @@
 #include "core/domain_name.h"
 #include "core/header_verdict.h"
 #include "core/normal_name.h"
+#include "core/socket_address.h"
 #include "core/text.h"
 #include "core/trap_list.h"
 
@@ -36,51 +37,9 @@ absl::Status Refusal(std::string_view text, std::string_view why) {
                    absl::string_view(why.data(), why.size())));
 }
 
-std::optional<uint16_t> ParsePort(std::string_view text) {
-  uint16_t port = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size() || port == 0) {
-    return std::nullopt;
-  }
-  return port;
-}
+constexpr std::string_view kUnix = "unix:";
 
-struct Endpoint {
-  IpAddress address;
-  uint16_t port = 0;
-};
-
-// "ADDRESS:PORT" or "[ADDRESS]:PORT".
-std::optional<Endpoint> ParseEndpoint(std::string_view text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  std::string_view host = text.substr(0, colon);
-  const std::optional<uint16_t> port = ParsePort(text.substr(colon + 1));
-  const bool bracketed = host.starts_with('[') && host.ends_with(']');
-  if (bracketed) host = host.substr(1, host.size() - 2);
-  const std::optional<IpAddress> address = IpAddress::Parse(host);
-  if (!port || !address || bracketed == address->IsV4()) return std::nullopt;
-  return Endpoint{.address = *address, .port = *port};
-}
-
-// libmilter's "PORT@ADDRESS".
-std::optional<Endpoint> ParseMilterEndpoint(std::string_view text) {
-  const size_t at = text.find('@');
-  if (at == std::string_view::npos) return std::nullopt;
-  const std::optional<uint16_t> port = ParsePort(text.substr(0, at));
-  const std::optional<IpAddress> address =
-      IpAddress::Parse(text.substr(at + 1));
-  if (!port || !address) return std::nullopt;
-  return Endpoint{.address = *address, .port = *port};
-}
-
-// What follows "unix:", "inet:" or "inet6:", if that is how the text begins.
-std::optional<std::string_view> After(std::string_view prefix,
-                                      std::string_view text) {
-  if (!text.starts_with(prefix)) return std::nullopt;
-  return text.substr(prefix.size());
-}
+bool IsUnix(std::string_view socket) { return socket.starts_with(kUnix); }
 
 std::vector<std::string_view> Labels(std::string_view name) {
   std::vector<std::string_view> labels;
@@ -139,7 +98,8 @@ absl::StatusOr<DnsServer> ParseDnsServer(std::string_view text) {
   if (const auto address = IpAddress::Parse(text)) {
     return DnsServer{.address = *address};
   }
-  if (const auto endpoint = ParseEndpoint(text)) {
+  if (const auto endpoint = ParseEndpoint(text);
+      endpoint && endpoint->port != 0) {
     return DnsServer{.address = endpoint->address, .port = endpoint->port};
   }
   return Refusal(text,
@@ -272,7 +232,7 @@ absl::Status CheckSocketPath(std::string_view text) {
       text.find('\0') != std::string_view::npos) {
     return Refusal(text, "is not an absolute path; write /run/breakwater/NAME");
   }
-  if (text.size() >= sizeof(sockaddr_un::sun_path)) {
+  if (!IsSocketPath(text)) {
     return Refusal(
         text, absl::StrCat("is too long for a unix socket; at most ",
                            sizeof(sockaddr_un::sun_path) - 1, " bytes fit"));
@@ -281,16 +241,8 @@ absl::Status CheckSocketPath(std::string_view text) {
 }
 
 absl::Status CheckMilterSocket(std::string_view text) {
-  if (text.empty()) return absl::OkStatus();
-  if (const auto path = After("unix:", text)) return CheckSocketPath(*path);
-  const auto v4 = After("inet:", text);
-  const auto v6 = After("inet6:", text);
-  if (v4 || v6) {
-    const auto endpoint = ParseMilterEndpoint(v4 ? *v4 : *v6);
-    if (endpoint && endpoint->address.IsV4() == v4.has_value()) {
-      return absl::OkStatus();
-    }
-  }
+  if (text.empty() || ParseMilterSocket(text)) return absl::OkStatus();
+  if (IsUnix(text)) return CheckSocketPath(text.substr(kUnix.size()));
   return Refusal(text,
                  "is not a milter's socket; write \"unix:/path\", "
                  "\"inet:8890@127.0.0.1\" or \"inet6:8890@::1\"");
@@ -298,36 +250,29 @@ absl::Status CheckMilterSocket(std::string_view text) {
 
 absl::Status CheckReportSocket(std::string_view text) {
   if (text.empty()) return absl::OkStatus();
-  if (const auto path = After("unix:", text)) return CheckSocketPath(*path);
+  if (IsUnix(text)) return CheckSocketPath(text.substr(kUnix.size()));
   return Refusal(text,
                  "is not a report socket; write "
                  "\"unix:/run/breakwater/report.sock\"");
 }
 
 absl::Status CheckPolicySocket(std::string_view text) {
-  if (const auto path = After("unix:", text)) return CheckSocketPath(*path);
-  if (const auto inet = After("inet:", text); inet && ParseEndpoint(*inet)) {
+  const std::optional<SocketAddress> address = ParseSocketAddress(text);
+  if (address && (!address->path.empty() || address->endpoint.port != 0)) {
     return absl::OkStatus();
   }
+  if (IsUnix(text)) return CheckSocketPath(text.substr(kUnix.size()));
   return Refusal(text,
                  "is not a policy server's socket; write \"unix:/path\", "
                  "\"inet:127.0.0.1:10025\" or \"inet:[::1]:10025\"");
 }
 
 bool IsReachableFromOutside(std::string_view socket) {
-  if (const auto v6 = After("inet6:", socket)) {
-    const auto endpoint = ParseMilterEndpoint(*v6);
-    return endpoint && !(endpoint->address == *IpAddress::Parse("::1"));
-  }
-  const auto inet = After("inet:", socket);
-  if (!inet) return false;
-  const auto endpoint = inet->find('@') != std::string_view::npos
-                            ? ParseMilterEndpoint(*inet)
-                            : ParseEndpoint(*inet);
-  if (!endpoint) return false;
-  return !(endpoint->address.IsV4()
-               ? endpoint->address.V4() >> 24 == 127
-               : endpoint->address == *IpAddress::Parse("::1"));
+  std::optional<SocketAddress> address = ParseSocketAddress(socket);
+  if (!address) address = ParseMilterSocket(socket);
+  if (!address || !address->path.empty()) return false;
+  const IpAddress& ip = address->endpoint.address;
+  return !(ip.IsV4() ? ip.V4() >> 24 == 127 : ip == *IpAddress::Parse("::1"));
 }
 
 absl::Status CheckUserName(std::string_view text) {

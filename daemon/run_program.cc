@@ -18,9 +18,8 @@
 #include "daemon/file_descriptor.h"
 
 namespace breakwater {
-namespace {
 
-std::string PathOf(const std::string& program) {
+std::string ProgramPath(const std::string& program) {
   if (program.find('/') != std::string::npos) return program;
   for (const char* directory :
        {"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/sbin/"}) {
@@ -29,6 +28,8 @@ std::string PathOf(const std::string& program) {
   }
   return "";
 }
+
+namespace {
 
 // A file in memory: whoever writes never waits for who reads.
 FileDescriptor MemoryFile(const std::string& content) {
@@ -97,7 +98,7 @@ absl::Status ProgramResult::ToStatus(const std::string& doing) const {
 absl::StatusOr<ProgramResult> RunProgram(const std::vector<std::string>& words,
                                          const std::string& input,
                                          Duration patience) {
-  const std::string path = PathOf(words.front());
+  const std::string path = ProgramPath(words.front());
   if (path.empty()) {
     return absl::NotFoundError(
         absl::StrCat(words.front(), " is not installed"));

@@ -18,6 +18,10 @@ struct ProgramResult {
   absl::Status ToStatus(const std::string& doing) const;
 };
 
+// Where such a program is, as RunProgram looks for it; a path is itself. Empty
+// if it is nowhere.
+std::string ProgramPath(const std::string& program);
+
 // Runs one of the system's programs (nft, iptables-save) to its end, with
 // `input` to read. No shell: the words are its arguments; it is looked for
 // where such programs are, whatever PATH says. NotFound if it is not there,

@@ -11,8 +11,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "asio/ip/tcp.hpp"
 #include "asio/local/stream_protocol.hpp"
@@ -20,6 +18,7 @@
 #include "core/log.h"
 #include "core/log_limit.h"
 #include "core/reply.h"
+#include "core/socket_address.h"
 #include "core/text.h"
 #include "milter/doorbell.h"
 #include "milter/libmilter_calls.h"
@@ -305,38 +304,21 @@ bool Register() {
   return smfi_register(description) == MI_SUCCESS;
 }
 
-// Where the front listens.
-struct Address {
-  std::string path;  // of a unix socket; else empty
-  IpAddress ip;
-  uint16_t port = 0;
+// In libmilter's words. The brackets keep it from asking the resolver.
+std::string Spec(const SocketAddress& address) {
+  if (!address.path.empty()) return absl::StrCat("unix:", address.path);
+  const auto& [ip, port] = address.endpoint;
+  return absl::StrCat(ip.IsV4() ? "inet:" : "inet6:", port, "@[", ip.ToString(),
+                      "]");
+}
 
-  // In libmilter's words. The brackets keep it from asking the resolver.
-  std::string Spec() const {
-    if (!path.empty()) return absl::StrCat("unix:", path);
-    return absl::StrCat(ip.IsV4() ? "inet:" : "inet6:", port, "@[",
-                        ip.ToString(), "]");
+Doorbell::Endpoint BellOf(const SocketAddress& address) {
+  if (!address.path.empty()) {
+    return asio::local::stream_protocol::endpoint(address.path);
   }
-  Doorbell::Endpoint Endpoint() const {
-    if (!path.empty()) return asio::local::stream_protocol::endpoint(path);
-    // Of "any" the system makes loopback.
-    return asio::ip::tcp::endpoint(asio::ip::make_address(ip.ToString()), port);
-  }
-};
-
-// "unix:/path" or "inet:PORT@ADDRESS".
-std::optional<Address> ParseAddress(const std::string& spec) {
-  if (absl::StartsWith(spec, "unix:")) return Address{.path = spec.substr(5)};
-  if (!absl::StartsWith(spec, "inet:")) return std::nullopt;
-  const size_t at = spec.find('@');
-  uint32_t port = 0;
-  if (at == spec.npos || !absl::SimpleAtoi(spec.substr(5, at - 5), &port) ||
-      port == 0 || port > 65535) {
-    return std::nullopt;
-  }
-  const std::optional<IpAddress> ip = IpAddress::Parse(spec.substr(at + 1));
-  if (!ip) return std::nullopt;
-  return Address{.ip = *ip, .port = static_cast<uint16_t>(port)};
+  const auto& [ip, port] = address.endpoint;
+  // Of "any" the system makes loopback.
+  return asio::ip::tcp::endpoint(asio::ip::make_address(ip.ToString()), port);
 }
 
 }  // namespace
@@ -347,18 +329,19 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
     return absl::FailedPreconditionError(
         "libmilter can serve one socket in a process");
   }
-  const std::optional<Address> address = ParseAddress(options.socket);
+  const std::optional<SocketAddress> address =
+      ParseMilterSocket(options.socket);
   if (!address) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", Escaped(options.socket),
-                     "\" is not a milter's socket; write \"unix:/path\" or "
-                     "\"inet:PORT@ADDRESS\""));
+                     "\" is not a milter's socket; write \"unix:/path\", "
+                     "\"inet:PORT@ADDRESS\" or \"inet6:PORT@ADDRESS\""));
   }
   if (!address->path.empty()) {
     const absl::Status cleared = ClearSocketPath(address->path);
     if (!cleared.ok()) return cleared;
   }
-  std::string spec = address->Spec();
+  std::string spec = Spec(*address);
   // libmilter explains itself only to syslog, but leaves errno.
   errno = 0;
   if (!Register() || smfi_setconn(spec.data()) != MI_SUCCESS ||
@@ -381,7 +364,7 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
   g_engine = new Engine{.screener = screener,
                         .metrics = metrics,
                         .verdict_deadline = options.verdict_deadline,
-                        .doorbell = Doorbell(address->Endpoint()),
+                        .doorbell = Doorbell(BellOf(*address)),
                         .most_sessions = options.most_sessions,
                         .patience = options.patience};
   return std::unique_ptr<MilterFront>(new MilterFront());

@@ -18,7 +18,7 @@
 namespace breakwater {
 
 struct MilterOptions {
-  std::string socket;  // "unix:/path" or "inet:PORT@ADDRESS"
+  std::string socket;  // as ParseMilterSocket takes it
   std::string group;   // of a unix socket; empty: as created
   // Of a unix socket: whom the process becomes after it was made, for the front
   // connects to its own socket (doorbell.h). Nothing: the process stays as it

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "daemon/check_config.h"
 #include "daemon/config_keys.h"
 
@@ -309,6 +310,18 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"control.users = [\"a b\"]", "user or group database"},
         BadValue{"control.socket = \"/run/breakwater/enforcer.sock\"",
                  "is enforcer.socket too"},
+        BadValue{"milter.socket = \"unix:/a/s\"\n"
+                 "policy.sockets = [\"unix:/a/s\"]",
+                 "policy.sockets: is milter.socket too"},
+        BadValue{"milter.socket = \"inet:10025@127.0.0.1\"\n"
+                 "policy.sockets = [\"inet:127.0.0.1:10025\"]",
+                 "policy.sockets: is milter.socket too"},
+        BadValue{"report.socket = \"unix:/run/breakwater/control.sock\"",
+                 "report.socket: is control.socket too"},
+        BadValue{"memory.file = \"/run/breakwater/control.sock\"",
+                 "memory.file: is control.socket too"},
+        BadValue{"policy.sockets = [\"inet:127.0.0.1:0\"]",
+                 "is not a policy server's socket"},
         BadValue{"log.level = \"loud\"", "\"debug\" or \"info\""},
         BadValue{"[[zone]]\nname = \"a.b\"\nmode = \"observe\"",
                  "zone.mode: unknown key; mode must stand above the first"},
@@ -696,6 +709,36 @@ TEST(CheckConfig, SaysOkOrEverythingThatIsWrong) {
   EXPECT_THAT(out.str(), HasSubstr("nobody-here"));
   EXPECT_THAT(out.str(), HasSubstr(path + ": warning: no [[zone]]"));
   EXPECT_THAT(out.str(), HasSubstr(path + ": ok\n"));
+
+  out.str("");
+  std::ofstream(path) << "report.group = \"no-such-group\"\n"
+                         "report.users = [\"no-such-user\"]\n"
+                         "milter.socket = \"inet6:8890@2001:db8::1\"\n"
+                         "policy.sockets = [\"inet:192.0.2.1:10025\"]\n"
+                         "control.socket = \"/proc/self/status\"\n"
+                         "enforcer.socket = \"/proc/self/status/s\"\n"
+                         "memory.file = \"/proc/self\"\n"
+                         "protect.mynetworks = true\n"
+                         "protect.postconf = [\"/no/postconf\"]\n";
+  EXPECT_EQ(CheckConfig(path, out), 0);
+  for (const char* what :
+       {"report.group: ", "report.users: ",
+        "milter.socket: binding inet:[2001:db8::1]:0: Cannot assign",
+        "policy.sockets: binding inet:192.0.2.1:0: Cannot assign",
+        "control.socket: /proc/self/status is there, and is no socket",
+        "enforcer.socket: /proc/self/status/s: Not a directory",
+        "memory.file: /proc/self is not a regular file",
+        "protect.postconf: /no/postconf cannot be run here"}) {
+    EXPECT_THAT(out.str(), HasSubstr(absl::StrCat(": warning: ", what)));
+  }
+
+  out.str("");
+  std::ofstream(path) << "user = \"nobody\"\nmilter.group = \"daemon\"\n"
+                         "policy.group = \"nogroup\"\n";
+  EXPECT_EQ(CheckConfig(path, out), 0);
+  EXPECT_THAT(out.str(),
+              HasSubstr(": warning: milter.group: nobody is not in group "));
+  EXPECT_THAT(out.str(), Not(HasSubstr("policy.group")));
 
   out.str("");
   std::ofstream(path) << "mode = 1\nuser = 2\n";

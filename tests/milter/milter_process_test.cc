@@ -2,6 +2,7 @@
 // libmilter can be started only once.
 
 #include <libmilter/mfapi.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -320,6 +322,32 @@ void TakeManySignals() {
 
 TEST_F(MilterProcessDeathTest, LeavesTheProgramItsSignals) {
   EXPECT_EXIT(TakeManySignals(), ExitedWithCode(0), "");
+}
+
+void ListenByIpv6() {
+  SetLeastSeverity(Severity::kError);
+  FakeWorld world;
+  const auto front = MilterFront::Open(world.screener, world.metrics,
+                                       {.socket = "inet6:18890@::1"});
+  if (!front.ok()) std::cerr << front.status() << "\n";
+  REQUIRE_OR_EXIT(11, front.ok());
+  (*front)->Start([] { _exit(10); });
+  const int fd = socket(AF_INET6, SOCK_STREAM, 0);
+  sockaddr_in6 address{.sin6_family = AF_INET6,
+                       .sin6_port = htons(18890),
+                       .sin6_addr = in6addr_loopback};
+  REQUIRE_OR_EXIT(12, connect(fd, reinterpret_cast<sockaddr*>(&address),
+                              sizeof address) == 0);
+  // An offer: its length, SMFIC_OPTNEG, version 6, actions, steps.
+  const char offer[] = "\0\0\0\x0dO\0\0\0\x06\0\0\x01\xff\0\x1f\xff\xff";
+  REQUIRE_OR_EXIT(13, write(fd, offer, 17) == 17);
+  char answer[5] = {};
+  REQUIRE_OR_EXIT(14, recv(fd, answer, 5, MSG_WAITALL) == 5);
+  _exit(answer[4] == 'O' ? 0 : 15);
+}
+
+TEST_F(MilterProcessDeathTest, ListensByIpv6) {
+  EXPECT_EXIT(ListenByIpv6(), ExitedWithCode(0), "");
 }
 
 void EndLibmilter() {
