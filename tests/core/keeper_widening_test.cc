@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "absl/strings/str_format.h"
 #include "core/ban_keeper.h"
 #include "tests/fakes/fake_enforcer.h"
@@ -33,6 +35,7 @@ class KeeperWideningTest : public testing::Test {
   void Use() { keeper_.SetRules(std::make_shared<const Rules>(rules_)); }
 
   // As a list has it.
+  void Restore(breakwater::Ban ban) { keeper_.Restore(std::move(ban)); }
   std::optional<BanKeeper::InForce> Ban(const std::string& address,
                                         Duration length = minutes(10)) {
     const Client client{.connection = {.client = At(address)}};
@@ -271,9 +274,9 @@ TEST_F(KeeperWideningTest, AdoptedMembersCountAndWidenNothingByThemselves) {
 
 TEST_F(KeeperWideningTest, WhatIsRestoredCountsAndIsWidenedAsItWas) {
   const auto restore = [this](const std::string& network, Origin origin) {
-    keeper_.Restore({.network = Net(network),
-                     .expires = Clock::now() + minutes(5),
-                     .origin = origin});
+    Restore({.network = Net(network),
+             .expires = Clock::now() + minutes(5),
+             .origin = origin});
   };
   for (int place = 1; place <= 3; ++place) {
     restore(absl::StrFormat("2001:db8:0:10%d::/64", place), Origin::kList);
@@ -292,8 +295,8 @@ TEST_F(KeeperWideningTest, WhoWasLetInIsNotCaughtAgainAfterARestart) {
   rules_.widening.members = {3, 4, 0};
   Use();
   for (int place = 1; place <= 5; ++place) {
-    keeper_.Restore({.network = Network::OfClient(At(Client6(1, place))),
-                     .expires = Clock::now() + minutes(5)});
+    Restore({.network = Network::OfClient(At(Client6(1, place))),
+             .expires = Clock::now() + minutes(5)});
   }
   // Enough for the /56, which an operator had lifted.
   keeper_.Restored();
@@ -303,12 +306,12 @@ TEST_F(KeeperWideningTest, WhoWasLetInIsNotCaughtAgainAfterARestart) {
 
 TEST_F(KeeperWideningTest, ARestoredNetworkKeepsItsMembers) {
   for (int place = 1; place <= 5; ++place) {
-    keeper_.Restore({.network = Network::OfClient(At(Client6(1, place))),
-                     .expires = Clock::now() + minutes(5)});
+    Restore({.network = Network::OfClient(At(Client6(1, place))),
+             .expires = Clock::now() + minutes(5)});
   }
-  keeper_.Restore({.network = Net(k56),
-                   .expires = Clock::now() + minutes(5),
-                   .origin = Origin::kNeighbours});
+  Restore({.network = Net(k56),
+           .expires = Clock::now() + minutes(5),
+           .origin = Origin::kNeighbours});
   keeper_.Restored();
   keeper_.Lift(Network::OfClient(At(Client6(1, 1))), "operator");
   EXPECT_TRUE(Found(Client6(1, 99))) << "four are left";
