@@ -76,17 +76,16 @@ bool TakesLength(Verb verb) {
 
 absl::Status ReadClient(std::string_view& line, ControlRequest& request) {
   const std::string_view word = NextWord(line);
-  if (TakesWide(request.verb)) {
-    const absl::StatusOr<Network> network = ParseClientOrWide(word);
-    if (!network.ok()) return network.status();
-    if (WidthOf(*network)) request.network = *network;
-    // The host's own, not its network's.
-    request.address = IpAddress::Parse(word).value_or(network->address);
-    return absl::OkStatus();
-  }
   const absl::StatusOr<IpAddress> address = ParseClient(word);
   if (address.ok()) {
     request.address = *address;
+    return absl::OkStatus();
+  }
+  if (TakesWide(request.verb)) {
+    const absl::StatusOr<Network> network = ParseClientOrWide(word);
+    if (!network.ok()) return network.status();
+    request.network = *network;
+    request.address = network->address;
     return absl::OkStatus();
   }
   if (request.verb != Verb::kExplain ||

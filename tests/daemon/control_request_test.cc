@@ -61,7 +61,7 @@ TEST(ControlRequest, AClientMayBeWrittenAsTheLogAndBansPrintIt) {
     EXPECT_EQ(address("2001:db8:5::7"), "2001:db8:5::7");
     EXPECT_EQ(address("2001:db8:5::7/128"), "2001:db8:5::7");
     EXPECT_THAT(ErrorOf(with("192.0.2.0/25")), HasSubstr("192.0.2.0/25\" is "));
-    EXPECT_THAT(ErrorOf(with("2001:db8::/32")), HasSubstr("as bans shows"));
+    EXPECT_THAT(ErrorOf(with("2001:db8::/32")), HasSubstr("bans shows"));
     EXPECT_THAT(ErrorOf(with("192.0.2.5/24")), HasSubstr("bits set behind"));
     EXPECT_THAT(ErrorOf(with("192.0.2.5/x")), HasSubstr("no prefix length"));
   }
