@@ -209,6 +209,7 @@ PolicyAnswer Receive(int fd, const Deadline& deadline) {
 std::string FormatPolicyRequest(const PolicyAttributes& attributes) {
   std::string request = "request=smtpd_access_policy\n";
   for (const auto& [name, value] : attributes) {
+    if (value.empty()) continue;
     request.append(name).push_back('=');
     for (const char c : value.substr(0, kLongestValue)) {
       request.push_back(c == '\n' || c == '\r' || c == '\0' ? '?' : c);

@@ -25,7 +25,8 @@ using PolicyAttributes =
 // The request's bytes; request=smtpd_access_policy stands before the
 // attributes. Newlines and NULs in values, with which a stranger could write
 // attributes of its own, become '?', and a value is cut at 1,000 bytes: the
-// server refuses requests beyond 64 KiB.
+// server refuses requests beyond 64 KiB. What has no value is left out: a port
+// that is there and empty is taken for a proxy's word.
 std::string FormatPolicyRequest(const PolicyAttributes& attributes);
 
 struct PolicyAnswer {

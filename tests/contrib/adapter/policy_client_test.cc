@@ -302,6 +302,11 @@ TEST(PolicyClientTest, AStrangersValueCannotBreakTheRequest) {
             "sender=a?client_address=10.0.0.1??b?c?d\n\n");
 }
 
+TEST(PolicyClientTest, WhatIsNotKnownIsLeftOut) {
+  EXPECT_EQ(FormatPolicyRequest({{"client_port", ""}, {"server_port", "25"}}),
+            "request=smtpd_access_policy\nserver_port=25\n\n");
+}
+
 TEST(PolicyClientTest, ALongValueIsCut) {
   const std::string request =
       FormatPolicyRequest({{"helo_name", std::string(50000, 'x')}});
