@@ -56,6 +56,10 @@ const char* ActionName(Action action) {
   return "?";
 }
 
+const char* WouldName(Action action) {
+  return action == Action::kReject ? "would-reject" : "would-defer";
+}
+
 const char* ReasonName(Reason reason) {
   switch (reason) {
     case Reason::kClean:
@@ -92,6 +96,10 @@ const char* WithheldName(Withheld why) {
   switch (why) {
     case Withheld::kNoSocket:
       return "no-socket";
+    case Withheld::kNoPorts:
+      return "no-ports";
+    case Withheld::kSocketUnseen:
+      return "socket-unseen";
     case Withheld::kGoodHistory:
       return "good-history";
     case Withheld::kBrake:

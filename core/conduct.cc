@@ -122,14 +122,19 @@ Conduct::Conduct(Lists& lists, MailDomains* domains, Metrics& metrics)
       metrics_(metrics),
       rules_(std::make_shared<const Rules>()),
       book_(0),
-      connections_(0) {}
+      connections_(0),
+      claimed_(0),
+      claimed_connections_(0) {}
 
 void Conduct::SetRules(std::shared_ptr<const Rules> rules) {
   rules_ = std::move(rules);
-  book_.SetCapacity(rules_->conduct.clients);
-  connections_.SetCapacity(rules_->offences.IsOn(OffenceKind::kConnections)
-                               ? rules_->conduct.clients
-                               : 0);
+  const size_t clients = rules_->conduct.clients;
+  const size_t connecting =
+      rules_->offences.IsOn(OffenceKind::kConnections) ? clients : 0;
+  for (OffenceBook* book : {&book_, &claimed_}) book->SetCapacity(clients);
+  for (OffenceBook* book : {&connections_, &claimed_connections_}) {
+    book->SetCapacity(connecting);
+  }
 }
 
 asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
@@ -162,7 +167,7 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
     findings.answers = co_await lists_.LookupNames(
         client.address(), std::move(names), std::move(known), deadline);
   }
-  findings.strikes = Standing(client.address());
+  findings.strikes = Standing(client);
   for (const Offence& offence : offences) {
     // A forwarder's storm of bounces is not its own doing.
     const bool is_refusal = offence.kind == OffenceKind::kUnknownRecipient ||
@@ -184,7 +189,7 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
 }
 
 OffenceKinds Conduct::NoteConnection(const Client& client, size_t sessions,
-                                     size_t network_sessions) {
+                                     size_t network_sessions, bool counted) {
   OffenceKinds strikes;
   const auto limit = [&](OffenceKind kind, size_t own, size_t most_of_network,
                          size_t all) {
@@ -202,9 +207,11 @@ OffenceKinds Conduct::NoteConnection(const Client& client, size_t sessions,
     }
   };
   const ConductRules& limits = rules_->conduct;
-  if (rules_->offences.IsOn(OffenceKind::kConnections)) {
+  if (!counted && rules_->offences.IsOn(OffenceKind::kConnections)) {
+    OffenceBook& connections =
+        IsProven(client.presence) ? connections_ : claimed_connections_;
     const auto count = [&](const Network& who) {
-      return connections_.Note(
+      return connections.Note(
           who, OffenceKind::kConnections,
           rules_->offences[OffenceKind::kConnections].window, Clock::now());
     };
@@ -221,9 +228,10 @@ OffenceKinds Conduct::NoteConnection(const Client& client, size_t sessions,
   return strikes;
 }
 
-OffenceKinds Conduct::Standing(const IpAddress& client) const {
-  OffenceKinds kinds =
-      book_.Standing(Network::OfClient(client), rules_->offences, Clock::now());
+OffenceKinds Conduct::Standing(const Client& client) const {
+  const OffenceBook& book = IsProven(client.presence) ? book_ : claimed_;
+  OffenceKinds kinds = book.Standing(Network::OfClient(client.address()),
+                                     rules_->offences, Clock::now());
   // One without a weight has had its effect when it struck.
   kinds.erase(std::remove_if(kinds.begin(), kinds.end(),
                              [this](OffenceKind kind) {
@@ -238,8 +246,8 @@ bool Conduct::Note(const Client& client, const Offence& offence) {
   if (rule.mode == OffenceMode::kOff) return false;
   const Network who = Network::OfClient(client.address());
   const uint32_t count =
-      book_.Note(who, offence.kind, rule.window, Clock::now());
-  memory_->Changed(who);
+      BookOf(client).Note(who, offence.kind, rule.window, Clock::now());
+  if (IsProven(client.presence)) memory_->Changed(who);
   metrics_.offenders.Set(static_cast<double>(book_.size()));
   return Strikes(client, offence, count, rule.after);
 }

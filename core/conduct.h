@@ -78,16 +78,24 @@ class Conduct {
                                  bool is_good, Instant deadline);
 
   // The client has connected, and has so many sessions with this one, its
-  // network so many. What strikes by that.
+  // network so many. What strikes by that. `counted`: the other door has told
+  // of the connection.
   OffenceKinds NoteConnection(const Client& client, size_t sessions,
-                              size_t network_sessions);
+                              size_t network_sessions, bool counted = false);
   // What stands against it with its weight, without that it does anything.
-  OffenceKinds Standing(const IpAddress& client) const;
+  OffenceKinds Standing(const Client& client) const;
 
+  // Of those who are there.
   const OffenceBook& book() const { return book_; }
-  size_t bytes() const { return book_.bytes() + connections_.bytes(); }
+  size_t bytes() const {
+    return book_.bytes() + connections_.bytes() + claimed_.bytes() +
+           claimed_connections_.bytes();
+  }
 
  private:
+  OffenceBook& BookOf(const Client& client) {
+    return IsProven(client.presence) ? book_ : claimed_;
+  }
   // Puts it on record; whether it strikes.
   bool Note(const Client& client, const Offence& offence);
   bool Strikes(const Client& client, const Offence& offence, uint32_t count,
@@ -102,6 +110,10 @@ class Conduct {
   // Of everybody who connects, so apart: strangers by the thousand must not
   // push out those who offend.
   OffenceBook connections_;
+  // Of those who are only said to be there: what a proxy's peers do in other
+  // people's names must not have these banned when they come themselves.
+  OffenceBook claimed_;
+  OffenceBook claimed_connections_;
   LogLimit lines_{200, std::chrono::seconds(10)};
 };
 

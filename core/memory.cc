@@ -8,6 +8,12 @@ const char* EventKindName(EventKind kind) {
       return "rejected";
     case EventKind::kDeferred:
       return "deferred";
+    case EventKind::kWouldReject:
+      return "would-reject";
+    case EventKind::kWouldDefer:
+      return "would-defer";
+    case EventKind::kWouldBan:
+      return "would-ban";
     case EventKind::kBan:
       return "ban";
     case EventKind::kUnban:

@@ -38,6 +38,9 @@ struct Remembered {
 enum class EventKind : uint8_t {
   kRejected,
   kDeferred,
+  kWouldReject,  // in observe mode
+  kWouldDefer,
+  kWouldBan,
   kBan,
   kUnban,
   kWithheld,  // a ban was

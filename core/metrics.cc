@@ -135,17 +135,21 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
 }
 
 Counter& Metrics::Verdicts(Front front, const Verdict& verdict) {
-  const size_t index = (static_cast<size_t>(front) * kActions +
-                        static_cast<size_t>(verdict.action)) *
-                           kReasons +
-                       static_cast<size_t>(verdict.reason);
+  const size_t action = verdict.would
+                            ? kActions + static_cast<size_t>(*verdict.would)
+                            : static_cast<size_t>(verdict.action);
+  const size_t index =
+      (static_cast<size_t>(front) * 2 * kActions + action) * kReasons +
+      static_cast<size_t>(verdict.reason);
   std::atomic<Counter*>& place = verdict_counters_[index];
   Counter* counter = place.load(std::memory_order_acquire);
   if (counter == nullptr) {
     // Two threads that come here at once are given the same counter.
-    counter = &verdicts_.Add({{"front", FrontName(front)},
-                              {"action", ActionName(verdict.action)},
-                              {"reason", ReasonName(verdict.reason)}});
+    counter =
+        &verdicts_.Add({{"front", FrontName(front)},
+                        {"action", verdict.would ? WouldName(*verdict.would)
+                                                 : ActionName(verdict.action)},
+                        {"reason", ReasonName(verdict.reason)}});
     place.store(counter, std::memory_order_release);
   }
   return *counter;

@@ -81,6 +81,7 @@ class Metrics {
 
   static constexpr size_t kFronts = static_cast<size_t>(Front::kOperator) + 1;
   static constexpr size_t kActions = static_cast<size_t>(Action::kReject) + 1;
+  // The same again for what observe mode would have done.
   static constexpr size_t kReasons =
       static_cast<size_t>(Reason::kMayBeProtected) + 1;
 
@@ -100,7 +101,8 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& enforcer_events_;
 
   // Filled as they are first asked for.
-  std::array<std::atomic<prometheus::Counter*>, kFronts * kActions * kReasons>
+  std::array<std::atomic<prometheus::Counter*>,
+             kFronts * 2 * kActions * kReasons>
       verdict_counters_{};
 
   std::mutex mutex_;

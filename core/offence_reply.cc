@@ -6,7 +6,7 @@ OffenceReply ReplyOf(OffenceKind kind, const Rules& rules) {
   const int code = rules.reply.code;
   switch (kind) {
     case OffenceKind::kTrap:
-      return {550, "5.1.1", "User unknown [id {id}]"};
+      return {550, "5.1.1", "User unknown"};
     case OffenceKind::kUnknownRecipient:
       return {code, "5.7.1",
               "Client {client} is refused: too many unknown recipients "

@@ -12,7 +12,8 @@ struct OffenceReply {
   const char* text_template = "";  // as reply.h has it
 };
 
-// That of a trap is as an unknown recipient's: nothing shows that it is one.
+// That of a trap has the words of UnknownUser in place of the text, and no id:
+// nothing shows that it is one.
 OffenceReply ReplyOf(OffenceKind kind, const Rules& rules);
 
 }  // namespace breakwater

@@ -59,7 +59,8 @@ class Restraint {
   Brake brake_;
   ProxyWatch proxy_;
   // By Withheld, so that none hides another.
-  LogLimit lines_[6] = {
+  LogLimit lines_[8] = {
+      {10, std::chrono::seconds(10)}, {10, std::chrono::seconds(10)},
       {10, std::chrono::seconds(10)}, {10, std::chrono::seconds(10)},
       {10, std::chrono::seconds(10)}, {10, std::chrono::seconds(10)},
       {10, std::chrono::seconds(10)}, {10, std::chrono::seconds(10)}};

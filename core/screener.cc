@@ -10,7 +10,6 @@
 #include "asio/use_awaitable.hpp"
 #include "core/asked_address.h"
 #include "core/domain_name.h"
-#include "core/log.h"
 #include "core/offence_reply.h"
 #include "core/reply.h"
 
@@ -85,19 +84,21 @@ void Screener::TellRules() {
 // ---- From a question to a verdict ------------------------------------------
 
 OffenceKinds Screener::Connected(const Client& client) {
-  // What both doors see counts once; the milter sees it first.
+  // Of who is asked about later than at CONNECT the milter knows already.
   if (sessions_.Holds(client.connection)) return {};
   return NoteConnection(client);
 }
 
 OffenceKinds Screener::NoteConnection(const Client& client) {
-  if (MayBeProxy(*rules_, client) && restraint_.Connected(client.address())) {
+  const bool is_echo = echoes_.IsEcho(client, "", Clock::now());
+  if (!is_echo && IsProven(client.presence) && MayBeProxy(*rules_, client) &&
+      restraint_.Connected(client.address())) {
     keeper_.LiftThoseOf(restraint_.proxy().state().suspects);
   }
   if (Exemption(*rules_, client) || Banned(client)) return {};
   // The policy server's sessions are not known to be open.
-  return conduct_.NoteConnection(client, sessions_.CountOf(client.address()),
-                                 sessions_.CountAround(client.address()));
+  return conduct_.NoteConnection(client, sessions_.CountOf(client),
+                                 sessions_.CountAround(client), is_echo);
 }
 
 // The order of precedence: who is never judged, who is kept out already, what
@@ -108,7 +109,7 @@ std::optional<Verdict> Screener::Known(const Client& client,
     return Pass(*exempt);
   }
   if (std::optional<Verdict> banned = Banned(client)) return banned;
-  if (!strikes.empty() || !conduct_.Standing(client.address()).empty()) {
+  if (!strikes.empty() || !conduct_.Standing(client).empty()) {
     return std::nullopt;
   }
   if (rules_->zones.empty() || !AskedAddress(client.address())) {
@@ -135,6 +136,7 @@ asio::awaitable<Verdict> Screener::Screen(Client client, OffenceKinds strikes) {
     co_return *known;
   }
 
+  LookAt(client);
   const auto screening = std::make_shared<Screening>(std::move(client));
   if (const auto why = WithheldFrom(screening->client())) {
     screening->Withhold(*why);
@@ -151,9 +153,8 @@ asio::awaitable<Verdict> Screener::Screen(Client client, OffenceKinds strikes) {
 }
 
 std::shared_ptr<Screening> Screener::Start(Client client) {
+  LookAt(client);
   auto screening = std::make_shared<Screening>(std::move(client));
-  // Here and not on the loop, while the MTA waits for us: once it has answered,
-  // client and socket may be gone before the loop comes to it.
   if (const auto why = WithheldFrom(screening->client())) {
     screening->Withhold(*why);
   }
@@ -171,7 +172,7 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
     screening->WhenComplete(
         [this, weak = std::weak_ptr(screening)](const Verdict& verdict) {
           const auto alive = weak.lock();
-          if (alive && verdict.IsRefusal()) {
+          if (alive && (verdict.IsRefusal() || verdict.would)) {
             patience_.Watch(alive, rules_->patience);
           }
         });
@@ -181,45 +182,69 @@ std::shared_ptr<Screening> Screener::Start(Client client) {
 
 void Screener::Join(std::shared_ptr<Screening> screening,
                     const OffenceKinds& strikes) {
-  const IpAddress address = screening->client().address();
-  if (waiting_.size() >= kMostWaiting && !waiting_.contains(address)) {
+  const Asked asked = AskedOf(screening->client());
+  if (waiting_.size() >= kMostWaiting && !waiting_.contains(asked)) {
     screening->Complete(Pass(Reason::kOverloaded));
     return;
   }
-  Waiting& waiting = waiting_[address];
+  Waiting& waiting = waiting_[asked];
   waiting.screenings.push_back(std::move(screening));
   waiting.strikes.insert(waiting.strikes.end(), strikes.begin(), strikes.end());
   if (waiting.screenings.size() > 1) {
-    lists_.NoteSaving(address, Saving::kJoined);
+    lists_.NoteSaving(asked.first, Saving::kJoined);
     return;
   }
   waiting.since = Clock::now();
   metrics_.screenings_waiting.Set(static_cast<double>(waiting_.size()));
-  asio::co_spawn(loop_, Run(address), asio::detached);
+  asio::co_spawn(loop_, Run(asked), asio::detached);
 }
 
-bool Screener::IsOnlyClaimed(const Client& client) {
-  if (sockets_ == nullptr || !rules()->ban_needs_socket) return false;
-  // Who tells no ports cannot be checked, and is believed.
-  if (!client.connection.IsComplete()) return false;
-  return sockets_->Has(client.connection) == false;
+void Screener::LookAt(Client& client) {
+  if (client.presence != Presence::kNotLooked) return;
+  client.presence = Presence::kBelieved;
+  // Another program's word names no connection.
+  if (client.front == Front::kReport || sockets_ == nullptr) return;
+  std::optional<uint64_t> found = 0;
+  if (client.connection.IsComplete()) {
+    found = sockets_->Find(client.connection);
+    cannot_look_ = !found;
+    client.socket = found.value_or(0);
+  }
+  if (!rules()->ban_needs_socket) return;
+  client.presence = !client.connection.IsComplete() ? Presence::kUntold
+                    : !found                        ? Presence::kUnseen
+                    : *found == 0                   ? Presence::kClaimed
+                                                    : Presence::kSeen;
 }
 
-std::optional<Withheld> Screener::WithheldFrom(const Client& client) {
-  if (IsOnlyClaimed(client)) return Withheld::kNoSocket;
+std::optional<Withheld> Screener::WithheldFrom(const Client& client) const {
+  switch (client.presence) {
+    case Presence::kNotLooked:
+    case Presence::kSeen:
+    case Presence::kBelieved:
+      break;
+    case Presence::kClaimed:
+      return Withheld::kNoSocket;
+    case Presence::kUntold:
+      return Withheld::kNoPorts;
+    case Presence::kUnseen:
+      return Withheld::kSocketUnseen;
+  }
   if (IsSpared(rules()->spare, client)) return Withheld::kSpared;
   return std::nullopt;
 }
 
-asio::awaitable<void> Screener::Run(IpAddress address) {
-  Answers answers = co_await lists_.Lookup(address);
-  OffenceKinds strikes = conduct_.Standing(address);
-  for (const OffenceKind strike : waiting_.at(address).strikes) {
+asio::awaitable<void> Screener::Run(Asked asked) {
+  Answers answers = co_await lists_.Lookup(asked.first);
+  // With a name: g++ 12 frees the strings of one without in the wrong place.
+  const Client client{
+      .connection = {.client = asked.first},
+      .presence = asked.second ? Presence::kBelieved : Presence::kClaimed};
+  OffenceKinds strikes = conduct_.Standing(client);
+  for (const OffenceKind strike : waiting_.at(asked).strikes) {
     AddOnce(strikes, strike);
   }
-  // With a name: g++ 12 frees the strings of one without in the wrong place.
-  const Client client{.connection = {.client = address}};
-  Finish(address,
+  Finish(asked,
          co_await VerdictFrom(client, std::move(answers), std::move(strikes)));
 }
 
@@ -283,27 +308,22 @@ Verdict Screener::OffenceVerdict(const Client& client, OffenceKind kind,
                   .code = reply.code,
                   .enhanced = reply.enhanced,
                   .id = keeper_.NewId()};
-  verdict.text = RenderReply(reply.text_template,
-                             {.client = client.address(), .id = verdict.id});
+  verdict.text =
+      kind == OffenceKind::kTrap
+          ? unknown_user_.TextFor(client.recipient)
+          : RenderReply(reply.text_template,
+                        {.client = client.address(), .id = verdict.id});
   return verdict;
 }
 
 void Screener::Weigh(const IpAddress& client, Verdict& verdict) {
   restraint_.Consider(client, verdict);
   if (!rules_->observe || !verdict.IsRefusal()) return;
-  Log(Severity::kInfo, "would-reject")
-      .Add("client", client.ToString())
-      .Add("zone", verdict.label)
-      .Add("id", verdict.id)
-      .Add("code", verdict.code)
-      .Add("ban_s", verdict.ban ? verdict.ban->count() / 1000 : 0)
-      .Add("withheld", verdict.withheld ? WithheldName(*verdict.withheld) : "")
-      .Add("verdict_us", verdict.took.count());
-  verdict = Pass(verdict.reason);
+  verdict.would = std::exchange(verdict.action, Action::kPass);
 }
 
-void Screener::Finish(const IpAddress& address, Verdict verdict) {
-  const auto place = waiting_.find(address);
+void Screener::Finish(const Asked& asked, Verdict verdict) {
+  const auto place = waiting_.find(asked);
   const Waiting waiting = std::move(place->second);
   waiting_.erase(place);
   metrics_.screenings_waiting.Set(static_cast<double>(waiting_.size()));
@@ -311,7 +331,7 @@ void Screener::Finish(const IpAddress& address, Verdict verdict) {
   metrics_.verdict_seconds.Observe(
       std::chrono::duration<double>(verdict.took).count());
 
-  Weigh(address, verdict);
+  Weigh(asked.first, verdict);
   for (const auto& screening : waiting.screenings) {
     // An operator may have banned the client while the lists were asked.
     screening->Complete(Banned(screening->client()).value_or(verdict));
@@ -364,7 +384,15 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
     restraint_.NoteWithheld(client.address(), verdict, Withheld::kZoneInDoubt);
     return;
   }
-  const auto in_force = keeper_.Impose(client, verdict, std::move(evidence));
+  Verdict lasting;
+  if (verdict.label == OffenceName(OffenceKind::kTrap)) {
+    // Who comes again has not asked for a user who could be unknown.
+    lasting = verdict;
+    lasting.text = RenderReply("Client {client} is refused [id {id}]",
+                               {.client = client.address(), .id = verdict.id});
+  }
+  const auto in_force = keeper_.Impose(
+      client, lasting.label.empty() ? verdict : lasting, std::move(evidence));
   if (!in_force) return;
   if (in_force->began) restraint_.Imposed();
   TurnOut(*in_force);
@@ -427,11 +455,13 @@ void Screener::TurnOut(const Ban& ban) {
     }
   };
   if (ban.network == Network{.address = ban.network.address}) {
-    const auto place = waiting_.find(ban.network.address);
-    if (place != waiting_.end()) answer(place->second);
+    for (const bool is_there : {true, false}) {
+      const auto place = waiting_.find({ban.network.address, is_there});
+      if (place != waiting_.end()) answer(place->second);
+    }
   } else {
-    for (const auto& [address, waiting] : waiting_) {
-      if (ban.network.Contains(address)) answer(waiting);
+    for (const auto& [asked, waiting] : waiting_) {
+      if (ban.network.Contains(asked.first)) answer(waiting);
     }
   }
   for (const SessionTable::Session* known : sessions_.Of(ban.network)) {
@@ -456,29 +486,6 @@ std::optional<Verdict> Screener::Banned(const Client& client) const {
 }
 
 // ---- Odds and ends ---------------------------------------------------------
-
-void Screener::Tell(const Client& client, const Verdict& verdict) {
-  metrics_.Verdicts(client.front, verdict).Increment();
-  if (!verdict.IsRefusal()) return;
-  Log(Severity::kInfo, ActionName(verdict.action))
-      .Add("client", client.address().ToString())
-      .Add("port", client.connection.client_port)
-      .Add("front", FrontName(client.front))
-      .Add("reason", ReasonName(verdict.reason))
-      .Add("zone", verdict.label)
-      .Add("id", verdict.id)
-      .Add("code", verdict.code)
-      .Add("verdict_us", verdict.took.count());
-  // Who is banned already has that in its past.
-  if (verdict.reason == Reason::kBanned) return;
-  memory_->Happened({.who = Network::OfClient(client.address()),
-                     .kind = verdict.action == Action::kReject
-                                 ? EventKind::kRejected
-                                 : EventKind::kDeferred,
-                     .label = verdict.label,
-                     .id = verdict.id,
-                     .detail = verdict.text});
-}
 
 std::shared_ptr<const Rules> Screener::rules() const {
   const std::lock_guard lock(rules_mutex_);

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -16,16 +18,19 @@
 #include "core/ban_table.h"
 #include "core/client.h"
 #include "core/conduct.h"
+#include "core/echoes.h"
 #include "core/enforcer.h"
 #include "core/judge.h"
 #include "core/lists.h"
 #include "core/memory.h"
 #include "core/metrics.h"
+#include "core/observed_sessions.h"
 #include "core/patience.h"
 #include "core/restraint.h"
 #include "core/screening.h"
 #include "core/session_table.h"
 #include "core/sockets.h"
+#include "core/unknown_user.h"
 #include "core/verdict.h"
 
 namespace breakwater {
@@ -65,6 +70,19 @@ class Screener {
                     const Told& told) const {
     return breakwater::IsOfInterest(rules, domains_, client, told);
   }
+
+  // Whether the client is really there: asked while the MTA waits, for once it
+  // has its answer client and socket may be gone. What is known already stays.
+  // Any thread.
+  void LookAt(Client& client);
+  // The kernel did not say when it was asked last. Any thread.
+  bool cannot_look() const { return cannot_look_; }
+  // With what words the MTA refuses unknown users. Any thread.
+  UnknownUser& unknown_user() { return unknown_user_; }
+  // A door was shown a recipient, as traps need it. Any thread.
+  void SeenRecipient() { has_seen_recipient_ = true; }
+  // Sessions were let pass by the hundred, and no door has seen a recipient.
+  bool SeesNoRecipients() const;
 
   // --- The policy server's side ---
   // The client has connected: to be told once for each session; one that the
@@ -164,6 +182,11 @@ class Screener {
  private:
   // Equal questions are joined: all who wait for a verdict about one address
   // get the same one, with the same id.
+  // Whom a verdict is about, and whether it is there or only said to be.
+  using Asked = std::pair<IpAddress, bool>;
+  static Asked AskedOf(const Client& client) {
+    return {client.address(), IsProven(client.presence)};
+  }
   struct Waiting {
     std::vector<std::shared_ptr<Screening>> screenings;
     OffenceKinds strikes;
@@ -174,16 +197,16 @@ class Screener {
   OffenceKinds NoteConnection(const Client& client);
   void Join(std::shared_ptr<Screening> screening, const OffenceKinds& strikes);
   // Why whatever comes of it bans nobody. Any thread.
-  std::optional<Withheld> WithheldFrom(const Client& client);
-  bool IsOnlyClaimed(const Client& client);  // any thread
-  asio::awaitable<void> Run(IpAddress address);
+  std::optional<Withheld> WithheldFrom(const Client& client) const;
+  asio::awaitable<void> Run(Asked asked);
   asio::awaitable<Verdict> VerdictFrom(Client client, Answers answers,
                                        OffenceKinds strikes);
   Verdict OffenceVerdict(const Client& client, OffenceKind kind,
                          const Rules& rules);
-  // Takes the ban out of it, or all, where something speaks against that.
+  // Takes the ban out of it, where something speaks against that; in observe
+  // mode nothing is done of it.
   void Weigh(const IpAddress& client, Verdict& verdict);
-  void Finish(const IpAddress& address, Verdict verdict);
+  void Finish(const Asked& asked, Verdict verdict);
   asio::awaitable<Verdict> Further(Client client, Told told, Verdict so_far);
 
   void Impose(const Client& client, const Verdict& verdict);
@@ -201,6 +224,8 @@ class Screener {
   void TellRules();
   void ForgetSession(const Screening& screening);
   void Tell(const Client& client, const Verdict& verdict);
+  void TellOfRefusal(const Client& client, const Verdict& verdict);
+  void TellOfWould(const Client& client, const Verdict& verdict);
 
   asio::io_context& loop_;
   Lists& lists_;
@@ -208,12 +233,18 @@ class Screener {
   Enforcer& enforcer_;
   Metrics& metrics_;
   Sockets* const sockets_;
+  std::atomic<bool> cannot_look_ = false;
+  std::atomic<bool> has_seen_recipient_ = false;
+  size_t passed_ = 0;
+  UnknownUser unknown_user_;
   MailDomains* const domains_;
   mutable std::mutex rules_mutex_;
   std::shared_ptr<const Rules> rules_;  // written by the loop, by rules_mutex_
 
-  absl::flat_hash_map<IpAddress, Waiting> waiting_;
+  absl::flat_hash_map<Asked, Waiting> waiting_;
   SessionTable sessions_;
+  ObservedSessions observed_;
+  Echoes echoes_;
   Patience patience_;
   Restraint restraint_;
   Conduct conduct_;

@@ -12,6 +12,7 @@
 namespace breakwater {
 asio::awaitable<Verdict> Screener::ScreenFurther(Client client, Told told,
                                                  Verdict so_far) {
+  LookAt(client);
   Verdict verdict =
       co_await Further(client, std::move(told), std::move(so_far));
   if (!verdict.ban) co_return verdict;
@@ -29,6 +30,10 @@ asio::awaitable<Verdict> Screener::Further(Client client, Told told,
   }
   if (std::optional<Verdict> banned = Banned(client)) co_return *banned;
   const Instant start = Clock::now();
+  std::erase_if(told.offences, [&](const Offence& offence) {
+    return offence.kind == OffenceKind::kTrap &&
+           echoes_.IsEcho(client, offence.detail, start);
+  });
   Answers known{.rules = so_far.evidence.rules};
   if (known.rules == nullptr) known.rules = rules_;
   known.listings.assign(so_far.evidence.listings.begin(),
@@ -46,19 +51,30 @@ asio::awaitable<Verdict> Screener::Further(Client client, Told told,
   verdict.took = std::chrono::duration_cast<std::chrono::microseconds>(
       Clock::now() - start);
   Weigh(client.address(), verdict);
+  // Nobody is answered with it who would tell of it.
+  if (verdict.would) {
+    if (const auto why = WithheldFrom(client); why && verdict.ban) {
+      verdict.ban.reset();
+      verdict.withheld = why;
+    }
+    Tell(client, verdict);
+  }
   // Somebody may have banned the client meanwhile.
   co_return Banned(client).value_or(std::move(verdict));
 }
 
 std::shared_ptr<Screening> Screener::StartFurther(
     std::shared_ptr<Screening> session, Client client, Told told) {
+  client.presence = session->client().presence;
+  client.socket = session->client().socket;
   const auto further = std::make_shared<Screening>(std::move(client));
   if (const auto why = session->withheld()) further->Withhold(*why);
   asio::post(loop_, [this, session, further, told = std::move(told)]() mutable {
     // Who is condemned already need not be looked at.
     session->WhenComplete(
         [this, further, told = std::move(told)](const Verdict& so_far) mutable {
-          if (so_far.IsRefusal() && told.offences.empty()) {
+          const bool is_condemned = so_far.IsRefusal() || so_far.would;
+          if (is_condemned && told.offences.empty()) {
             further->Complete(so_far);
             return;
           }
@@ -119,7 +135,9 @@ asio::awaitable<absl::StatusOr<Verdict>> Screener::ReportOffence(
   Told told;
   told.offences.push_back(std::move(offence));
   Verdict verdict = co_await ScreenFurther(client, std::move(told), so_far);
-  if (verdict.reason == Reason::kOffence) Answered(client, verdict);
+  if (verdict.reason == Reason::kOffence && !verdict.would) {
+    Answered(client, verdict);
+  }
   co_return verdict;
 }
 

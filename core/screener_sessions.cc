@@ -58,6 +58,7 @@ void Screener::EndIfSilent(const Screening& screening) {
   session->answered = true;
   const Client& client = screening.client();
   const std::optional<Verdict> verdict = screening.verdict();
+  if (verdict->would) return Tell(client, *verdict);
   Log(Severity::kInfo, "silent")
       .Add("client", client.address().ToString())
       .Add("port", client.connection.client_port)

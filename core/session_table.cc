@@ -13,12 +13,16 @@ Network KeyOf(const Screening& screening) {
   return Network::OfClient(screening.client().address());
 }
 
+std::pair<Network, bool> NeighboursKey(const Client& client) {
+  return {NeighboursOf(client.address()), IsProven(client.presence)};
+}
+
 }  // namespace
 
 void SessionTable::Add(std::shared_ptr<Screening> screening) {
   const Screening* key = screening.get();
   by_network_[KeyOf(*key)].push_back(key);
-  ++by_neighbours_[NeighboursOf(key->client().address())];
+  ++by_neighbours_[NeighboursKey(key->client())];
   sessions_[key] = {.screening = std::move(screening)};
 }
 
@@ -37,7 +41,7 @@ std::optional<SessionTable::Session> SessionTable::Remove(
   std::erase(network->second, &screening);
   if (network->second.empty()) by_network_.erase(network);
   const auto neighbours =
-      by_neighbours_.find(NeighboursOf(screening.client().address()));
+      by_neighbours_.find(NeighboursKey(screening.client()));
   if (--neighbours->second == 0) by_neighbours_.erase(neighbours);
   return session;
 }
@@ -52,13 +56,19 @@ bool SessionTable::Holds(const Connection& connection) const {
          });
 }
 
-size_t SessionTable::CountOf(const IpAddress& client) const {
-  const auto place = by_network_.find(Network::OfClient(client));
-  return place == by_network_.end() ? 0 : place->second.size();
+size_t SessionTable::CountOf(const Client& client) const {
+  const auto place = by_network_.find(Network::OfClient(client.address()));
+  if (place == by_network_.end()) return 0;
+  const auto count =
+      std::ranges::count_if(place->second, [&](const Screening* session) {
+        return IsProven(session->client().presence) ==
+               IsProven(client.presence);
+      });
+  return static_cast<size_t>(count);
 }
 
-size_t SessionTable::CountAround(const IpAddress& client) const {
-  const auto place = by_neighbours_.find(NeighboursOf(client));
+size_t SessionTable::CountAround(const Client& client) const {
+  const auto place = by_neighbours_.find(NeighboursKey(client));
   return place == by_neighbours_.end() ? 0 : place->second;
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -36,16 +37,18 @@ class SessionTable {
   bool Holds(const Connection& connection) const;
 
   // How many that client has, and how many all of its neighbours
-  // (conduct_rules.h) with it.
-  size_t CountOf(const IpAddress& client) const;
-  size_t CountAround(const IpAddress& client) const;
+  // (conduct_rules.h) with it: of those who are there, or, for one who is only
+  // said to be, of those like it.
+  size_t CountOf(const Client& client) const;
+  size_t CountAround(const Client& client) const;
 
   size_t size() const { return sessions_.size(); }
 
  private:
   absl::flat_hash_map<const Screening*, Session> sessions_;
   absl::flat_hash_map<Network, std::vector<const Screening*>> by_network_;
-  absl::flat_hash_map<Network, size_t> by_neighbours_;
+  // And whether they are there.
+  absl::flat_hash_map<std::pair<Network, bool>, size_t> by_neighbours_;
 };
 
 }  // namespace breakwater

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "core/client.h"
@@ -16,9 +17,10 @@ class Sockets {
  public:
   virtual ~Sockets() = default;
 
-  // Whether the kernel has a socket of exactly this connection, in whatever
-  // state; nothing if it cannot be told. Microseconds. Any thread.
-  virtual std::optional<bool> Has(const Connection& connection) = 0;
+  // The kernel's number of the socket of exactly this connection, in whatever
+  // state: no other socket has or will have it. 0 if there is none; nothing if
+  // it cannot be told. Microseconds. Any thread.
+  virtual std::optional<uint64_t> Find(const Connection& connection) = 0;
 };
 
 }  // namespace breakwater

@@ -30,16 +30,21 @@ enum class Reason : uint8_t {
   kMayBeProtected,  // nobody knows: see Rules::protection_known
 };
 
+// "would-defer", "would-reject"
+const char* WouldName(Action action);
+
 const char* ReasonName(Reason reason);  // "clean", "listed", ... as logged
 
 // Why a client is refused and not banned, though its verdict bans.
 enum class Withheld : uint8_t {
-  kNoSocket,     // it is only claimed to be there: see Sockets
-  kGoodHistory,  // its mail was accepted before: see GoodHistory
-  kBrake,        // too many are condemned: see Brake
-  kZoneInDoubt,  // the list that it rests on may not ban now
-  kSpared,       // the operator says so: see SpareRules
-  kProxy,        // it seems to stand for many others: see ProxyWatch
+  kNoSocket,      // it is only claimed to be there: see Sockets
+  kNoPorts,       // nobody can look whether it is: the MTA tells no ports
+  kSocketUnseen,  // nobody can look: the kernel does not say
+  kGoodHistory,   // its mail was accepted before: see GoodHistory
+  kBrake,         // too many are condemned: see Brake
+  kZoneInDoubt,   // the list that it rests on may not ban now
+  kSpared,        // the operator says so: see SpareRules
+  kProxy,         // it seems to stand for many others: see ProxyWatch
 };
 
 const char* WithheldName(Withheld why);  // "no-socket", ... as logged
@@ -57,6 +62,9 @@ struct Verdict {
   std::string id;  // stands in the reply and in the log
   // How long to ban, if at all.
   std::optional<Duration> ban;
+  // In observe mode, where everybody passes: what would have been done, with
+  // all that is said here.
+  std::optional<Action> would = {};
   Evidence evidence = {};
   // Why it does not, if it would.
   std::optional<Withheld> withheld;

@@ -382,6 +382,13 @@ void Warn(const Config& config, std::vector<std::string>& warnings) {
         "neither milter.socket nor policy.sockets is set: no mail server can "
         "ask");
   }
+  if (config.rules.offences.IsOn(OffenceKind::kTrap) &&
+      config.milter.socket.empty()) {
+    warnings.push_back(
+        "offence.kind trap: without milter.socket a trap is seen only where "
+        "the policy server is asked about recipients, by a line in "
+        "smtpd_recipient_restrictions, and never at CONNECT");
+  }
   for (const DnsServer& server : config.resolver.servers) {
     if (IsLoopback(server.address)) continue;
     warnings.push_back(absl::StrCat(

@@ -6,7 +6,7 @@
 
 namespace breakwater {
 
-std::optional<bool> HostSockets::Has(const Connection& connection) {
+std::optional<uint64_t> HostSockets::Find(const Connection& connection) {
   const std::lock_guard lock(mutex_);
   if (!diag_) {
     absl::StatusOr<SockDiag> diag = SockDiag::Open();
@@ -16,10 +16,12 @@ std::optional<bool> HostSockets::Has(const Connection& connection) {
   const absl::StatusOr<std::optional<TcpSocket>> socket =
       diag_->Find(connection);
   if (!socket.ok()) return Failed(socket.status());
-  return socket->has_value();
+  if (!socket->has_value()) return 0;
+  const auto& cookie = (*socket)->cookie;
+  return uint64_t{cookie[1]} << 32 | cookie[0];
 }
 
-std::optional<bool> HostSockets::Failed(const absl::Status& status) {
+std::optional<uint64_t> HostSockets::Failed(const absl::Status& status) {
   if (const auto held_back = complaints_.Admit()) {
     Log(Severity::kWarning, "sockets-unseen")
         .Add("why", std::string(status.message()))

@@ -18,11 +18,11 @@ namespace breakwater {
 // its death, in front of every reply.
 class HostSockets : public Sockets {
  public:
-  std::optional<bool> Has(const Connection& connection) override;
+  std::optional<uint64_t> Find(const Connection& connection) override;
 
  private:
-  // Whoever cannot look bans as it was told, and says so.
-  std::optional<bool> Failed(const absl::Status& status);
+  // Whoever cannot look says so; nobody is banned meanwhile.
+  std::optional<uint64_t> Failed(const absl::Status& status);
 
   std::mutex mutex_;
   std::optional<SockDiag> diag_;  // guarded by mutex_; opened when needed

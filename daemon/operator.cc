@@ -112,6 +112,19 @@ json Operator::Status() const {
   if (auto problem = BrakeProblem(brake, rules.observe, now)) {
     problems.insert(problems.begin(), *std::move(problem));
   }
+  if (rules.offences.IsOn(OffenceKind::kTrap) &&
+      parts_.screener.SeesNoRecipients()) {
+    problems.push_back(
+        "traps are configured, and none can be seen: no mail server has shown "
+        "a "
+        "recipient. The policy server is asked about recipients by a line in "
+        "smtpd_recipient_restrictions, the milter sees them in any case");
+  }
+  if (parts_.screener.cannot_look()) {
+    problems.push_back(
+        "the kernel does not say who is connected, so nobody is banned for "
+        "what lists or conduct say: the log says why, at event=sockets-unseen");
+  }
   if (auto problem = ProxyProblem(restraint.proxy().state(), now)) {
     problems.insert(problems.begin(), *std::move(problem));
   }

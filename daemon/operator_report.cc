@@ -272,6 +272,12 @@ std::vector<std::string> Problems(const Config& config,
         "this host: is the mail server behind a proxy, or in a network "
         "namespace of its own? See ban.needs_socket");
   }
+  if (metrics.BansWithheld(WithheldName(Withheld::kNoPorts)).Value() > 0) {
+    problems.push_back(
+        "clients were refused and not banned, for the mail server did not say "
+        "by which ports and addresses they are connected: does what asks leave "
+        "out client_port, server_address or server_port? See ban.needs_socket");
+  }
   return problems;
 }
 

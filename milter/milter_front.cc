@@ -125,7 +125,8 @@ unsigned long ProtocolFor(const Rules& rules) {
   protocol |= rules.conduct.headers.empty() ? SMFIP_NOHDRS : SMFIP_NR_HDR;
   if (!offences.IsOn(OffenceKind::kRejectedCommands))
     protocol |= SMFIP_NOUNKNOWN;
-  if (offences.IsOn(OffenceKind::kUnknownRecipient) ||
+  if (offences.IsOn(OffenceKind::kTrap) ||
+      offences.IsOn(OffenceKind::kUnknownRecipient) ||
       offences.IsOn(OffenceKind::kRelay) ||
       offences.IsOn(OffenceKind::kRejectedCommands)) {
     protocol |= SMFIP_RCPT_REJ;
@@ -135,6 +136,10 @@ unsigned long ProtocolFor(const Rules& rules) {
 
 const char* Macro(SMFICTX* context, const char* name) {
   return smfi_getsymval(context, const_cast<char*>(name));
+}
+
+std::string_view Text(const char* macro) {
+  return macro == nullptr ? "" : macro;
 }
 
 bool HasMacro(SMFICTX* context, const char* name) {
@@ -171,9 +176,10 @@ sfsistat OnNegotiate(SMFICTX* context, unsigned long actions,
   *wanted_2 = *wanted_3 = 0;
   if (*wanted_actions != 0) {
     std::string connect =
-        "{daemon_addr} {daemon_port} {if_addr} {client_ptr} {client_resolve}";
+        "v {daemon_addr} {daemon_port} {if_addr} {client_ptr} "
+        "{client_resolve}";
     std::string mail = "{auth_authen} {auth_type}";
-    std::string recipient = "{rcpt_mailer} {rcpt_host}";
+    std::string recipient = "{rcpt_mailer} {rcpt_host} {rcpt_addr}";
     smfi_setsymlist(context, SMFIM_CONNECT, connect.data());
     smfi_setsymlist(context, SMFIM_ENVFROM, mail.data());
     smfi_setsymlist(context, SMFIM_ENVRCPT, recipient.data());
@@ -192,12 +198,14 @@ sfsistat OnConnect(SMFICTX* context, char*, sockaddr* address) noexcept {
     if (SessionOf(context) == nullptr) {
       smfi_setpriv(context, NewSession(engine));
     }
-    SessionOf(context)->Connect(ClientOf(
-        address, {.daemon_addr = Macro(context, "{daemon_addr}"),
+    SessionOf(context)->Connect(
+        ClientOf(address,
+                 {.daemon_addr = Macro(context, "{daemon_addr}"),
                   .daemon_port = Macro(context, "{daemon_port}"),
                   .if_addr = Macro(context, "{if_addr}"),
                   .client_ptr = Macro(context, "{client_ptr}"),
-                  .client_resolve = Macro(context, "{client_resolve}")}));
+                  .client_resolve = Macro(context, "{client_resolve}")}),
+        Text(Macro(context, "v")).starts_with("Postfix"));
     return SMFIS_CONTINUE;
   });
 }
@@ -215,10 +223,6 @@ sfsistat WithSession(SMFICTX* context, Work work) noexcept {
 // The first argument of a command, empty if it has none.
 std::string_view First(char** arguments) {
   return arguments == nullptr || arguments[0] == nullptr ? "" : arguments[0];
-}
-
-std::string_view Text(const char* macro) {
-  return macro == nullptr ? "" : macro;
 }
 
 sfsistat OnHelo(SMFICTX* context, char* name) noexcept {
@@ -243,7 +247,8 @@ sfsistat OnRecipient(SMFICTX* context, char** arguments) noexcept {
       return session.Recipient(First(arguments));
     }
     session.RecipientRejected(First(arguments),
-                              Text(Macro(context, "{rcpt_host}")));
+                              Text(Macro(context, "{rcpt_host}")),
+                              Text(Macro(context, "{rcpt_addr}")));
     return std::optional<Verdict>();
   });
 }

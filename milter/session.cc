@@ -41,6 +41,14 @@ Client ClientOf(const sockaddr* address, const ConnectMacros& macros) {
     connection.server = AddressOf(macros.if_addr);
   }
   connection.server_port = PortOf(macros.daemon_port);
+  // What the MTA names, but as what no connection has, a proxy has told it.
+  const bool names_server =
+      macros.daemon_addr != nullptr || macros.if_addr != nullptr;
+  if (connection.client_port == 0 ||
+      (names_server && connection.server.IsUnspecified()) ||
+      (macros.daemon_port != nullptr && connection.server_port == 0)) {
+    client.presence = Presence::kClaimed;
+  }
   // Sendmail writes the address in brackets where there is no name.
   const std::string_view name =
       macros.client_ptr == nullptr ? "" : macros.client_ptr;
@@ -62,8 +70,9 @@ Session::~Session() {
   screener_.Closed(connect_.screening);
 }
 
-void Session::Connect(Client client) {
+void Session::Connect(Client client, bool is_postfix) {
   if (connect_.screening || client.address().IsUnspecified()) return;
+  is_postfix_ = is_postfix;
   rules_ = screener_.rules();
   client_ = client;
   header_.emplace(rules_->conduct.headers);
@@ -114,18 +123,41 @@ std::optional<Verdict> Session::Mail(std::string_view sender,
 }
 
 std::optional<Verdict> Session::Recipient(std::string_view recipient) {
+  screener_.SeenRecipient();
   if (!IsJudged()) return std::nullopt;
   if (std::optional<Verdict> refusal = Refusal()) return refusal;
-  const TrapList* traps = rules_->conduct.traps.get();
-  if (traps == nullptr || !traps->Holds(recipient)) return std::nullopt;
+  if (!IsTrap(recipient)) return std::nullopt;
   client_.recipient = recipient;
-  return Answer({.kind = OffenceKind::kTrap, .detail = std::string(recipient)});
+  std::optional<Verdict> refusal =
+      Answer({.kind = OffenceKind::kTrap, .detail = std::string(recipient)});
+  // As the MTA would have put it.
+  if (refusal && refusal->label == OffenceName(OffenceKind::kTrap)) {
+    if (is_postfix_) {
+      refusal->text.insert(0, PostfixPrefix(recipient));
+    } else {
+      refusal->text =
+          screener_.unknown_user().TextFor(recipient, "User unknown");
+    }
+  }
+  return refusal;
+}
+
+bool Session::IsTrap(std::string_view recipient) const {
+  const TrapList* traps = rules_->conduct.traps.get();
+  return traps != nullptr && traps->Holds(recipient);
 }
 
 void Session::RecipientRejected(std::string_view recipient,
-                                std::string_view enhanced_code) {
+                                std::string_view enhanced_code,
+                                std::string_view words) {
+  screener_.SeenRecipient();
   has_spoken_ = true;
+  if (!IsJudged()) return;
+  client_.recipient = recipient;
+  // Most traps are addresses that the MTA does not know.
+  if (IsTrap(recipient)) Note(OffenceKind::kTrap, recipient);
   if (enhanced_code == "5.1.1") {
+    screener_.unknown_user().Learn(recipient, words);
     Note(OffenceKind::kUnknownRecipient, recipient);
   } else if (enhanced_code == "5.7.1") {
     Note(OffenceKind::kRelay, recipient);

@@ -50,15 +50,17 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  void Connect(Client client);
+  // `is_postfix`: else Sendmail, or one like it.
+  void Connect(Client client, bool is_postfix = false);
   void Helo(std::string_view name);
   // `authenticated`: the MTA names a user.
   std::optional<Verdict> Mail(std::string_view sender, bool authenticated);
   std::optional<Verdict> Recipient(std::string_view recipient);
-  // The MTA itself has refused it, with that enhanced status code (RFC 3463);
-  // what we would answer is ignored.
+  // The MTA itself has refused it, with that enhanced status code (RFC 3463)
+  // and these words; what we would answer is ignored.
   void RecipientRejected(std::string_view recipient,
-                         std::string_view enhanced_code);
+                         std::string_view enhanced_code,
+                         std::string_view words = {});
   // A command that the MTA does not know.
   std::optional<Verdict> Unknown(std::string_view command);
   std::optional<Verdict> Data();
@@ -79,6 +81,7 @@ class Session {
   // Nobody has been told yet: looks at it and waits for what comes of it.
   std::optional<Verdict> Answer(Offence offence);
   void Note(OffenceKind kind, std::string_view detail);
+  bool IsTrap(std::string_view recipient) const;
 
   Screener& screener_;
   const Duration longest_wait_;
@@ -89,6 +92,7 @@ class Session {
   Charge helo_;
   Charge sender_;  // of this message
   std::optional<HeaderVerdict> header_;
+  bool is_postfix_ = false;
   bool authenticated_ = false;
   bool told_to_pass_ = false;  // at MAIL
   bool has_spoken_ = false;    // said anything but HELO

@@ -16,13 +16,10 @@ namespace breakwater {
 namespace {
 
 using std::chrono::minutes;
-using std::chrono::seconds;
 using Session = SessionMemory::Session;
 
-// The lines of one restriction list are asked one after another.
-constexpr Duration kSameConnect = seconds(30);
 // Postfix waits as long as this for a client's next command (smtpd_timeout).
-constexpr Duration kSameRefusal = minutes(5);
+constexpr Duration kNextCommand = minutes(5);
 
 // Postfix's instances are PID.SECOND.MICROSECOND.NUMBER in hexadecimal digits,
 // and the number counts the messages of one session from 0.
@@ -37,17 +34,19 @@ bool IsLaterMessage(const std::string& before, const std::string& now) {
 
 // Whether the request is of the session, and not of a later one from a port
 // used again: else who takes care to use one port would be judged once only.
-bool IsOf(const Session& session, const PolicyRequest& request, Instant now) {
-  const Duration since =
-      std::chrono::duration_cast<Duration>(now - session.asked);
+bool IsOf(const Session& session, const PolicyRequest& request, Instant now,
+          Duration connect) {
+  // The kernel knows. It says nothing where the client has gone or the mail
+  // server's connections are not to be seen.
+  const uint64_t socket = request.client.socket;
+  if (socket != 0 && session.socket != 0) return socket == session.socket;
   if (request.protocol_state == "CONNECT") {
-    return session.protocol_state == "CONNECT" && since < kSameConnect;
+    return session.protocol_state == "CONNECT" && now < session.began + connect;
   }
-  if (session.verdict.IsRefusal() && since > kSameRefusal) {
-    return false;
-  }
-  return request.instance.empty() || session.instance.empty() ||
-         request.instance == session.instance ||
+  const bool is_late = now > session.asked + kNextCommand;
+  if (session.verdict.IsRefusal() && is_late) return false;
+  if (request.instance.empty() || session.instance.empty()) return !is_late;
+  return request.instance == session.instance ||
          IsLaterMessage(session.instance, request.instance);
 }
 
@@ -101,13 +100,23 @@ PolicySessions::PolicySessions(Screener& screener, SessionMemory::Limits limits)
       }) {}
 
 asio::awaitable<PolicySessions::Answer> PolicySessions::Judge(
-    const PolicyRequest& request) {
-  const Client& client = request.client;
-  Answer answer{.session = {.key = SessionKey::Of(request)}};
+    PolicyRequest& request) {
+  Client& client = request.client;
+  screener_.LookAt(client);
+  if (request.protocol_state == "RCPT" || !request.recipients.empty()) {
+    screener_.SeenRecipient();
+  }
+  Answer answer{.session = {.key = SessionKey::Of(request),
+                            .socket = client.socket,
+                            .began = Clock::now()}};
   OffenceKinds strikes;
   const Session* before = Remembered(request);
   if (before != nullptr) {
     answer.session = *before;
+    // It was there, and has gone while Postfix read what it had said.
+    if (client.presence == Presence::kClaimed && before->socket != 0) {
+      client.presence = Presence::kSeen;
+    }
   } else if (answer.session.key.IsValid()) {
     strikes = screener_.Connected(client);
   }
@@ -121,7 +130,8 @@ asio::awaitable<PolicySessions::Answer> PolicySessions::Judge(
     answer.verdict = co_await screener_.Screen(client, std::move(strikes));
   }
   answer.session.verdict = answer.verdict;
-  if (!answer.verdict.IsRefusal() && !IsExemption(answer.verdict)) {
+  if (!answer.verdict.IsRefusal() && !answer.verdict.would &&
+      !IsExemption(answer.verdict)) {
     co_await Further(request, answer);
   }
   co_return answer;
@@ -220,6 +230,7 @@ void PolicySessions::Answered(const PolicyRequest& request, Answer answer) {
   session.answered = verdict.action;
   session.answered_id = verdict.id;
   session.asked = Clock::now();
+  if (session.socket == 0) session.socket = client.socket;
   session.protocol_state = request.protocol_state;
   session.instance = request.instance;
   if (client.authenticated && session.key.connection.IsComplete()) {
@@ -235,7 +246,9 @@ const PolicySessions::Session* PolicySessions::Remembered(
     const PolicyRequest& request) {
   const Instant now = Clock::now();
   const Session* session = answered_.Find(SessionKey::Of(request), now);
-  return session != nullptr && IsOf(*session, request, now) ? session : nullptr;
+  const bool is_known = session != nullptr && IsOf(*session, request, now,
+                                                   answered_.limits().connect);
+  return is_known ? session : nullptr;
 }
 
 }  // namespace breakwater

@@ -32,15 +32,15 @@ class PolicySessions {
     Verdict verdict;
     SessionMemory::Session session;  // to be remembered
   };
-  // The request must outlive it.
-  asio::awaitable<Answer> Judge(const PolicyRequest& request);
+  // The request must outlive it; it learns whether its client is there.
+  asio::awaitable<Answer> Judge(PolicyRequest& request);
   // The reply stands on its way to Postfix.
   void Answered(const PolicyRequest& request, Answer answer);
 
  private:
   using Session = SessionMemory::Session;
 
-  // The request's session; null if it is new.
+  // The request's session; null if it is new. The request was looked at.
   const Session* Remembered(const PolicyRequest& request);
   // Of who the client is, if it takes no asking.
   std::optional<Verdict> Known(const PolicyRequest& request,

@@ -136,6 +136,14 @@ absl::Status TakePort(Attribute attribute, const Values& values,
   return absl::OkStatus();
 }
 
+// Whether the MTA names a part of the connection, but as what no connection
+// has: nothing, 0, "unknown". Postfix does so where a proxy told it so.
+bool IsClaim(const Values& values, const Connection& connection) {
+  return (values[kClientPort] && connection.client_port == 0) ||
+         (values[kServerPort] && connection.server_port == 0) ||
+         (values[kServerAddress] && connection.server.IsUnspecified());
+}
+
 std::string TextOf(const std::optional<std::string_view>& value) {
   return std::string(value.value_or(""));
 }
@@ -182,6 +190,7 @@ absl::StatusOr<PolicyRequest> ParsePolicyRequest(std::string_view block) {
         TakePort(kServerPort, values, connection.server_port)}) {
     if (!status.ok()) return status;
   }
+  if (IsClaim(values, connection)) client.presence = Presence::kClaimed;
   return request;
 }
 

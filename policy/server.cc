@@ -135,7 +135,7 @@ awaitable<void> PolicyServer::Conversation::Converse(
       continue;
     }
     self.owes_since.reset();
-    const absl::StatusOr<PolicyRequest> request = ParsePolicyRequest(*block);
+    absl::StatusOr<PolicyRequest> request = ParsePolicyRequest(*block);
     if (!request.ok()) {
       const absl::string_view error = request.status().message();
       server->BadInput(self, {error.data(), error.size()});

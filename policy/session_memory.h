@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <optional>
 #include <string>
@@ -44,6 +45,10 @@ class SessionMemory {
     size_t most = 32'768;
     // Nothing is asked while a message arrives.
     Duration idle = std::chrono::hours(1);
+    // Of requests at CONNECT, where the kernel does not tell one connection
+    // from the next of the same port: the lines of one restriction list are
+    // asked one after another.
+    Duration connect = std::chrono::seconds(5);
   };
   // Something that the client told, and the refusal that came of it.
   struct Said {
@@ -53,6 +58,8 @@ class SessionMemory {
   struct Session {
     SessionKey key;
     Verdict verdict;
+    uint64_t socket = 0;  // Client::socket, once it was seen
+    Instant began;
     // The last that was asked in it.
     Instant asked;
     std::string protocol_state;
@@ -79,6 +86,7 @@ class SessionMemory {
   void Forget(const SessionKey& key);
 
   size_t size() const { return sessions_.size(); }
+  const Limits& limits() const { return limits_; }
 
  private:
   void DropOldest();

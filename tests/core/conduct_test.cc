@@ -100,8 +100,7 @@ TEST_F(ConductTest, OneWithAWeightStandsUntilItsWindowIsOver) {
   const Client client = ClientAt("192.0.2.1");
   Did(client, OffenceKind::kRelay);
   Did(client, OffenceKind::kTrap);
-  EXPECT_THAT(conduct_.Standing(client.address()),
-              ElementsAre(OffenceKind::kRelay));
+  EXPECT_THAT(conduct_.Standing(client), ElementsAre(OffenceKind::kRelay));
   EXPECT_THAT(Look(client, {}).strikes, ElementsAre(OffenceKind::kRelay));
 }
 

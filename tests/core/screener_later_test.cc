@@ -128,10 +128,12 @@ TEST_F(LaterTest, ATrapIsRefusedAsAnUnknownUserAndItsSenderBanned) {
   const Verdict verdict = Further(ClientAt(kAddress), Did(OffenceKind::kTrap));
   EXPECT_EQ(verdict.code, 550);
   EXPECT_EQ(verdict.enhanced_code(), "5.1.1");
-  EXPECT_EQ(verdict.text, "User unknown [id " + verdict.id + "]");
+  EXPECT_EQ(verdict.text, "User unknown in local recipient table");
   EXPECT_THAT(enforcer_.orders(), ElementsAre(kEnd, "ban 198.51.100.7 43200s"));
   EXPECT_EQ(BanOf(kAddress)->origin, Origin::kOffence);
   EXPECT_EQ(BanOf(kAddress)->label, "trap");
+  EXPECT_EQ(BanOf(kAddress)->text,
+            "Client 198.51.100.7 is refused [id " + verdict.id + "]");
 }
 
 TEST_F(LaterTest, ATrapIsRefusedBeforeItBans) {

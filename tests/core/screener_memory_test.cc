@@ -161,5 +161,23 @@ TEST(ScreenerMemoryTest, ARefusalAndItsBanAreTwoEvents) {
   EXPECT_THAT(diary.events, SizeIs(2));
 }
 
+TEST(ScreenerMemoryTest, ObserveModeLeavesWhatItWouldHaveDone) {
+  Life life;
+  Rules rules = *life.screener.rules();
+  rules.observe = true;
+  life.screener.SetRules(std::make_shared<const Rules>(rules));
+  Diary diary;
+  life.screener.SetMemory(diary);
+  life.lists.List("198.51.100.7");
+  const Client listed = ClientAt("198.51.100.7");
+  const Verdict verdict = life.Ask(listed);
+  life.screener.Answered(listed, verdict);
+  ASSERT_THAT(diary.events, SizeIs(2));
+  EXPECT_EQ(diary.events[0].kind, EventKind::kWouldReject);
+  EXPECT_EQ(diary.events[0].detail, verdict.text);
+  EXPECT_EQ(diary.events[1].kind, EventKind::kWouldBan);
+  EXPECT_EQ(diary.events[1].length, *verdict.ban);
+}
+
 }  // namespace
 }  // namespace breakwater

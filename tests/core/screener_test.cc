@@ -228,6 +228,25 @@ TEST_F(ScreenerTest, ObserveModePassesAndTouchesNothing) {
   EXPECT_EQ(bans_.size(), 0u);
 }
 
+TEST_F(ScreenerTest, ObserveModeTellsASessionOnceWhicheverDoorsSeeIt) {
+  Rules rules = OneZone();
+  rules.observe = true;
+  Use(rules);
+  lists_.List("198.51.100.7");
+  const Verdict verdict = AskAndAnswer(ClientAt("198.51.100.7"));
+  EXPECT_EQ(verdict.would, Action::kReject);
+  EXPECT_TRUE(verdict.ban);
+  Client at_milter = ClientAt("198.51.100.7");
+  at_milter.front = Front::kMilter;
+  const auto session = screener_->Start(at_milter);
+  RunUntil([&] { return session->verdict().has_value(); });
+  screener_->AnsweredFrom(session);
+  loop_.restart();
+  loop_.poll();
+  EXPECT_EQ(metrics_.Verdicts(Front::kPolicy, verdict).Value(), 1);
+  EXPECT_EQ(metrics_.Verdicts(Front::kMilter, verdict).Value(), 0);
+}
+
 TEST_F(ScreenerTest, ADeadlineThatPassesIsNotAListing) {
   lists_.SetAnswers("198.51.100.7", {.errors = 1, .overdue = true});
   const Verdict verdict = AskAndAnswer(ClientAt("198.51.100.7"));

@@ -10,6 +10,7 @@
 #include "tests/core/loop.h"
 #include "tests/fakes/fake_enforcer.h"
 #include "tests/fakes/fake_lists.h"
+#include "tests/fakes/fake_sockets.h"
 
 namespace breakwater {
 namespace {
@@ -19,16 +20,6 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::StartsWith;
-
-class FakeSockets : public Sockets {
- public:
-  std::optional<bool> Has(const Connection&) override {
-    ++looks;
-    return answer;
-  }
-  std::optional<bool> answer = true;
-  int looks = 0;
-};
 
 Client ClientAt(std::string_view address, uint16_t port = 4711) {
   return {.connection = {.client = *IpAddress::Parse(address),
@@ -72,7 +63,7 @@ TEST_F(SocketsTest, AClientWithASocketIsBanned) {
 }
 
 TEST_F(SocketsTest, AClaimedClientIsRefusedAndNeitherBannedNorEnded) {
-  sockets_.answer = false;
+  sockets_.answer = 0;
   const Verdict verdict = AskAndAnswer(ClientAt("198.51.100.7"));
   EXPECT_EQ(verdict.action, Action::kReject);
   EXPECT_FALSE(verdict.ban);
@@ -86,7 +77,7 @@ TEST_F(SocketsTest, TheLookComesBeforeStartReturns) {
   const auto session = screener_->Start(ClientAt("198.51.100.7"));
   EXPECT_EQ(sockets_.looks, 1);
   // The client hangs up while the MTA goes on.
-  sockets_.answer = false;
+  sockets_.answer = 0;
   lists_.Release();
   ASSERT_TRUE(RunUntil(loop_, [&] { return session->verdict().has_value(); }));
   EXPECT_TRUE(session->verdict()->ban);
@@ -95,38 +86,98 @@ TEST_F(SocketsTest, TheLookComesBeforeStartReturns) {
 TEST_F(SocketsTest, OfTwoWhoWaitTogetherEachHasItsOwnProof) {
   lists_.Hold();
   const auto real = screener_->Start(ClientAt("198.51.100.7", 1));
-  sockets_.answer = false;
+  sockets_.answer = 0;
   const auto claimed = screener_->Start(ClientAt("198.51.100.7", 2));
   ASSERT_TRUE(RunUntil(loop_, [&] { return screener_->sessions() == 2; }));
   lists_.Release();
   ASSERT_TRUE(RunUntil(loop_, [&] { return claimed->verdict().has_value(); }));
   EXPECT_TRUE(real->verdict()->ban);
   EXPECT_FALSE(claimed->verdict()->ban);
-  EXPECT_EQ(lists_.lookups(), 1u);
 }
 
 TEST_F(SocketsTest, AClaimedClientThatIsSilentIsNotBanned) {
-  sockets_.answer = false;
+  sockets_.answer = 0;
   const auto session = screener_->Start(ClientAt("198.51.100.7"));
   ASSERT_TRUE(RunUntil(loop_, [&] { return !enforcer_.orders().empty(); }));
   EXPECT_THAT(enforcer_.orders(),
               ElementsAre("destroy 198.51.100.7:4711>192.0.2.25:25"));
 }
 
-TEST_F(SocketsTest, WhoCannotLookBansAsItWasTold) {
+TEST_F(SocketsTest, WhereTheKernelDoesNotSayNobodyIsBanned) {
   sockets_.answer = std::nullopt;
-  EXPECT_TRUE(AskAndAnswer(ClientAt("198.51.100.7")).ban);
+  const Verdict verdict = AskAndAnswer(ClientAt("198.51.100.7"));
+  EXPECT_EQ(verdict.action, Action::kReject);
+  EXPECT_EQ(verdict.withheld, Withheld::kSocketUnseen);
+  EXPECT_TRUE(screener_->cannot_look());
+  sockets_.answer = 77;
+  AskAndAnswer(ClientAt("198.51.100.7"));
+  EXPECT_FALSE(screener_->cannot_look());
 }
 
-TEST_F(SocketsTest, AClientWithoutPortsIsBelieved) {
-  sockets_.answer = false;
-  EXPECT_TRUE(AskAndAnswer(ClientAt("198.51.100.7", 0)).ban);
+TEST_F(SocketsTest, AClientWithoutPortsIsBelievedOnlyWhereNoSocketIsNeeded) {
+  EXPECT_EQ(AskAndAnswer(ClientAt("198.51.100.7", 0)).withheld,
+            Withheld::kNoPorts);
   EXPECT_EQ(sockets_.looks, 0);
+  Use({.ban_needs_socket = false});
+  EXPECT_TRUE(AskAndAnswer(ClientAt("198.51.100.7", 0)).ban);
+}
+
+TEST_F(SocketsTest, WhatAFrontCallsAClaimIsNeverBanned) {
+  Client client = ClientAt("198.51.100.7", 0);
+  client.presence = Presence::kClaimed;
+  for (const bool needed : {true, false}) {
+    Use({.ban_needs_socket = needed});
+    EXPECT_EQ(AskAndAnswer(client).withheld, Withheld::kNoSocket);
+  }
+  EXPECT_EQ(bans_.size(), 0u);
+}
+
+// Whoever may speak to the MTA like a proxy offends in the name of others.
+class ClaimedOffencesTest : public SocketsTest {
+ protected:
+  ClaimedOffencesTest() {
+    Rules rules;
+    rules.offences[OffenceKind::kTrap] = {.mode = OffenceMode::kOn, .after = 2};
+    rules.offences[OffenceKind::kConnections] = {.mode = OffenceMode::kOn,
+                                                 .after = 3};
+    rules.offences[OffenceKind::kSessions] = {.mode = OffenceMode::kOn,
+                                              .after = 3};
+    Use(std::move(rules));
+  }
+  Verdict HitTrap(const Client& client) {
+    return Await(loop_, screener_->ScreenFurther(
+                            client, {.offences = {{OffenceKind::kTrap}}}, {}));
+  }
+  const Client victim_ = ClientAt("198.51.100.9");
+};
+
+TEST_F(ClaimedOffencesTest, TrapsAreNotHeldAgainstWhomTheyWereClaimedOf) {
+  sockets_.answer = 0;
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(HitTrap(victim_).ban);
+  EXPECT_EQ(HitTrap(victim_).withheld, Withheld::kNoSocket);
+  sockets_.answer = 77;
+  EXPECT_FALSE(HitTrap(victim_).ban);
+  EXPECT_TRUE(HitTrap(victim_).ban) << "its own second";
+}
+
+TEST_F(ClaimedOffencesTest, NorAreConnectionsAndSessions) {
+  sockets_.answer = 0;
+  std::vector<std::shared_ptr<Screening>> sessions;
+  for (uint16_t port = 1; port < 9; ++port) {
+    sessions.push_back(screener_->Start(ClientAt("198.51.100.9", port)));
+  }
+  ASSERT_TRUE(
+      RunUntil(loop_, [&] { return sessions.back()->verdict().has_value(); }));
+  EXPECT_TRUE(sessions.back()->verdict()->IsRefusal());
+  sockets_.answer = 77;
+  const auto own = screener_->Start(victim_);
+  ASSERT_TRUE(RunUntil(loop_, [&] { return own->verdict().has_value(); }));
+  EXPECT_FALSE(own->verdict()->IsRefusal());
 }
 
 TEST_F(SocketsTest, TheRuleCanBeTurnedOff) {
   Use({.ban_needs_socket = false});
-  sockets_.answer = false;
+  sockets_.answer = 0;
   EXPECT_TRUE(AskAndAnswer(ClientAt("198.51.100.7")).ban);
 }
 

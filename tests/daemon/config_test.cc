@@ -181,6 +181,17 @@ TEST(Config, WhatIsWrongWithAZoneIsToldAtItsPlace) {
               Not(HasSubstr(key)));
 }
 
+TEST(Config, WarnsOfTrapsThatMayNeverBeSeen) {
+  const std::string trap =
+      "zones = [\"a.test\"]\npolicy.sockets = [\"unix:/run/p\"]\n";
+  const std::string end =
+      "[[offence]]\nkind = \"trap\"\nrecipients = [\"t@mail.test\"]\n";
+  EXPECT_THAT(Parsed(trap + end).warnings,
+              Contains(HasSubstr("smtpd_recipient_restrictions")));
+  EXPECT_THAT(Parsed(trap + "milter.socket = \"unix:/run/m\"\n" + end).warnings,
+              Not(Contains(HasSubstr("smtpd_recipient_restrictions"))));
+}
+
 TEST(Config, WarnsOfScoresThatDoNothing) {
   const struct {
     const char* text;

@@ -14,40 +14,60 @@ class HostSocketsTest : public testing::Test {
     if (!namespace_.made()) GTEST_SKIP() << "needs root for a namespace";
   }
 
+  bool Has(const Connection& connection) {
+    return sockets_.Find(connection).value() != 0;
+  }
+
   NetNamespace namespace_;
   HostSockets sockets_;
 };
 
 TEST_F(HostSocketsTest, SeesAConnectionOfEitherFamily) {
   const TcpSocketFd listener = ListenOn("::", 25);
-  EXPECT_EQ(sockets_.Has(
-                ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener).connection),
+  EXPECT_EQ(Has(ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener).connection),
             true);
-  EXPECT_EQ(sockets_.Has(ConnectFrom("::1", "::1", 25, listener).connection),
-            true);
+  EXPECT_EQ(Has(ConnectFrom("::1", "::1", 25, listener).connection), true);
 }
 
 TEST_F(HostSocketsTest, SeesAClientThatWaitsToBeAccepted) {
   const TcpSocketFd listener = ListenOn("127.0.0.1", 25);
   const Session session =
       ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener, /*accepted=*/false);
-  EXPECT_EQ(sockets_.Has(session.connection), true);
+  EXPECT_EQ(Has(session.connection), true);
 }
 
 TEST_F(HostSocketsTest, SeesAClientThatHasSaidGoodbye) {
   const TcpSocketFd listener = ListenOn("127.0.0.1", 25);
   Session session = ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener);
   session.client.Close();
-  EXPECT_EQ(sockets_.Has(session.connection), true);
+  EXPECT_EQ(Has(session.connection), true);
 }
 
 TEST_F(HostSocketsTest, SeesAConnectionThatTheServerHasClosed) {
   const TcpSocketFd listener = ListenOn("127.0.0.1", 25);
   Session session = ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener);
   session.server.Close();
-  EXPECT_EQ(sockets_.Has(session.connection), true);
+  EXPECT_EQ(Has(session.connection), true);
   session.client.Close();
-  EXPECT_EQ(sockets_.Has(session.connection), true) << "in TIME_WAIT";
+  EXPECT_EQ(Has(session.connection), true) << "in TIME_WAIT";
+}
+
+TEST_F(HostSocketsTest, TellsConnectionsFromTheSamePortApart) {
+  const TcpSocketFd listener = ListenOn("127.0.0.1", 25);
+  Session session = ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener);
+  const auto first = sockets_.Find(session.connection);
+  EXPECT_EQ(sockets_.Find(session.connection), first);
+  // It resets, and comes again from the port that it had.
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  setsockopt(session.client.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  session.client.Close();
+  session.server.Close();
+  const Session again =
+      ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener, /*accepted=*/true,
+                  session.connection.client_port);
+  const auto second = sockets_.Find(again.connection);
+  EXPECT_NE(second.value(), 0u);
+  EXPECT_NE(second, first);
 }
 
 TEST_F(HostSocketsTest, DoesNotSeeAClientThatIsOnlyClaimed) {
@@ -55,10 +75,10 @@ TEST_F(HostSocketsTest, DoesNotSeeAClientThatIsOnlyClaimed) {
   const Session session = ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener);
   Connection claimed = session.connection;
   claimed.client = *IpAddress::Parse("198.51.100.7");
-  EXPECT_EQ(sockets_.Has(claimed), false);
+  EXPECT_EQ(Has(claimed), false);
   claimed = session.connection;
   ++claimed.client_port;
-  EXPECT_EQ(sockets_.Has(claimed), false);
+  EXPECT_EQ(Has(claimed), false);
 }
 
 }  // namespace

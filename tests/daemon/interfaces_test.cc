@@ -255,6 +255,8 @@ TEST(LogEvents, AreTheSameInCodeAndManual) {
   // Named by the action.
   events.insert(ActionName(Action::kReject));
   events.insert(ActionName(Action::kDefer));
+  events.insert(WouldName(Action::kReject));
+  events.insert(WouldName(Action::kDefer));
   ASSERT_THAT(events, IsSupersetOf({"ban", "zone-error", "operator", "reap"}));
   // Two names may stand in one item: "a , b".
   Words documented;

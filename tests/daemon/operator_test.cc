@@ -240,6 +240,22 @@ TEST_F(OperatorTest, StatusSaysWhenNobodyCouldBeBannedForWantOfASocket) {
   EXPECT_THAT(Ask("status")["problems"].dump(), HasSubstr("ban.needs_socket"));
   metrics_.Bans("list").Increment();
   EXPECT_THAT(Ask("status")["problems"], IsEmpty());
+  metrics_.BansWithheld("no-ports").Increment();
+  EXPECT_THAT(Ask("status")["problems"].dump(), HasSubstr("client_port"));
+}
+
+TEST_F(OperatorTest, TrapsThatNoDoorCanSeeAreAProblem) {
+  Configure(std::string(kConfig) +
+            "[[offence]]\nkind = \"trap\"\n"
+            "recipients = [\"trap@mail.test\"]\n");
+  const Client client{.connection = {.client = *IpAddress::Parse("192.0.2.5")}};
+  for (int i = 0; i < 999; ++i) screener_.Answered(client, {});
+  EXPECT_THAT(Ask("status")["problems"].dump(), Not(HasSubstr("traps")));
+  screener_.Answered(client, {});
+  EXPECT_THAT(Ask("status")["problems"].dump(),
+              HasSubstr("smtpd_recipient_restrictions"));
+  screener_.SeenRecipient();
+  EXPECT_THAT(Ask("status")["problems"].dump(), Not(HasSubstr("traps")));
 }
 
 TEST_F(OperatorTest, ABanTakesEffectAndIsListed) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/match.h"
 #include "tests/integration/harness/wait.h"
 #include "tests/integration/whole_path.h"
 
@@ -112,6 +113,23 @@ TEST_F(MilterDoorTest, ObserveModeTouchesNothing) {
   EXPECT_THAT(sets_->Entries("breakwater4"), IsEmpty());
 }
 
+TEST_F(MilterDoorTest, ObserveModeTellsASessionOfBothDoorsOnce) {
+  StartParts({.policy = true, .milter = true, .mode = "observe"});
+  ASSERT_FALSE(HasFatalFailure());
+  ExpectMailFlows(kListed);
+  EXPECT_TRUE(breakwater_->WaitForLog("event=would-reject"));
+  EXPECT_TRUE(WaitUntil([&] {
+    return absl::StrContains(Ask({"history", kListed}), "would-ban");
+  }));
+  EXPECT_THAT(Ask({"history", kListed}), HasSubstr("would-reject"));
+  const std::string log = breakwater_->Log();
+  const size_t line = log.find("event=would-reject");
+  EXPECT_EQ(log.find("event=would-reject", line + 1), std::string::npos) << log;
+  EXPECT_THAT(log.substr(line), HasSubstr("front=policy"));
+  EXPECT_THAT(breakwater_->Command({"metrics"}).out,
+              HasSubstr("action=\"would-reject\""));
+}
+
 TEST_F(MilterDoorTest, BothDoorsTogetherAnswerOnce) {
   StartParts({.policy = true, .milter = true});
   ASSERT_FALSE(HasFatalFailure());
@@ -119,6 +137,21 @@ TEST_F(MilterDoorTest, BothDoorsTogetherAnswerOnce) {
   EXPECT_EQ(session.banner.code, 521);
   ExpectMailFlows(kClean);
   EXPECT_LE(list_->Queries(kClean), 1u);
+}
+
+TEST_F(MilterDoorTest, BothDoorsTogetherCountAConnectionOnce) {
+  StartParts({.policy = true,
+              .milter = true,
+              .config = "[[offence]]\nkind = \"connections\"\nafter = 6\n"});
+  ASSERT_FALSE(HasFatalFailure());
+  int taken = 0;
+  while (taken < 12) {
+    absl::StatusOr<Session> session = Open(kClean);
+    if (!session.ok() || session->banner.code != 220) break;
+    ++taken;
+    BREAKWATER_ASSERT_OK(session->client.Command("EHLO client.example"));
+  }
+  EXPECT_EQ(taken, 5);
 }
 
 TEST_F(MilterDoorTest, TheListenerSurvivesAThousandBansOfClientsThatJustLeft) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "tests/integration/harness/wait.h"
 #include "tests/integration/whole_path.h"
 
@@ -71,10 +72,72 @@ TEST_F(OffenceTest, MailForATrapIsAnsweredAsForAnUnknownUserAndBans) {
       Say(session.client, {"EHLO client.example", "MAIL FROM:<a@example.org>",
                            "RCPT TO:<Honest@mail.test>"});
   EXPECT_EQ(reply.code, 550);
-  EXPECT_THAT(reply.text, AllOf(HasSubstr("5.1.1"), HasSubstr("User unknown"),
-                                HasSubstr("[id "), Not(HasSubstr("trap"))));
+  EXPECT_THAT(reply.text,
+              AllOf(HasSubstr("5.1.1"), HasSubstr("User unknown"),
+                    Not(HasSubstr("[id ")), Not(HasSubstr("trap"))));
   EXPECT_NE(session.client.WaitForEnd(seconds(3)), Ending::kOpen);
   ExpectBanned(kClean, "trap");
+}
+
+// The usual kind: Postfix refuses it by itself, and us it only tells.
+TEST_F(OffenceTest, ATrapThatPostfixDoesNotKnowBansToo) {
+  StartParts({.milter = true,
+              .config = "[[offence]]\nkind = \"trap\"\n"
+                        "recipients = [\"nobody-here@mail.test\"]\n"});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  const SmtpReply reply =
+      Say(session.client, {"EHLO client.example", "MAIL FROM:<a@example.org>",
+                           "RCPT TO:<Nobody-Here@mail.test>"});
+  EXPECT_EQ(reply.code, 550);
+  ExpectBanned(kClean, "trap");
+}
+
+// Postfix tells the milter of what our policy server has it refuse.
+TEST_F(OffenceTest, ATrapThatBothDoorsSeeIsOne) {
+  StartParts({.policy = true,
+              .milter = true,
+              .config = absl::StrCat(kTraps, "after = 2\n"),
+              .main_cf = {"smtpd_recipient_restrictions = "
+                          "permit_mynetworks, reject_unauth_destination, "
+                          "check_policy_service "
+                          "unix:breakwater/policy.sock"}});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  Say(session.client, {"EHLO client.example", "MAIL FROM:<a@example.org>",
+                       "RCPT TO:<honest@mail.test>"});
+  EXPECT_TRUE(breakwater_->WaitForLog("kind=trap"));
+  EXPECT_FALSE(WaitUntil([&] { return IsBanned(kClean); }, seconds(1)));
+  Say(session.client, {"RCPT TO:<honest@Mail.test>"});
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned(kClean); }));
+}
+
+TEST_F(OffenceTest, NobodyCanTellATrapFromAnUnknownUser) {
+  for (const bool policy : {false, true}) {
+    SCOPED_TRACE(policy ? "refused by the policy server" : "by the milter");
+    Parts parts{.policy = policy,
+                .milter = true,
+                .config = absl::StrCat(kTraps, "ban = false\n")};
+    if (policy) {
+      parts.main_cf = {
+          "smtpd_recipient_restrictions = permit_mynetworks, "
+          "reject_unauth_destination, check_policy_service "
+          "unix:breakwater/policy.sock"};
+    }
+    StartParts(parts);
+    ASSERT_FALSE(HasFatalFailure());
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+    const SmtpReply unknown =
+        Say(session.client, {"EHLO client.example", "MAIL FROM:<a@example.org>",
+                             "RCPT TO:<Nobody@mail.test>"});
+    const SmtpReply trap = Say(session.client, {"RCPT TO:<Honest@mail.test>"});
+    EXPECT_EQ(trap.code, 550);
+    EXPECT_EQ(absl::StrReplaceAll(trap.text, {{"Honest", "Nobody"}}),
+              unknown.text);
+    ASSERT_TRUE(breakwater_->Stop());
+    breakwater_.reset();
+    postfix_.reset();
+  }
 }
 
 TEST_F(OffenceTest, ThePolicyServerKnowsTrapsToo) {
@@ -90,7 +153,7 @@ TEST_F(OffenceTest, ThePolicyServerKnowsTrapsToo) {
       Say(session.client, {"EHLO client.example", "MAIL FROM:<a@example.org>",
                            "RCPT TO:<honest@mail.test>"});
   EXPECT_EQ(reply.code, 550);
-  EXPECT_THAT(reply.text, AllOf(HasSubstr("5.1.1"), HasSubstr("[id ")));
+  EXPECT_THAT(reply.text, AllOf(HasSubstr("5.1.1"), HasSubstr("unknown")));
   ExpectBanned(kClean, "trap");
 }
 

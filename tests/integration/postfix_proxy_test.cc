@@ -106,6 +106,97 @@ TEST_F(PostfixProxyTest, TheMilterBansNobodyWhomTheProxyProtocolClaims) {
   ExpectNothingDoneTo(kListed);
 }
 
+// A proxy that names no port, or a server that cannot be, has a victim banned
+// no more than one that names them all.
+struct Naming {
+  const char* name;
+  const char* attributes;
+};
+
+class PostfixClaimTest : public PostfixProxyTest,
+                         public ::testing::WithParamInterface<Naming> {
+ protected:
+  static constexpr char kTrap[] = R"(
+[[offence]]
+kind = "trap"
+recipients = ["honest@mail.test"]
+)";
+  // As the victim, through a proxy: to the first refusal, and on to a trap.
+  void ClaimAndOffend(const std::string& victim) {
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(Session proxy, Open(kClean));
+    BREAKWATER_ASSERT_OK(proxy.client.Command("EHLO proxy.example"));
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(
+        SmtpReply reply,
+        proxy.client.Command(
+            absl::StrCat("XCLIENT ADDR=", victim, " ", GetParam().attributes)));
+    for (const char* line : {"EHLO zombie.example", "MAIL FROM:<a@example.org>",
+                             "RCPT TO:<honest@mail.test>"}) {
+      if (reply.code >= 500) return;
+      BREAKWATER_ASSERT_OK_AND_ASSIGN(reply, proxy.client.Command(line));
+    }
+    EXPECT_EQ(reply.code, 550) << reply.text;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Proxies, PostfixClaimTest,
+    ::testing::Values(Naming{"PortZero", "PORT=0"},
+                      Naming{"NoPort", "PORT=[UNAVAILABLE]"},
+                      Naming{"AnyServer", "PORT=4711 DESTADDR=0.0.0.0"},
+                      Naming{"AnyServer6", "PORT=4711 DESTADDR=IPV6:::"},
+                      Naming{"NoServer", "PORT=4711 DESTADDR=[UNAVAILABLE]"},
+                      Naming{"NoServerPort", "PORT=4711 DESTPORT=0"}),
+    [](const auto& claim) { return claim.param.name; });
+
+TEST_P(PostfixClaimTest, NobodyIsBannedByIt) {
+  StartBehindXclient({.policy = true, .milter = true, .config = kTrap});
+  ASSERT_FALSE(HasFatalFailure());
+  ClaimAndOffend(kListed);
+  ClaimAndOffend("198.18.7.7");
+  EXPECT_THAT(breakwater_->Log(), HasSubstr("event=offence client=198.18.7.7"));
+  ExpectNothingDoneTo(kListed);
+  ExpectNothingDoneTo("198.18.7.7");
+}
+
+TEST_F(PostfixProxyTest, APortZeroInTheProxyProtocolBansNobody) {
+  StartBehindHaproxy({.policy = true, .milter = true});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(
+      Session session,
+      OpenThroughProxy("PROXY TCP4 198.18.0.5 192.0.2.25 0 25"));
+  EXPECT_EQ(session.banner.code, 521) << session.banner.text;
+  ExpectNothingDoneTo(kListed);
+}
+
+// What was done in its name has not made it an offender.
+TEST_F(PostfixProxyTest, AClaimedClientsTrapsAreNotHeldAgainstItself) {
+  StartBehindXclient({.milter = true, .config = R"(
+[[offence]]
+kind = "trap"
+after = 3
+recipients = ["honest@mail.test"]
+)"});
+  ASSERT_FALSE(HasFatalFailure());
+  const auto hit_trap = [](SmtpClient& client) {
+    for (const char* line : {"EHLO c.example", "MAIL FROM:<a@example.org>",
+                             "RCPT TO:<honest@mail.test>"}) {
+      BREAKWATER_ASSERT_OK(client.Command(line));
+    }
+  };
+  const std::string victim = "198.18.7.7";
+  for (uint16_t port = 1; port <= 5; ++port) {
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(Session proxy, Open(kClean));
+    BREAKWATER_ASSERT_OK(proxy.client.Command("EHLO proxy.example"));
+    BREAKWATER_ASSERT_OK(Claim(proxy.client, victim, port));
+    hit_trap(proxy.client);
+  }
+  EXPECT_TRUE(breakwater_->WaitForLog("why=no-socket"));
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session itself, Open(victim));
+  hit_trap(itself.client);
+  EXPECT_FALSE(IsBanned(victim));
+  EXPECT_THAT(sets_->Entries("breakwater4"), IsEmpty());
+}
+
 TEST_F(PostfixProxyTest, AClientThatConnectsItselfIsBannedWhatAProxyClaimed) {
   StartBehindXclient({.policy = true, .milter = true});
   ASSERT_FALSE(HasFatalFailure());

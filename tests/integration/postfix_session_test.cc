@@ -139,6 +139,45 @@ TEST_P(PostfixSessionTest, AListedClientReads521WhereItIsAskedFirst) {
   EXPECT_EQ(CountOf(breakwater_->Log(), "event=ban "), 1u);
 }
 
+// A client that takes care to come from one port.
+class OnePortTest : public PostfixSessionTest {
+ protected:
+  absl::StatusOr<Session> OpenFromOnePort() {
+    absl::StatusOr<SmtpClient> client =
+        SmtpClient::Connect(world(), {.from = kClean, .from_port = 4711});
+    if (!client.ok()) return client.status();
+    absl::StatusOr<SmtpReply> banner = client->ReadReply();
+    if (!banner.ok()) return banner.status();
+    return Session{*std::move(client), *std::move(banner)};
+  }
+};
+
+TEST_F(OnePortTest, EachConnectionIsJudgedAndEachIsOneVerdict) {
+  StartAsking({"smtpd_client_restrictions = " + AskAs("client") + ", " +
+               AskAs("again")});
+  ASSERT_FALSE(HasFatalFailure());
+  for (int i = 1; i <= 3; ++i) {
+    BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, OpenFromOnePort());
+    EXPECT_EQ(session.banner.code, 220);
+    session.client.Reset();
+    EXPECT_EQ(Verdicts(), i);
+  }
+}
+
+TEST_F(OnePortTest, TwentyConnectionsAreTwenty) {
+  StartAsking({"smtpd_client_restrictions = " + AskAs("client")},
+              "\n[[offence]]\nkind = \"connections\"\nafter = 20\n");
+  ASSERT_FALSE(HasFatalFailure());
+  int taken = 0;
+  while (taken < 40) {
+    absl::StatusOr<Session> session = OpenFromOnePort();
+    if (!session.ok() || session->banner.code != 220) break;
+    ++taken;
+    session->client.Reset();
+  }
+  EXPECT_EQ(taken, 19);
+}
+
 TEST_P(PostfixSessionTest, ABanThatComesMeanwhileRefusesAtALaterState) {
   // On a port where no session is ended by the ban, so that Postfix asks.
   Parts parts{.policy = true, .main_cf = AskEverywhere(GetParam())};

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "tests/integration/harness/wait.h"
 #include "tests/integration/sendmail_door.h"
 
@@ -164,9 +165,34 @@ TEST_F(SendmailMailTest, MailForATrapIsAnsweredAsForAnUnknownUserAndBans) {
       SmtpReply reply, session.client.Command("RCPT TO:<honest@mail.test>"));
   EXPECT_EQ(reply.code, 550);
   EXPECT_THAT(reply.text,
-              AllOf(HasSubstr("5.1.1"), HasSubstr("User unknown [id ")));
+              AllOf(HasSubstr("5.1.1"), HasSubstr("... User unknown")));
   EXPECT_TRUE(WaitUntil([&] { return IsBanned(kClean); }));
   EXPECT_TRUE(SlotIsFree());
+}
+
+TEST_F(SendmailMailTest, ATrapThatSendmailDoesNotKnowBansToo) {
+  StartParts({}, {.config = "[[offence]]\nkind = \"trap\"\n"
+                            "recipients = [\"nobody-here@mail.test\"]\n"});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  BREAKWATER_ASSERT_OK(SayMail(session));
+  BREAKWATER_ASSERT_OK(
+      session.client.Command("RCPT TO:<nobody-here@mail.test>"));
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned(kClean); }));
+}
+
+TEST_F(SendmailMailTest, NobodyCanTellATrapFromAnUnknownUser) {
+  StartParts({}, {.config = "[[offence]]\nkind = \"trap\"\nban = false\n"
+                            "recipients = [\"honest@mail.test\"]\n"});
+  ASSERT_FALSE(HasFatalFailure());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kClean));
+  BREAKWATER_ASSERT_OK(SayMail(session));
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(
+      SmtpReply trap, session.client.Command("RCPT TO:<honest@mail.test>"));
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(
+      SmtpReply unknown, session.client.Command("RCPT TO:<nobody@mail.test>"));
+  EXPECT_EQ(absl::StrReplaceAll(trap.text, {{"honest", "nobody"}}),
+            unknown.text);
 }
 
 TEST_F(SendmailMailTest, TooManyUnknownRecipientsBan) {

@@ -112,11 +112,12 @@ TEST_F(MilterFrontTest, AsksForTheStepsAndMacrosThatItNeeds) {
   EXPECT_EQ(negotiated.actions, static_cast<uint32_t>(SMFIF_SETSYMLIST));
   EXPECT_THAT(
       negotiated.macros,
-      ElementsAre(Pair(SMFIM_CONNECT,
-                       "{daemon_addr} {daemon_port} {if_addr} {client_ptr} "
-                       "{client_resolve}"),
-                  Pair(SMFIM_ENVFROM, "{auth_authen} {auth_type}"),
-                  Pair(SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host}")));
+      ElementsAre(
+          Pair(SMFIM_CONNECT,
+               "v {daemon_addr} {daemon_port} {if_addr} {client_ptr} "
+               "{client_resolve}"),
+          Pair(SMFIM_ENVFROM, "{auth_authen} {auth_type}"),
+          Pair(SMFIM_ENVRCPT, "{rcpt_mailer} {rcpt_host} {rcpt_addr}")));
 }
 
 TEST_F(MilterFrontTest, ListensToWhatTheRulesAreAboutAndAnswersNoMoreThanIt) {

@@ -42,13 +42,14 @@ class SessionTest : public testing::Test {
       world_.screener.SetRules(std::make_shared<const Rules>(rules_));
     });
   }
-  void Connect() {
+  void Connect(bool is_postfix = false) {
     session_.emplace(world_.screener, seconds(5), [this] { ++waits_; });
     session_->Connect({.connection = {.client = *IpAddress::Parse(kAddress),
                                       .client_port = 4711,
                                       .server = *IpAddress::Parse("192.0.2.25"),
                                       .server_port = 25},
-                       .front = Front::kMilter});
+                       .front = Front::kMilter},
+                      is_postfix);
   }
   // What the callback says to the client: "550 5.1.1 User ...", or "".
   static std::string Said(const std::optional<Verdict>& refusal) {
@@ -110,11 +111,42 @@ TEST_F(SessionTest, ATrapIsRefusedAndEverythingAfterIt) {
   Connect();
   EXPECT_EQ(Said(session_->Mail("<a@b.test>", false)), "");
   EXPECT_EQ(Said(session_->Recipient("<c@mail.test>")), "");
-  EXPECT_THAT(Said(session_->Recipient("<Trap@mail.test>")),
-              HasSubstr("550 5.1.1 User unknown [id "));
+  EXPECT_EQ(Said(session_->Recipient("<Trap@mail.test>")),
+            "550 5.1.1 User unknown");
   EXPECT_TRUE(IsBanned());
   EXPECT_NE(Said(session_->Recipient("<c@mail.test>")), "");
   EXPECT_NE(Said(session_->EndOfMessage()), "");
+}
+
+TEST_F(SessionTest, ATrapThatTheMtaDoesNotKnowBansToo) {
+  On(OffenceKind::kTrap);
+  rules_.conduct.traps =
+      std::make_shared<const TrapList>(*TrapList::Parse({"trap@mail.test"}));
+  Use();
+  Connect();
+  session_->Mail("<a@b.test>", false);
+  session_->RecipientRejected("<other@mail.test>", "5.1.1");
+  EXPECT_TRUE(IsFree());
+  session_->RecipientRejected("<Trap@mail.test>", "5.1.1");
+  EXPECT_TRUE(IsBanned());
+}
+
+TEST_F(SessionTest, PostfixRefusesATrapInTheWordsOfAnUnknownUser) {
+  On(OffenceKind::kTrap).ban = false;
+  rules_.conduct.traps =
+      std::make_shared<const TrapList>(*TrapList::Parse({"trap@mail.test"}));
+  Use();
+  Connect(/*is_postfix=*/true);
+  session_->Mail("<a@b.test>", false);
+  const std::string rejected =
+      "550 5.1.1 <trap@mail.test>: Recipient address rejected: User unknown";
+  EXPECT_EQ(Said(session_->Recipient("<trap@mail.test>")),
+            rejected + " in local recipient table");
+  session_->RecipientRejected("<other@Mail.test>", "5.1.1",
+                              "Recipient address rejected: User unknown in "
+                              "virtual mailbox table");
+  EXPECT_EQ(Said(session_->Recipient("<trap@mail.test>")),
+            rejected + " in virtual mailbox table");
 }
 
 TEST_F(SessionTest, RecipientsThatTheMtaRefusedBanByTheirCode) {
@@ -209,6 +241,29 @@ TEST(ClientOfTest, TakesTheReverseNameFromTheMta) {
   EXPECT_EQ(client("unknown", "FAIL").reverse_name, "");
   EXPECT_EQ(client("[198.51.100.7]", "FAIL").reverse_name, "");
   EXPECT_EQ(client(nullptr, nullptr).reverse_name, "");
+}
+
+TEST(ClientOfTest, WhatNoConnectionHasIsAClaim) {
+  const auto presence = [](uint16_t port, const ConnectMacros& macros) {
+    sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(0xc6336407);
+    return ClientOf(reinterpret_cast<sockaddr*>(&address), macros).presence;
+  };
+  const ConnectMacros postfix{.daemon_addr = "192.0.2.25", .daemon_port = "25"};
+  const ConnectMacros sendmail{
+      .daemon_addr = "0.0.0.0", .daemon_port = "25", .if_addr = "192.0.2.25"};
+  for (const ConnectMacros& macros : {postfix, sendmail, ConnectMacros{}}) {
+    EXPECT_EQ(presence(4711, macros), Presence::kNotLooked);
+    EXPECT_EQ(presence(0, macros), Presence::kClaimed);
+  }
+  for (const char* odd : {"0.0.0.0", "::", "unknown", ""}) {
+    EXPECT_EQ(presence(4711, {.daemon_addr = odd, .daemon_port = "25"}),
+              Presence::kClaimed);
+  }
+  for (const char* odd : {"0", "unknown", ""}) {
+    EXPECT_EQ(presence(4711, {.daemon_addr = "192.0.2.25", .daemon_port = odd}),
+              Presence::kClaimed);
+  }
 }
 
 }  // namespace

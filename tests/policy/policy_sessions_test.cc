@@ -3,14 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "core/trap_list.h"
 #include "tests/core/loop.h"
 #include "tests/fakes/fake_enforcer.h"
 #include "tests/fakes/fake_lists.h"
+#include "tests/fakes/fake_sockets.h"
 
 namespace breakwater {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using testing::Contains;
 using testing::ElementsAre;
@@ -39,18 +43,24 @@ class PolicySessionsTest : public testing::Test {
     rules.zones = {{.name = "list.test", .label = "list.test"}};
     auto shared = std::make_shared<const Rules>(std::move(rules));
     if (screener_) return screener_->SetRules(shared);
-    screener_.emplace(loop_, lists_, bans_, enforcer_, metrics_, shared);
+    screener_.emplace(loop_, lists_, bans_, enforcer_, metrics_, shared,
+                      &sockets_);
     sessions_.emplace(*screener_);
   }
 
   // As the server does it.
-  Verdict Ask(const PolicyRequest& request) {
+  Verdict Ask(PolicyRequest request) {
     PolicySessions::Answer answer = Await(loop_, sessions_->Judge(request));
     const Verdict verdict = answer.verdict;
     sessions_->Answered(request, std::move(answer));
     return verdict;
   }
   Verdict Ask(const std::string& state) { return Ask(RequestAt(state)); }
+  // As where the mail server's connections are in another namespace.
+  void SeeNoSockets() {
+    Use({.ban_needs_socket = false});
+    sockets_.answer = 0;
+  }
   // Verdicts that have been counted.
   double Counted(const Verdict& like) {
     return metrics_.Verdicts(Front::kPolicy, like).Value();
@@ -65,6 +75,7 @@ class PolicySessionsTest : public testing::Test {
   asio::io_context loop_;
   FakeLists lists_;
   FakeEnforcer enforcer_;
+  FakeSockets sockets_;
   Metrics metrics_;
   BanTable bans_{1000};
   std::optional<Screener> screener_;
@@ -130,6 +141,7 @@ TEST_F(PolicySessionsTest, AGoodClientIsToldTheSameToTheEndOfItsSession) {
   Ask("DATA");
   lists_.List(kAddress);
   lists_.ForgetCached();
+  ++*sockets_.answer;
   const Verdict first = Ask("CONNECT");
   EXPECT_EQ(first.withheld, Withheld::kGoodHistory);
   EXPECT_EQ(Ask("EHLO").id, first.id);
@@ -198,6 +210,7 @@ TEST_F(PolicySessionsTest, AUserThatNothingIsHeardOfIsForgotten) {
 }
 
 TEST_F(PolicySessionsTest, AConnectAfterALaterStateIsANewSession) {
+  SeeNoSockets();
   Ask("CONNECT");
   Ask("MAIL");
   lists_.ForgetCached();
@@ -214,6 +227,7 @@ TEST_F(PolicySessionsTest, TheSecondMessageOfASessionIsNotJudgedAnew) {
 }
 
 TEST_F(PolicySessionsTest, AFirstMessageFromAPortUsedAgainIsOfANewSession) {
+  SeeNoSockets();
   for (const char* later : {"fbe.6b05.11.0", "abc.6b05.11.1"}) {
     SCOPED_TRACE(later);
     sessions_.emplace(*screener_);
@@ -223,6 +237,62 @@ TEST_F(PolicySessionsTest, AFirstMessageFromAPortUsedAgainIsOfANewSession) {
     Ask(RequestAt("RCPT", later));
     EXPECT_EQ(lists_.lookups(), before + 1);
   }
+}
+
+TEST_F(PolicySessionsTest, AnotherSocketOfTheSamePortIsAnotherSession) {
+  for (const char* state : {"CONNECT", "EHLO", "RCPT"}) {
+    SCOPED_TRACE(state);
+    sessions_.emplace(*screener_);
+    Ask(state);
+    Ask(state);
+    const double before = Counted({.reason = Reason::kClean});
+    ++*sockets_.answer;
+    Ask(state);
+    EXPECT_EQ(Counted({.reason = Reason::kClean}), before + 1);
+  }
+}
+
+TEST_F(PolicySessionsTest, ListedMeanwhileItIsRefusedAtItsNextConnection) {
+  Ask("CONNECT");
+  lists_.ForgetCached();
+  lists_.List(kAddress);
+  EXPECT_EQ(Ask("CONNECT").action, Action::kPass) << "another line of the list";
+  ++*sockets_.answer;
+  EXPECT_EQ(Ask("CONNECT").action, Action::kReject);
+}
+
+TEST_F(PolicySessionsTest, SixtyConnectionsFromOnePortAreSixty) {
+  Rules rules;
+  rules.offences[OffenceKind::kConnections] = {.mode = OffenceMode::kOn,
+                                               .after = 60};
+  Use(std::move(rules));
+  for (int i = 0; i < 59; ++i, ++*sockets_.answer) {
+    EXPECT_EQ(Ask("CONNECT").action, Action::kPass);
+  }
+  EXPECT_EQ(Ask("CONNECT").reason, Reason::kOffence);
+}
+
+TEST_F(PolicySessionsTest, UnseenConnectionsOfOnePortAreToldApartByTime) {
+  SeeNoSockets();
+  sessions_.emplace(*screener_,
+                    SessionMemory::Limits{.connect = milliseconds(60)});
+  // The time does not begin anew with each.
+  const Instant begin = Clock::now();
+  while (Clock::now() < begin + milliseconds(100)) {
+    Ask("CONNECT");
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  EXPECT_GE(Counted({.reason = Reason::kClean}), 2);
+  EXPECT_LE(Counted({.reason = Reason::kClean}), 4);
+}
+
+TEST_F(PolicySessionsTest, WhoHasGoneIsStillTheOneWhoWasThere) {
+  Ask("CONNECT");
+  sockets_.answer = 0;
+  lists_.ForgetCached();
+  BanByOperator();
+  EXPECT_EQ(Ask("EHLO").reason, Reason::kBanned);
+  EXPECT_EQ(Counted({.reason = Reason::kClean}), 1);
 }
 
 TEST_F(PolicySessionsTest, AnotherPortIsAnotherSession) {

@@ -84,6 +84,26 @@ TEST(PolicyRequest, HasNoAddressWherePostfixHadNone) {
   }
 }
 
+TEST(PolicyRequest, WhatNoConnectionHasIsAClaim) {
+  const auto presence = [](const std::string& more) {
+    return ParsePolicyRequest(Minimal(more)).value().client.presence;
+  };
+  const std::string all = "client_port=1\nserver_port=25\n";
+  EXPECT_EQ(presence(""), Presence::kNotLooked);
+  EXPECT_EQ(presence(all + "server_address=192.0.2.25\n"),
+            Presence::kNotLooked);
+  for (const char* odd :
+       {"client_port=0\n", "client_port=\n", "client_port=unknown\n",
+        "server_port=0\n", "server_port=unknown\n", "server_port=\n"}) {
+    EXPECT_EQ(presence(odd), Presence::kClaimed) << odd;
+  }
+  for (const char* odd : {"0.0.0.0", "::", "::ffff:0.0.0.0", "unknown", ""}) {
+    EXPECT_EQ(presence(all + "server_address=" + odd + "\n"),
+              Presence::kClaimed)
+        << odd;
+  }
+}
+
 TEST(PolicyRequest, TakesIpv6WithAndWithoutAnInterface) {
   for (const char* address : {"fe80::5", "fe80::5%eth0"}) {
     const auto request = ParsePolicyRequest(

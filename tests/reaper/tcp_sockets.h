@@ -119,9 +119,9 @@ struct Session {
 
 inline Session ConnectFrom(const std::string& client, const std::string& server,
                            uint16_t port, const TcpSocketFd& listener,
-                           bool accepted = true) {
+                           bool accepted = true, uint16_t from_port = 0) {
   Session session;
-  Endpoint from = Endpoint::Of(client, 0);
+  Endpoint from = Endpoint::Of(client, from_port);
   Endpoint to = Endpoint::Of(server, port);
   session.client = TcpSocketFd(
       socket(from.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
