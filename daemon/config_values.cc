@@ -171,16 +171,28 @@ const char* WrongZoneType(ZoneType known) {
 
 namespace {
 
-// One of many entries, as it was written; but of a name with a paid key only
-// what stands behind it.
-absl::Status OfSite(absl::string_view site, const absl::Status& status) {
-  const size_t end = site.find_first_of("=*");
-  const absl::string_view domain = site.substr(0, end);
-  const bool has_key = !KeyInZoneName({domain.data(), domain.size()}).empty();
-  std::string shown(has_key ? site.substr(std::min(end, site.size())) : site);
+// What of a name a key cannot be in: of three components or more the last two.
+std::string WithoutKey(std::string_view name) {
+  const std::vector<std::string_view> labels = Labels(name);
+  const size_t n = labels.size();
+  if (n < 2 || !std::ranges::all_of(labels, IsDomainLabel) ||
+      !KeyInZoneName(std::string(labels[n - 2])).empty()) {
+    return "...";
+  }
+  const std::string end =
+      std::string(labels[n - 2]) + "." + std::string(labels[n - 1]);
+  return n == 2 ? end : "..." + end;
+}
+
+// Which of the entries of a text is meant: the how-manieth, from 1, and as it
+// was written, but for what may be a key.
+absl::Status OfSite(size_t number, absl::string_view site,
+                    const absl::Status& status) {
+  const size_t end = std::min(site.find_first_of("=*"), site.size());
+  const std::string rest(site.substr(end));
   return absl::InvalidArgumentError(
-      absl::StrCat("entry \"", has_key ? "..." : "",
-                   Escaped(shown, kLongestShown), "\": ", status.message()));
+      absl::StrCat("entry ", number, ", \"", WithoutKey({site.data(), end}),
+                   Escaped(rest, kLongestShown), "\": ", status.message()));
 }
 
 }  // namespace
@@ -191,17 +203,20 @@ absl::StatusOr<std::vector<ZoneSite>> ParseZoneSites(std::string_view text) {
        absl::StrSplit(absl::string_view(text.data(), text.size()),
                       absl::ByAnyChar(", \t\r\n"), absl::SkipEmpty())) {
     absl::StatusOr<ZoneSite> site = ParseZoneSite({part.data(), part.size()});
-    if (!site.ok()) return OfSite(part, site.status());
+    const size_t number = sites.size() + 1;
+    if (!site.ok()) return OfSite(number, part, site.status());
     absl::StatusOr<std::string> name = ParseZoneName(site->domain);
-    if (!name.ok()) return OfSite(part, name.status());
+    if (!name.ok()) return OfSite(number, part, name.status());
     if (KnownTypeOf(*name) == ZoneType::kDomain) {
       return OfSite(
-          part, absl::InvalidArgumentError(WrongZoneType(ZoneType::kDomain)));
+          number, part,
+          absl::InvalidArgumentError(WrongZoneType(ZoneType::kDomain)));
     }
     if (!KeyInZoneName(*name).empty()) {
-      return absl::InvalidArgumentError(
-          "the name seems to hold a paid key that nobody should see; write it "
-          "as a [[zone]] with a label");
+      return OfSite(number, part,
+                    absl::InvalidArgumentError(
+                        "the name seems to hold a paid key that nobody should "
+                        "see; write it as a [[zone]] with a label"));
     }
     site->domain = *std::move(name);
     sites.push_back(*std::move(site));

@@ -134,14 +134,14 @@ TEST(Config, WhatIsWrongWithAZoneIsToldAtItsPlace) {
     const char* error;
   } kTable[] = {
       {"zones = [\"a.test\",\n\"b.test*x\"]",
-       "f.toml:2:1: zones: entry \"b.test*x\": \"x\" is"},
+       "f.toml:2:1: zones: entry 1, \"b.test*x\": \"x\" is"},
       {"zones = [\"a.test=10.0.0.2\"]",
-       "f.toml:1:10: zones: entry \"a.test=10.0.0.2\": \"10.0.0.2\""},
+       "f.toml:1:10: zones: entry 1, \"a.test=10.0.0.2\": \"10.0.0.2\""},
       // Which of many is meant, of one text as of several.
       {"zones = [\"a.test=127.0.0.2*3, b.test=127.0.0.1*2 c.test\"]",
-       "zones: entry \"b.test=127.0.0.1*2\": \"127.0.0.1\" holds"},
+       "zones: entry 2, \"b.test=127.0.0.1*2\": \"127.0.0.1\" holds"},
       {"zones = [\"a.test\", \"b.test=127.0.0.[1]*2\"]",
-       "zones: entry \"b.test=127.0.0.[1]*2\": \"127.0.0.[1]\" holds"},
+       "zones: entry 1, \"b.test=127.0.0.[1]*2\": \"127.0.0.[1]\" holds"},
       {"zones = [\"a.test\", \"b.test=127.0.0.[255]*-2\"]",
        "zones: \"127.0.0.255\" of b.test can never count"},
       {"zones = [\"\"]", "names no zone"},

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "daemon/cli_tables.h"
 #include "daemon/operator.h"
 #include "tests/core/loop.h"
@@ -150,6 +151,25 @@ TEST(ZoneKeyInErrors, IsNotShown) {
     ASSERT_FALSE(config.ok()) << zone;
     EXPECT_THAT(std::string(config.status().message()),
                 Not(HasSubstr("k3ysecret")));
+  }
+}
+
+TEST(ZoneKeyInErrors, IsNotShownOfASiteEither) {
+  for (const char* site : {
+           "a.test k3ysecretk3y0123456789.zen.list.test=127.0.0.1",
+           "k3ysecretk3y 0123456789.zen.list.test",
+           "k3ysecret/zen.list.test=127.0.0.1*2",
+           "k3ysecret",
+           "k3ysecret.127.0.0.1*2",
+           "k3ysecret.dbl.spamhaus.org*x",
+           "k3ysecretk3y0123456789.test=10.0.0.1",
+       }) {
+    const auto config =
+        ParseConfig(absl::StrCat("zones = [\"", site, "\"]\n"), "b.toml");
+    ASSERT_FALSE(config.ok()) << site;
+    EXPECT_THAT(std::string(config.status().message()),
+                testing::AllOf(HasSubstr("zones: entry "),
+                               Not(HasSubstr("k3ysecret"))));
   }
 }
 
