@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "core/clock.h"
 #include "core/service_manager.h"
 
@@ -51,13 +53,18 @@ milliseconds PauseFor(const FailedStart& failure) {
   return pause * failure.unit;
 }
 
-void PauseAfterFailedStart(const FailedStart& failure) {
+void PauseAfterFailedStart(FailedStart failure) {
   if (!HasServiceManager()) return;
-  const milliseconds pause = PauseFor(failure);
+  // A line's end would end the status.
   TellServiceManager(
-      absl::StrCat("STATUS=It cannot start: ", failure.why,
+      absl::StrCat("STATUS=It cannot start: ",
+                   absl::StrReplaceAll(failure.why, {{"\n", " | "}}),
                    " It will be tried again, at once if the configuration is "
                    "edited."));
+  const char* const directory = getenv("RUNTIME_DIRECTORY");
+  if (directory == nullptr) return;
+  failure.directory = directory;
+  const milliseconds pause = PauseFor(failure);
   const FileTime before = ChangeOf(failure.config_file);
   const Instant end = Clock::now() + pause;
   while (Clock::now() < end && ChangeOf(failure.config_file) == before) {

@@ -16,7 +16,8 @@ struct FailedStart {
   std::string program;
   std::string config_file;
   std::string why;
-  std::string directory = "/run/breakwater";  // where failures are counted
+  // Where failures are counted: $RUNTIME_DIRECTORY, which is the unit's alone.
+  std::string directory = {};
   std::chrono::milliseconds unit = std::chrono::seconds(1);
 };
 
@@ -25,6 +26,6 @@ struct FailedStart {
 std::chrono::milliseconds PauseFor(const FailedStart& failure);
 
 // Does nothing without a service manager.
-void PauseAfterFailedStart(const FailedStart& failure);
+void PauseAfterFailedStart(FailedStart failure);
 
 }  // namespace breakwater
