@@ -18,14 +18,18 @@ using std::chrono::seconds;
 // A ban that would end this little later is not worth telling the kernel.
 constexpr Duration kSameEnd = seconds(2);
 
+// So that nobody waits for an answer because bans are looked through.
+constexpr Duration kLongestAtOnce = std::chrono::milliseconds(1);
+constexpr size_t kLookedAtOnce = 512;
+
 // Why bans end where the mode becomes observe.
 constexpr char kObserve[] = "observe";
 
 // Breakwater's own, not a person's; whose those are that it has found in the
 // kernel it does not know.
-bool IsJudgement(const Ban& ban) {
-  return ban.origin == Origin::kList || ban.origin == Origin::kOffence ||
-         ban.origin == Origin::kNeighbours;
+bool IsJudgement(Origin origin) {
+  return origin == Origin::kList || origin == Origin::kOffence ||
+         origin == Origin::kNeighbours;
 }
 
 // What is known of it is that the kernel holds it.
@@ -71,15 +75,39 @@ void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
   growth_.SetRules(rules_->growth);
   recheck_.SetLeast(rules_->recheck_from);
   widening_.SetRules(rules_->widening);
-  const std::vector<Ban> lifted = bans_.RemoveIf([&](const Ban& ban) {
-    return (from_now_observes && IsJudgement(ban)) ||
-           added.FindOverlap(ban.network) ||
-           (WidthOf(ban.network) && Against(ban.network) != nullptr);
-  });
-  for (const Ban& ban : lifted) {
-    const char* against = Against(ban.network);
-    Lifted(ban.network, ban.id, against ? against : kObserve);
-  }
+  Begin({.which =
+             [this, added, from_now_observes](const BanTable::Glance& ban) {
+               return (from_now_observes && IsJudgement(ban.origin)) ||
+                      added.FindOverlap(ban.network) ||
+                      (WidthOf(ban.network) && Against(ban.network) != nullptr);
+             },
+         .lifted =
+             [this](const Ban& ban) {
+               ++lifted_by_rules_;
+               const char* against = Against(ban.network);
+               Lifted(ban.network, ban.id, against ? against : kObserve);
+             }});
+}
+
+void BanKeeper::Begin(Sweep sweep) {
+  sweeps_.push_back(std::move(sweep));
+  Continue();
+}
+
+void BanKeeper::Continue() {
+  const Instant end = Clock::now() + kLongestAtOnce;
+  do {
+    if (sweeps_.empty()) break;
+    Sweep& sweep = sweeps_.front();
+    std::vector<Ban> lifted;
+    const bool more =
+        bans_.Look(sweep.cursor, kLookedAtOnce, sweep.which, &lifted);
+    for (const Ban& ban : lifted) sweep.lifted(ban);
+    if (more) continue;
+    const Sweep done = std::move(sweep);
+    sweeps_.pop_front();
+    done.ended();
+  } while (Clock::now() < end);
   ShowSize();
 }
 
@@ -127,7 +155,7 @@ std::optional<BanKeeper::InForce> BanKeeper::Impose(const Client& client,
               .evidence = std::move(evidence)});
 }
 
-std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
+std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban, bool is_news) {
   if (const auto shield = ShieldIn(ban.network)) {
     Log(Severity::kWarning, "ban-refused")
         .Add("client", ban.network.ToString())
@@ -157,12 +185,14 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban) {
                  .Add("zone", after.label)
                  .Add("id", after.id),
              after);
-  memory_->Happened({.who = after.network,
-                     .kind = EventKind::kBan,
-                     .label = after.label,
-                     .id = after.id,
-                     .detail = ban.text,
-                     .length = length});
+  if (is_news) {
+    memory_->Happened({.who = after.network,
+                       .kind = EventKind::kBan,
+                       .label = after.label,
+                       .id = after.id,
+                       .detail = ban.text,
+                       .length = length});
+  }
   // The operator has said whom to ban, and whom not.
   if (ban.origin == Origin::kList || ban.origin == Origin::kOffence) {
     result.wide = Widen(after);
@@ -253,48 +283,59 @@ void BanKeeper::LiftTheWideAround(const Network& member) {
 }
 
 void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
-  std::vector<Network> rest_on_less;
-  const std::vector<Ban> lifted = bans_.RemoveIf([&](Ban& ban) {
-    if (ban.imposed < lie.proven_at ||
-        (lie.family != Family::kDomain &&
-         FamilyOf(ban.network.address) != lie.family)) {
-      return false;
-    }
-    const size_t listings = ban.evidence.listings.size();
-    const bool falls = DropListings(ban.evidence, [&lie](const Zone& zone) {
-      return zone.label == lie.label;
-    });
-    if (!falls && ban.evidence.listings.size() < listings) {
-      rest_on_less.push_back(ban.network);
-    }
-    return falls;
-  });
-  // Of a list that never was believed there is nothing to be told.
-  if (lie.was_believed || lie.listings > 0 || !lifted.empty()) {
-    Log(Severity::kError, "zone-lied")
-        .Add("zone", lie.label)
-        .Add("family", FamilyName(lie.family))
-        .Add("listings", lie.listings)
-        .Add("bans", lifted.size());
-  }
-  for (const Network& network : rest_on_less) memory_->Changed(network);
-  for (const Ban& ban : lifted) {
-    growth_.Forget(ban.network);
-    Lifted(ban.network, ban.id, "zone-lied");
-  }
-  for (const Ban& ban : lifted) LiftTheWideAround(ban.network);
-  ShowSize();
+  const auto lifted = std::make_shared<std::vector<Network>>();
+  Begin({.which =
+             [this, lie](BanTable::Glance& ban) {
+               if (ban.imposed < lie.proven_at ||
+                   (lie.family != Family::kDomain &&
+                    FamilyOf(ban.network.address) != lie.family)) {
+                 return false;
+               }
+               Evidence left = ban.evidence;
+               const bool falls = DropListings(left, [&lie](const Zone& zone) {
+                 return zone.label == lie.label;
+               });
+               if (!falls &&
+                   left.listings.size() < ban.evidence.listings.size()) {
+                 ban.instead = std::move(left);
+                 memory_->Changed(ban.network);
+               }
+               return falls;
+             },
+         .lifted =
+             [this, lifted](const Ban& ban) {
+               growth_.Forget(ban.network);
+               Lifted(ban.network, ban.id, "zone-lied");
+               lifted->push_back(ban.network);
+             },
+         .ended =
+             [this, lie, lifted] {
+               // Of a list that never was believed there is nothing to be
+               // told.
+               if (lie.was_believed || lie.listings > 0 || !lifted->empty()) {
+                 Log(Severity::kError, "zone-lied")
+                     .Add("zone", lie.label)
+                     .Add("family", FamilyName(lie.family))
+                     .Add("listings", lie.listings)
+                     .Add("bans", lifted->size());
+               }
+               for (const Network& network : *lifted) {
+                 LiftTheWideAround(network);
+               }
+             }});
 }
 
 void BanKeeper::LiftThoseOf(const std::vector<Network>& suspects) {
-  const std::vector<Ban> lifted = bans_.RemoveIf([&suspects](const Ban& ban) {
-    return ban.origin != Origin::kOperator &&
-           std::ranges::any_of(suspects, [&ban](const Network& suspect) {
-             return suspect.Overlaps(ban.network);
-           });
-  });
-  for (const Ban& ban : lifted) Lifted(ban.network, ban.id, "proxy");
-  ShowSize();
+  Begin({.which =
+             [suspects](const BanTable::Glance& ban) {
+               return ban.origin != Origin::kOperator &&
+                      std::ranges::any_of(
+                          suspects, [&ban](const Network& suspect) {
+                            return suspect.Overlaps(ban.network);
+                          });
+             },
+         .lifted =
+             [this](const Ban& ban) { Lifted(ban.network, ban.id, "proxy"); }});
 }
 
 void BanKeeper::Adopt(const Ban& ban) {
@@ -313,7 +354,7 @@ void BanKeeper::Restore(RememberedBan remembered) {
   const Instant now = Clock::now();
   if (ban.expires <= now) return;
   // The kernel may hold it, and not tell.
-  if (Against(ban.network) || (rules_->observe && IsJudgement(ban))) {
+  if (Against(ban.network) || (rules_->observe && IsJudgement(ban.origin))) {
     return enforcer_.Unban(ban.network);
   }
   // Whatever the file says.

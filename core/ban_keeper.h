@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -72,8 +73,9 @@ class BanKeeper {
   // is earned. Nothing if that would hit something shielded.
   std::optional<InForce> Impose(const Client& client, const Verdict& verdict,
                                 Evidence evidence);
-  // As it is given, for at most what the kernel can count.
-  std::optional<InForce> Put(const Ban& ban);
+  // As it is given, for at most what the kernel can count. What is not news
+  // does not stand in the client's history.
+  std::optional<InForce> Put(const Ban& ban, bool is_news = true);
 
   // What was in force, if anything was; the kernel is told in either case.
   std::optional<Ban> Lift(const Network& network, std::string_view why);
@@ -101,6 +103,13 @@ class BanKeeper {
   void Restored();
   void Restore(const BanGrowth::Entry& entry) { growth_.Restore(entry); }
 
+  // What rules or lies lift is looked for bit by bit, a first part at once. As
+  // long as there is more, Continue is to be called soon, again and again.
+  bool is_sweeping() const { return !sweeps_.empty(); }
+  void Continue();
+  // Lifted because rules changed, ever.
+  size_t lifted_by_rules() const { return lifted_by_rules_; }
+
   // One that is to be looked at again now.
   std::optional<Recheck::Due> TakeDue() { return recheck_.Take(Clock::now()); }
   // The ban that is meant, if it is still in force.
@@ -123,6 +132,15 @@ class BanKeeper {
               std::string_view why);
   void ShowSize();
 
+  // Lifts all bans of which `which` says so.
+  struct Sweep {
+    std::function<bool(BanTable::Glance&)> which;
+    std::function<void(const Ban&)> lifted;
+    std::function<void()> ended = [] {};
+    BanTable::Cursor cursor = {};
+  };
+  void Begin(Sweep sweep);
+
   BanTable& bans_;
   Enforcer& enforcer_;
   Metrics& metrics_;
@@ -134,6 +152,8 @@ class BanKeeper {
   Objection objection_;
   LogLimit refusals_{10, std::chrono::seconds(10)};
   Recheck recheck_;
+  std::deque<Sweep> sweeps_;
+  size_t lifted_by_rules_ = 0;
   absl::BitGen random_;
 };
 

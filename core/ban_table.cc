@@ -1,104 +1,182 @@
 #include "core/ban_table.h"
 
 #include <algorithm>
+#include <functional>
+#include <queue>
+#include <utility>
 
 namespace breakwater {
 namespace {
 
+// For more than these the table grows as it fills.
+constexpr size_t kMostExpected = 1'000'000;
+
 // A ban that stands on both stands on either. One that is no list's stands for
 // itself.
-void AddEvidence(Evidence& kept, const Evidence& more) {
-  if (kept.rules == nullptr || more.rules == nullptr) {
-    kept = {};
-    return;
-  }
-  if (kept.rules != more.rules) {  // indices of other zones
-    kept = more;
-    return;
-  }
+Evidence Together(const Evidence& kept, const Evidence& more) {
+  if (kept.rules == nullptr || more.rules == nullptr) return {};
+  if (kept.rules != more.rules) return more;  // indices of other zones
+  Evidence both = kept;
   for (const Listing& listing : more.listings) {
-    if (std::ranges::none_of(kept.listings, [&](const Listing& known) {
+    if (std::ranges::none_of(both.listings, [&](const Listing& known) {
           return known.zone == listing.zone;
         })) {
-      kept.listings.push_back(listing);
+      both.listings.push_back(listing);
     }
   }
+  return both;
 }
 
 }  // namespace
 
+BanTable::BanTable(size_t capacity)
+    : capacity_(capacity), rows_(std::min(capacity, kMostExpected) + 1) {}
+
 Ban BanTable::Add(const Ban& ban, Instant now) {
   const std::lock_guard lock(mutex_);
-  const auto [place, added] = bans_.try_emplace(ban.network, ban);
-  Ban& kept = place->second;
-  if (added) {
-    CountWide(ban.network, 1);
-  } else {
-    if (kept.expires <= now) {
-      kept = ban;
-    } else {
-      ++kept.count;
-      kept.members = std::max(kept.members, ban.members);
-      AddEvidence(kept.evidence, ban.evidence);
-      if (ban.expires <= kept.expires) return kept;
-      kept.expires = ban.expires;
+  std::optional<uint32_t> known = rows_.Find(ban.network);
+  if (known && rows_.expires(*known) <= now) {
+    Erase(*known);
+    known.reset();
+  }
+  Ban result = ban;
+  if (known) {
+    rows_.Count(*known, ban.members);
+    rows_.SetEvidence(*known, Together(rows_.evidence(*known), ban.evidence));
+    if (ban.expires > rows_.expires(*known)) {
+      rows_.Prolong(*known, ban.expires);
+      MoveDown(rows_.place(*known));
     }
+    result = rows_.At(*known);
+  } else {
+    Insert(ban);
   }
-  const Ban result = kept;
-  PushEnding(result);
-  while (bans_.size() > capacity_) {
-    EraseSoonest();
-  }
+  while (rows_.size() > capacity_) Erase(endings_.front());
   return result;
 }
 
 std::optional<Ban> BanTable::Remove(const Network& network) {
   const std::lock_guard lock(mutex_);
-  const auto place = bans_.find(network);
-  if (place == bans_.end()) return std::nullopt;
-  Ban removed = std::move(place->second);
-  Erase(place);
-  return removed;
-}
-
-std::vector<Ban> BanTable::RemoveIf(const std::function<bool(Ban&)>& which) {
-  std::vector<Ban> removed;
-  const std::lock_guard lock(mutex_);
-  absl::erase_if(bans_, [&](auto& entry) {
-    if (!which(entry.second)) return false;
-    removed.push_back(entry.second);
-    CountWide(entry.first, -1);
-    return true;
-  });
+  const std::optional<uint32_t> known = rows_.Find(network);
+  if (!known) return std::nullopt;
+  Ban removed = rows_.At(*known);
+  Erase(*known);
   return removed;
 }
 
 std::optional<Ban> BanTable::Find(const IpAddress& client, Instant now) const {
   const std::lock_guard lock(mutex_);
-  const Ban* ban = InForce(Network::OfClient(client), now);
+  std::optional<uint32_t> ban = InForce(Network::OfClient(client), now);
   const absl::Span<const Width> widths = WidthsOf(client);
-  for (size_t i = widths.size(); ban == nullptr && i-- > 0;) {
+  for (size_t i = widths.size(); !ban && i-- > 0;) {
     if (wide_[static_cast<size_t>(widths[i])] == 0) continue;
     ban = InForce(Widened(client, widths[i]), now);
   }
-  return ban == nullptr ? std::nullopt : std::optional(*ban);
+  return ban ? std::optional(rows_.At(*ban)) : std::nullopt;
 }
 
 std::optional<Ban> BanTable::Find(const Network& network, Instant now) const {
   const std::lock_guard lock(mutex_);
-  const Ban* ban = InForce(network, now);
-  return ban == nullptr ? std::nullopt : std::optional(*ban);
+  const std::optional<uint32_t> ban = InForce(network, now);
+  return ban ? std::optional(rows_.At(*ban)) : std::nullopt;
 }
 
-const Ban* BanTable::InForce(const Network& network, Instant now) const {
-  const auto place = bans_.find(network);
-  if (place == bans_.end() || place->second.expires <= now) return nullptr;
-  return &place->second;
+std::optional<uint32_t> BanTable::InForce(const Network& network,
+                                          Instant now) const {
+  const std::optional<uint32_t> ban = rows_.Find(network);
+  return ban && rows_.expires(*ban) > now ? ban : std::nullopt;
 }
 
-void BanTable::Erase(Bans::iterator place) {
-  CountWide(place->first, -1);
-  bans_.erase(place);
+void BanTable::Expire(Instant now, size_t most) {
+  const std::lock_guard lock(mutex_);
+  for (; most > 0 && !endings_.empty(); --most) {
+    if (rows_.expires(endings_.front()) > now) return;
+    Erase(endings_.front());
+  }
+}
+
+std::vector<Network> BanTable::Soonest(Instant now, size_t most) const {
+  std::vector<Network> result;
+  const std::lock_guard lock(mutex_);
+  // From the root of the heap down: what is next stands below what was.
+  using Next = std::pair<Instant, size_t>;
+  std::priority_queue<Next, std::vector<Next>, std::greater<>> next;
+  const auto push = [&](size_t place) {
+    if (place >= endings_.size()) return;
+    next.emplace(rows_.expires(endings_[place]), place);
+  };
+  push(0);
+  while (!next.empty() && result.size() < most) {
+    const auto [expires, place] = next.top();
+    next.pop();
+    if (expires > now) result.push_back(rows_.network(endings_[place]));
+    push(2 * place + 1);
+    push(2 * place + 2);
+  }
+  return result;
+}
+
+std::vector<Ban> BanTable::List(Instant now, size_t most) const {
+  std::vector<Ban> result;
+  for (const Network& network : Soonest(now, most)) {
+    if (auto ban = Find(network, now)) result.push_back(*std::move(ban));
+  }
+  return result;
+}
+
+size_t BanTable::size() const {
+  const std::lock_guard lock(mutex_);
+  return rows_.size();
+}
+
+bool BanTable::Look(Cursor& cursor, size_t most,
+                    absl::FunctionRef<bool(Glance&)> look,
+                    std::vector<Ban>* removed) {
+  const std::lock_guard lock(mutex_);
+  for (; most > 0 && cursor.next_ < rows_.end(); --most) {
+    const uint32_t number = cursor.next_++;
+    if (!rows_.IsKept(number)) continue;
+    Glance glance{.network = rows_.network(number),
+                  .expires = rows_.expires(number),
+                  .imposed = rows_.imposed(number),
+                  .origin = rows_.origin(number),
+                  .evidence = rows_.evidence(number)};
+    if (look(glance)) {
+      if (removed != nullptr) removed->push_back(rows_.At(number));
+      Erase(number);
+    } else if (glance.instead) {
+      rows_.SetEvidence(number, *glance.instead);
+    }
+  }
+  return cursor.next_ < rows_.end();
+}
+
+std::vector<Ban> BanTable::RemoveIf(absl::FunctionRef<bool(Glance&)> which) {
+  std::vector<Ban> removed;
+  Cursor cursor;
+  Look(cursor, std::numeric_limits<size_t>::max(), which, &removed);
+  return removed;
+}
+
+void BanTable::Insert(const Ban& ban) {
+  const uint32_t number = rows_.Add(ban);
+  CountWide(ban.network, 1);
+  endings_.push_back(number);
+  PutAt(endings_.size() - 1, number);
+  MoveUp(endings_.size() - 1);
+}
+
+void BanTable::Erase(uint32_t number) {
+  const size_t place = rows_.place(number);
+  const uint32_t last = endings_.back();
+  endings_.pop_back();
+  if (last != number) {
+    PutAt(place, last);
+    MoveUp(place);
+    MoveDown(rows_.place(last));
+  }
+  CountWide(rows_.network(number), -1);
+  rows_.Erase(number);
 }
 
 void BanTable::CountWide(const Network& network, int step) {
@@ -107,75 +185,36 @@ void BanTable::CountWide(const Network& network, int step) {
   }
 }
 
-void BanTable::EraseSoonest() {
-  if (!IsStale(endings_.front())) {
-    Erase(bans_.find(endings_.front().network));
-  }
-  PopEnding();
+void BanTable::PutAt(size_t place, uint32_t number) {
+  endings_[place] = number;
+  rows_.SetPlace(number, static_cast<uint32_t>(place));
 }
 
-void BanTable::Expire(Instant now) {
-  const std::lock_guard lock(mutex_);
-  while (!endings_.empty() && endings_.front().expires <= now) {
-    EraseSoonest();
+void BanTable::MoveUp(size_t place) {
+  const uint32_t number = endings_[place];
+  while (place > 0) {
+    const size_t above = (place - 1) / 2;
+    if (!EndsSooner(number, endings_[above])) break;
+    PutAt(place, endings_[above]);
+    place = above;
   }
+  PutAt(place, number);
 }
 
-std::vector<Ban> BanTable::List(Instant now, size_t most) const {
-  std::vector<Ban> result;
-  {
-    const std::lock_guard lock(mutex_);
-    result.reserve(bans_.size());
-    for (const auto& [network, ban] : bans_) {
-      if (ban.expires > now) result.push_back(ban);
+void BanTable::MoveDown(size_t place) {
+  const uint32_t number = endings_[place];
+  while (true) {
+    size_t below = 2 * place + 1;
+    if (below >= endings_.size()) break;
+    if (below + 1 < endings_.size() &&
+        EndsSooner(endings_[below + 1], endings_[below])) {
+      ++below;
     }
+    if (!EndsSooner(endings_[below], number)) break;
+    PutAt(place, endings_[below]);
+    place = below;
   }
-  const auto sooner = [](const Ban& a, const Ban& b) {
-    return a.expires < b.expires;
-  };
-  const size_t shown = std::min(most, result.size());
-  std::partial_sort(result.begin(), result.begin() + shown, result.end(),
-                    sooner);
-  result.resize(shown);
-  return result;
-}
-
-std::vector<Network> BanTable::Networks(Instant now) const {
-  std::vector<Network> result;
-  const std::lock_guard lock(mutex_);
-  result.reserve(bans_.size());
-  for (const auto& [network, ban] : bans_) {
-    if (ban.expires > now) result.push_back(network);
-  }
-  return result;
-}
-
-size_t BanTable::size() const {
-  const std::lock_guard lock(mutex_);
-  return bans_.size();
-}
-
-bool BanTable::IsStale(const Ending& ending) const {
-  const auto place = bans_.find(ending.network);
-  return place == bans_.end() || place->second.expires != ending.expires;
-}
-
-void BanTable::PopEnding() {
-  std::pop_heap(endings_.begin(), endings_.end(), EndsLater);
-  endings_.pop_back();
-}
-
-void BanTable::PushEnding(const Ban& ban) {
-  endings_.push_back({.expires = ban.expires, .network = ban.network});
-  std::push_heap(endings_.begin(), endings_.end(), EndsLater);
-  // Prolonging and removing leave stale endings behind; when they outnumber
-  // the bans, start over, so that the heap is bounded as the table is.
-  if (endings_.size() <= 2 * bans_.size() + 64) return;
-  endings_.clear();
-  for (const auto& [network, kept] : bans_) {
-    endings_.push_back({.expires = kept.expires, .network = network});
-  }
-  std::make_heap(endings_.begin(), endings_.end(), EndsLater);
+  PutAt(place, number);
 }
 
 }  // namespace breakwater

@@ -57,8 +57,10 @@ Screener::Screener(asio::io_context& loop, Lists& lists, BanTable& bans,
       restraint_(metrics),
       conduct_(lists, domains, metrics),
       keeper_(bans, enforcer, metrics, restraint_.history()) {
-  lists_.SetLieListener(
-      [this](const ZoneLie& lie) { keeper_.LiftThoseOf(lie); });
+  lists_.SetLieListener([this](const ZoneLie& lie) {
+    keeper_.LiftThoseOf(lie);
+    SweepOn();
+  });
   keeper_.SetObjection(
       [this](const Network& network) { return AgainstWide(network); });
   TellRules();
@@ -79,6 +81,17 @@ void Screener::TellRules() {
   conduct_.SetRules(rules_);
   keeper_.SetRules(rules_);
   lists_.SetRules(rules_);
+  SweepOn();
+}
+
+void Screener::SweepOn() {
+  if (sweeping_ || !keeper_.is_sweeping()) return;
+  sweeping_ = true;
+  asio::post(loop_, [this] {
+    sweeping_ = false;
+    keeper_.Continue();
+    SweepOn();
+  });
 }
 
 // ---- From a question to a verdict ------------------------------------------
@@ -94,6 +107,7 @@ OffenceKinds Screener::NoteConnection(const Client& client) {
   if (!is_echo && IsProven(client.presence) && MayBeProxy(*rules_, client) &&
       restraint_.Connected(client.address())) {
     keeper_.LiftThoseOf(restraint_.proxy().state().suspects);
+    SweepOn();
   }
   if (Exemption(*rules_, client) || Banned(client)) return {};
   // The policy server's sessions are not known to be open.

@@ -145,7 +145,9 @@ class Screener {
                                     std::string_view why);
   // The same for one that was in force elsewhere or once: as it is told, with
   // an id and a text of our own where it has none.
-  absl::StatusOr<BanKeeper::InForce> BanAsTold(Ban ban);
+  // Where that is no news the clients' histories say nothing of it: a million
+  // at once would push all else out of them.
+  absl::StatusOr<BanKeeper::InForce> BanAsTold(Ban ban, bool is_news);
   // Every ban that covered the address, its own first, then those of its
   // network; the kernel is told in either case.
   std::vector<Ban> Unban(const IpAddress& address);
@@ -175,6 +177,10 @@ class Screener {
   const Restraint& restraint() const { return restraint_; }
   const Conduct& conduct() const { return conduct_; }
   const BanGrowth& growth() const { return keeper_.growth(); }
+  // Whether bans that have become protected are being lifted yet, and how many
+  // were, ever.
+  bool is_sweeping() const { return keeper_.is_sweeping(); }
+  size_t lifted_by_rules() const { return keeper_.lifted_by_rules(); }
   const BanWidening& widening() const { return keeper_.widening(); }
   size_t waiting() const { return waiting_.size(); }
   size_t sessions() const { return sessions_.size(); }
@@ -222,6 +228,8 @@ class Screener {
 
   void MarkAnswered(const Screening& screening);
   void TellRules();
+  // Bit by bit, until nothing is left to be looked for.
+  void SweepOn();
   void ForgetSession(const Screening& screening);
   void Tell(const Client& client, const Verdict& verdict);
   void TellOfRefusal(const Client& client, const Verdict& verdict);
@@ -249,6 +257,7 @@ class Screener {
   Restraint restraint_;
   Conduct conduct_;
   BanKeeper keeper_;
+  bool sweeping_ = false;
   Memory* memory_ = &NoMemory();
 };
 

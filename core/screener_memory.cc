@@ -6,6 +6,12 @@
 #include "core/screener.h"
 
 namespace breakwater {
+namespace {
+
+// So that other threads that ask need not wait.
+constexpr size_t kLookedAtOnce = 4096;
+
+}  // namespace
 
 void Screener::SetMemory(Memory& memory) {
   memory_ = &memory;
@@ -48,7 +54,13 @@ std::vector<Network> Screener::KnownNetworks() const {
   const auto add = [&networks](const std::vector<Network>& more) {
     networks.insert(networks.end(), more.begin(), more.end());
   };
-  add(bans_.Networks(Clock::now()));
+  BanTable::Cursor cursor;
+  const auto note = [&networks](const BanTable::Glance& ban) {
+    networks.push_back(ban.network);
+    return false;
+  };
+  while (bans_.Look(cursor, kLookedAtOnce, note)) {
+  }
   add(keeper_.growth().Networks());
   add(conduct_.book().Networks());
   add(restraint_.history().Networks());

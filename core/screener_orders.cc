@@ -26,12 +26,13 @@ absl::StatusOr<Ban> Screener::BanByOperator(const IpAddress& address,
        .origin = Origin::kOperator,
        .id = id,
        .text = RenderReply(kOperatorsReply,
-                           {.client = address, .reason = why, .id = id})});
+                           {.client = address, .reason = why, .id = id})},
+      /*is_news=*/true);
   if (!in_force.ok()) return in_force.status();
   return std::move(in_force->ban);
 }
 
-absl::StatusOr<BanKeeper::InForce> Screener::BanAsTold(Ban ban) {
+absl::StatusOr<BanKeeper::InForce> Screener::BanAsTold(Ban ban, bool is_news) {
   if (rules_->observe) {
     return absl::FailedPreconditionError(
         "in observe mode nobody is banned; set mode = \"enforce\"");
@@ -54,7 +55,7 @@ absl::StatusOr<BanKeeper::InForce> Screener::BanAsTold(Ban ban) {
         kOperatorsReply,
         {.client = ban.network.address, .reason = "imported", .id = ban.id});
   }
-  const auto in_force = keeper_.Put(ban);
+  const auto in_force = keeper_.Put(ban, is_news);
   TurnOut(*in_force);
   return *in_force;
 }

@@ -1,6 +1,7 @@
 #include "daemon/ban_export.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/operator_report.h"
 
@@ -13,7 +14,7 @@ json Failure(const char* why) { return {{"ok", false}, {"error", why}}; }
 
 }  // namespace
 
-json BanExport::Page(uint64_t snapshot, size_t offset,
+json BanExport::Page(uint64_t snapshot, size_t offset, std::vector<Network> who,
                      const FirewallNames& names, Instant now) {
   // Whoever asks no more has gone.
   std::erase_if(snapshots_, [now](const Snapshot& candidate) {
@@ -25,10 +26,7 @@ json BanExport::Page(uint64_t snapshot, size_t offset,
     }
     snapshot = ++last_number_;
     snapshots_.push_back(
-        {.number = snapshot, .used = now, .networks = bans_.Networks(now)});
-    // What was widened is widened again where its clients are imported.
-    std::erase_if(snapshots_.back().networks,
-                  [](const Network& network) { return !IsClient(network); });
+        {.number = snapshot, .used = now, .networks = std::move(who)});
   }
   const auto place = std::ranges::find(snapshots_, snapshot, &Snapshot::number);
   if (place == snapshots_.end()) {

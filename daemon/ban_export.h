@@ -11,7 +11,7 @@
 
 namespace breakwater {
 
-// Tells all bans of clients, a page at a time, so that telling a million holds
+// Tells bans of clients, a page at a time, so that telling a million holds
 // up the loop no longer than telling a few. What counts is who was banned at
 // the first page: who is unbanned before its page is not told, and who is
 // banned meanwhile is not waited for.
@@ -23,11 +23,12 @@ class BanExport {
 
   explicit BanExport(const BanTable& bans) : bans_(bans) {}
 
-  // The answer to `export`. `snapshot` 0 begins a new one; at its last page
-  // "next" is null. An error if the snapshot is not there any more, or if too
-  // many are in use.
+  // The answer to `export`. `snapshot` 0 begins a new one, of `who`; at its
+  // last page "next" is null. An error if the snapshot is not there any more,
+  // or if too many are in use.
   nlohmann::json Page(uint64_t snapshot, size_t offset,
-                      const FirewallNames& names, Instant now);
+                      std::vector<Network> who, const FirewallNames& names,
+                      Instant now);
 
  private:
   // Some 17 MB each for a million bans.

@@ -20,6 +20,7 @@
 #include "core/listen_socket.h"
 #include "core/log.h"
 #include "core/log_limit.h"
+#include "daemon/breather.h"
 #include "daemon/privileges.h"
 #include "daemon/socket_peer.h"
 
@@ -33,10 +34,33 @@ nlohmann::json Failure(absl::string_view message) {
   return {{"ok", false}, {"error", std::string(message)}};
 }
 
-std::string OneLine(const nlohmann::json& answer) {
+std::string Text(const nlohmann::json& value) {
   // What strangers sent may be in it, in any encoding.
-  return answer.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
-         "\n";
+  return value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+// A list of thousands is written, and given up, bit by bit.
+asio::awaitable<std::string> OneLine(nlohmann::json answer) {
+  if (!answer.is_object() || answer.empty()) co_return Text(answer) + "\n";
+  std::string line;
+  Breather breather;
+  const char* before = "{";
+  for (auto& [key, value] : answer.items()) {
+    absl::StrAppend(&line, std::exchange(before, ","),
+                    Text(nlohmann::json(key)), ":");
+    if (!value.is_array()) {
+      line += Text(value);
+      continue;
+    }
+    const char* between = "[";
+    for (nlohmann::json& one : value) {
+      absl::StrAppend(&line, std::exchange(between, ","), Text(one));
+      one = nullptr;
+      if (breather.IsDue()) co_await breather.Breathe();
+    }
+    absl::StrAppend(&line, value.empty() ? "[" : "", "]");
+  }
+  co_return line + "}\n";
 }
 
 // Closes the socket when its time is over: whatever waits on it then ends.
@@ -147,7 +171,7 @@ asio::awaitable<void> ControlServer::State::Serve(std::shared_ptr<Peer> peer) {
     // Nobody waits for an answer to nothing.
     if (answer.is_null()) break;
     CloseAfter(peer, options.answer_deadline);
-    const std::string line = OneLine(answer);
+    const std::string line = co_await OneLine(std::move(answer));
     const auto [error, sent] =
         co_await asio::async_write(peer->socket, asio::buffer(line), kAsTuple);
     if (error) break;

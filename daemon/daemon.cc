@@ -27,7 +27,9 @@ namespace {
 
 using asio::experimental::as_tuple;
 
-constexpr Duration kHousekeepingPeriod = std::chrono::seconds(1);
+constexpr Duration kHousekeepingPeriod = std::chrono::milliseconds(50);
+// Bans that end, in each of these.
+constexpr size_t kMostAtOnce = 5'000;
 // What the start waits for the enforcer's first word, if somebody is there.
 constexpr Duration kUntilReady = std::chrono::seconds(5);
 constexpr Duration kReadyStep = std::chrono::milliseconds(10);
@@ -192,7 +194,7 @@ void Daemon::StartParts() {
     policy_->Serve(socket);
   }
   enforcer_->Start({
-      .bans = [this] { return bans_.List(Clock::now(), bans_.size()); },
+      .bans = [this] { return BansInForce(); },
       .adopt = [this](const Network& network,
                       Duration left) { screener_->Adopt(network, left); },
       .withdraw =
@@ -263,6 +265,19 @@ void Daemon::Learn(Remembered known) {
   const std::vector<ZoneProven> proofs = std::move(known.proofs);
   screener_->Restore(std::move(known));
   dnsbl_->Restore(proofs);
+}
+
+std::vector<EnforcerLink::InForce> Daemon::BansInForce() {
+  std::vector<EnforcerLink::InForce> in_force;
+  in_force.reserve(bans_.size());
+  const Instant now = Clock::now();
+  BanTable::Cursor cursor;
+  while (bans_.Look(cursor, kMostAtOnce, [&](const BanTable::Glance& ban) {
+    if (ban.expires > now) in_force.push_back({ban.network, ban.expires});
+    return false;
+  })) {
+  }
+  return in_force;
 }
 
 asio::awaitable<bool> Daemon::Remembers(std::vector<Network> who) {
@@ -347,18 +362,22 @@ void Daemon::WatchSignals() {
 }
 
 asio::awaitable<void> Daemon::Housekeeping() {
+  Instant next_second;
   for (;;) {
+    // A million may end in one second.
+    bans_.Expire(Clock::now(), kMostAtOnce);
+    if (memory_) memory_->Tick(MemorySource());
+    housekeeping_timer_.expires_after(kHousekeepingPeriod);
+    co_await housekeeping_timer_.async_wait(as_tuple(asio::use_awaitable));
+    if (Clock::now() < next_second) continue;
+    next_second = Clock::now() + std::chrono::seconds(1);
     FeedWatchdog();
-    bans_.Expire(Clock::now());
     screener_->Tick();
     EndAllowances();
-    if (memory_) memory_->Tick(MemorySource());
     metrics_.bans_in_force.Set(static_cast<double>(bans_.size()));
     metrics_.cached_clients.Set(static_cast<double>(dnsbl_->cached_clients()));
     metrics_.dns_queries_in_flight.Set(
         static_cast<double>(resolver_->in_flight()));
-    housekeeping_timer_.expires_after(kHousekeepingPeriod);
-    co_await housekeeping_timer_.async_wait(as_tuple(asio::use_awaitable));
   }
 }
 

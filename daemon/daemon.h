@@ -44,6 +44,7 @@ class Daemon {
 
   void StartParts();
   void StartMemory();
+  std::vector<EnforcerLink::InForce> BansInForce();
   // Whether what is known of these is written now; true without a memory.
   asio::awaitable<bool> Remembers(std::vector<Network> who);
   MemoryFile::Source MemorySource();

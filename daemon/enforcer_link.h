@@ -55,10 +55,14 @@ class EnforcerLink : public Enforcer {
     ProtectionSource source;
   };
 
+  struct InForce {
+    Network network;
+    Instant expires;
+  };
+
   // What the link needs of the rest of the daemon.
   struct Callbacks {
-    std::function<std::vector<breakwater::Ban>()>
-        bans;  // all that are in force
+    std::function<std::vector<InForce>()> bans;  // all, in no order
     std::function<void(const Network&, Duration left)> adopt;
     std::function<void(const Network&)> withdraw;
     std::function<void(const std::vector<Protection>&)> protect;

@@ -229,7 +229,7 @@ void EnforcerLink::SendAllBans() {
   const Instant now = Clock::now();
   backlog_.clear();
   lifted_from_backlog_.clear();
-  for (const breakwater::Ban& ban : callbacks_.bans()) {
+  for (const InForce& ban : callbacks_.bans()) {
     const uint32_t left = SecondsUntil(ban.expires, now);
     if (left == 0) continue;
     const auto entry = entries_.find(ban.network);

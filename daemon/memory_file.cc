@@ -27,8 +27,8 @@ constexpr Duration kPatienceAtTheEnd = seconds(2);
 constexpr Duration kPatienceForHistory = seconds(20);
 // What a stranger has written into an event.
 constexpr size_t kLongestDetail = 512;
-// Seconds' worth of changes that the thread may lag behind.
-constexpr size_t kMostBatchesWaiting = 4;
+// By so many the thread may lag behind.
+constexpr size_t kMostBatchesWaiting = 80;
 // Of what is read late, so many at a time.
 constexpr size_t kLearnedAtOnce = 256;
 
@@ -119,6 +119,15 @@ void MemoryFile::Finish(const Source& source) {
   stop_ = true;
   wake_.notify_all();
   wake_.wait_for(lock, kPatienceAtTheEnd, [this] { return ended_; });
+}
+
+void MemoryFile::Tick(const Source& source) {
+  const Instant now = Clock::now();
+  const bool is_idle = changed_.empty() && events_.empty();
+  // A disk that is full will not have room so soon.
+  if (now < next_idle_ && (is_idle || !trouble().empty())) return;
+  next_idle_ = now + seconds(1);
+  HandOver(source, kMostABatch);
 }
 
 void MemoryFile::HandOver(const Source& source, size_t most) {
@@ -226,6 +235,7 @@ asio::awaitable<void> MemoryFile::LearnEach(
 asio::awaitable<bool> MemoryFile::Written(Source source,
                                           std::vector<Network> who,
                                           Duration longest) {
+  if (who.empty()) co_return trouble().empty();
   const Instant until = Clock::now() + longest;
   std::optional<bool> written;
   do {

@@ -66,10 +66,12 @@ class MemoryFile final : public Memory {
     std::function<void(Remembered)> learn;
     std::function<void()> learned;
   };
-  // Once a second: hands over what has changed.
-  void Tick(const Source& source) { HandOver(source, kMostABatch); }
+  // Twenty times a second: hands over what has changed; without that, once a
+  // second what time it is.
+  void Tick(const Source& source);
   // Hands over what has changed about these, and whatever else has, and waits
-  // until it is written; false if it is not within the time.
+  // until it is written; false if it is not within the time. Of nobody: whether
+  // anything can be written now.
   asio::awaitable<bool> Written(Source source, std::vector<Network> who,
                                 Duration longest);
   // Hands over all that has, and waits until it is written, for two seconds at
@@ -94,7 +96,7 @@ class MemoryFile final : public Memory {
   // again.
   static constexpr size_t kMostChanged = 2'000'000;
   static constexpr size_t kMostEvents = 50'000;  // that wait
-  static constexpr size_t kMostABatch = 20'000;  // networks
+  static constexpr size_t kMostABatch = 1'000;   // networks
 
  private:
   using Job = absl::AnyInvocable<void()>;
@@ -146,6 +148,7 @@ class MemoryFile final : public Memory {
   // The loop's.
   absl::flat_hash_set<Network> changed_;
   std::vector<DatedEvent> events_;
+  Instant next_idle_;
   bool learning_ = false;
   bool nothing_read_late_ = false;  // is to come
   // Since the start, while it is not known what the file holds.

@@ -11,6 +11,8 @@
 #include "asio/use_awaitable.hpp"
 #include "core/log.h"
 #include "core/normal_name.h"
+#include "core/width.h"
+#include "daemon/breather.h"
 #include "daemon/memory_report.h"
 #include "daemon/network_unban.h"
 #include "daemon/offence_report.h"
@@ -31,6 +33,7 @@ constexpr double kImportShare = 0.5;
 // Of one unban; the rest is counted.
 constexpr size_t kMostLiftedShown = 100;
 constexpr Duration kPause = std::chrono::milliseconds(20);
+constexpr size_t kLookedAtOnce = 1024;
 
 json Failure(const absl::Status& status) {
   return {{"ok", false}, {"error", std::string(status.message())}};
@@ -48,7 +51,7 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
     case Verb::kStatus:
       co_return Status();
     case Verb::kBans:
-      co_return Bans(request.limit);
+      co_return co_await Bans(request.limit);
     case Verb::kHistory:
       co_return co_await History(std::move(request));
     case Verb::kExplain:
@@ -61,9 +64,7 @@ asio::awaitable<json> Operator::Handle(ControlRequest request, uid_t user) {
     case Verb::kMetrics:
       co_return MetricsText();
     case Verb::kExport:
-      co_return export_.Page(
-          request.snapshot, request.offset,
-          FirewallNames(parts_.config()->firewall.set_prefix), Clock::now());
+      co_return co_await Export(request.snapshot, request.offset);
     case Verb::kImport:
       what = absl::StrCat("import ", request.entries.size(), " bans");
       answer = co_await Import(std::move(request.entries));
@@ -174,13 +175,41 @@ json Operator::Status() const {
       {"warnings", config->warnings}};
 }
 
-json Operator::Bans(size_t limit) const {
+asio::awaitable<json> Operator::Bans(size_t limit) const {
   const Instant now = Clock::now();
   json list = json::array();
-  for (const Ban& ban : parts_.bans.List(now, limit)) {
-    list.push_back(DescribeBan(ban, now));
+  Breather breather;
+  for (const Network& network : parts_.bans.Soonest(now, limit)) {
+    if (const auto ban = parts_.bans.Find(network, now)) {
+      list.push_back(DescribeBan(*ban, now));
+    }
+    if (breather.IsDue()) co_await breather.Breathe();
   }
-  return {{"ok", true}, {"total", parts_.bans.size()}, {"bans", list}};
+  co_return json{
+      {"ok", true}, {"total", parts_.bans.size()}, {"bans", std::move(list)}};
+}
+
+asio::awaitable<json> Operator::Export(uint64_t snapshot, size_t offset) {
+  const Instant now = Clock::now();
+  std::vector<Network> who;
+  if (snapshot == 0) {
+    // What was widened is widened again where its clients are imported.
+    const auto note = [&who, now](const BanTable::Glance& ban) {
+      if (ban.expires > now && IsClient(ban.network)) {
+        who.push_back(ban.network);
+      }
+      return false;
+    };
+    who.reserve(parts_.bans.size());
+    BanTable::Cursor cursor;
+    Breather breather;
+    while (parts_.bans.Look(cursor, kLookedAtOnce, note)) {
+      if (breather.IsDue()) co_await breather.Breathe();
+    }
+  }
+  co_return export_.Page(snapshot, offset, std::move(who),
+                         FirewallNames(parts_.config()->firewall.set_prefix),
+                         now);
 }
 
 asio::awaitable<json> Operator::BanAddress(ControlRequest request) {
@@ -198,9 +227,11 @@ asio::awaitable<json> Operator::Import(std::vector<BanEntry> entries) {
   size_t began = 0;
   size_t prolonged = 0;
   json refused = json::array();
+  Breather breather;
   for (size_t i = 0; i < entries.size(); ++i) {
     BanEntry& entry = entries[i];
     co_await Pace();
+    if (breather.IsDue()) co_await breather.Breathe();
     const absl::StatusOr<BanKeeper::InForce> ban =
         parts_.screener.BanAsTold({.network = entry.network,
                                    .expires = Clock::now() + entry.left,
@@ -208,7 +239,8 @@ asio::awaitable<json> Operator::Import(std::vector<BanEntry> entries) {
                                    .count = entry.count,
                                    .id = std::move(entry.id),
                                    .label = std::move(entry.label),
-                                   .text = std::move(entry.reason)});
+                                   .text = std::move(entry.reason)},
+                                  /*is_news=*/false);
     if (!ban.ok()) {
       refused.push_back(
           {{"entry", i}, {"error", std::string(ban.status().message())}});
@@ -298,9 +330,7 @@ asio::awaitable<json> Operator::Allow(ControlRequest request) {
   const absl::Status status = parts_.allowances.Allow(allowance);
   if (!status.ok()) co_return Failure(status);
   Remember(allowance, EventKind::kAllowed, request.length);
-  const size_t before = parts_.bans.size();
-  parts_.apply_allowances();
-  const size_t unbanned = before - parts_.bans.size();
+  const size_t unbanned = co_await ApplyAllowances();
   // The table may have forgotten what the kernel still holds.
   const IpAddress& address = request.network.address;
   if (unbanned == 0 && Network::OfClient(address) == request.network) {
@@ -311,6 +341,14 @@ asio::awaitable<json> Operator::Allow(ControlRequest request) {
                  {"unbanned", unbanned}};
   std::vector<Network> changed = {request.network};
   co_return co_await WhenSettled(std::move(answer), "it", std::move(changed));
+}
+
+asio::awaitable<size_t> Operator::ApplyAllowances() {
+  const size_t before = parts_.screener.lifted_by_rules();
+  parts_.apply_allowances();
+  Breather breather;
+  while (parts_.screener.is_sweeping()) co_await breather.Breathe();
+  co_return parts_.screener.lifted_by_rules() - before;
 }
 
 json Operator::Allowed() const {

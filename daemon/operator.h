@@ -73,7 +73,10 @@ class Operator {
 
  private:
   nlohmann::json Status() const;
-  nlohmann::json Bans(size_t limit) const;
+  asio::awaitable<nlohmann::json> Bans(size_t limit) const;
+  asio::awaitable<nlohmann::json> Export(uint64_t snapshot, size_t offset);
+  // Lifts what has become protected; how many that were.
+  asio::awaitable<size_t> ApplyAllowances();
   asio::awaitable<nlohmann::json> BanAddress(ControlRequest request);
   asio::awaitable<nlohmann::json> Import(std::vector<BanEntry> entries);
   // Slows down who would have the enforcer refuse more than it takes.

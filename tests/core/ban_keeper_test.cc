@@ -13,6 +13,7 @@ using std::chrono::minutes;
 using ::testing::_;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using ::testing::StartsWith;
 
 // Takes down what it is told: "changed 192.0.2.5", "ban 192.0.2.5 list.test".
@@ -128,6 +129,29 @@ TEST_F(BanKeeperTest, WhatBecomesProtectedIsLetInAtOnce) {
        .allowed_networks = NetworkSet({*Network::Parse("198.51.100.7")})});
   EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 198.51.100.7"));
   EXPECT_EQ(bans_.size(), 0u);
+}
+
+// Nobody's answer waits until all of them are looked through.
+TEST_F(BanKeeperTest, OfManyWhatBecomesProtectedIsLetInBitByBit) {
+  constexpr uint32_t kMany = 300'000;
+  BanTable many(kMany);
+  BanKeeper keeper(many, enforcer_, metrics_, history_);
+  for (uint32_t i = 0; i < kMany; ++i) {
+    many.Add({.network = Network::OfClient(IpAddress::FromV4(0x0b000000 + i)),
+              .expires = Clock::now() + hours(1)},
+             Clock::now());
+  }
+  Rules rules;
+  rules.allowed_networks = NetworkSet({*Network::Parse("11.0.1.0/24")});
+  keeper.SetRules(std::make_shared<const Rules>(rules));
+  EXPECT_TRUE(keeper.is_sweeping());
+  // Who is allowed is not banned again meanwhile.
+  EXPECT_FALSE(keeper.Put({.network = *Network::Parse("11.0.1.7"),
+                           .expires = Clock::now() + hours(1)}));
+  while (keeper.is_sweeping()) keeper.Continue();
+  EXPECT_EQ(many.size(), kMany - 256);
+  EXPECT_EQ(keeper.lifted_by_rules(), 256u);
+  EXPECT_THAT(enforcer_.Take(), SizeIs(256));
 }
 
 TEST_F(BanKeeperTest, ARestoredBanIsInForceAndTheKernelMayNotHaveIt) {

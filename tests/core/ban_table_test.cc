@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <map>
+#include <set>
 #include <thread>
 
 #include "core/judge.h"
@@ -77,7 +80,8 @@ TEST_F(BanTableTest, ABanOfANetworkCoversItsClientsUntilItIsGone) {
     if (end == "removed") {
       table_.Remove(wide);
     } else if (end == "removed by a rule") {
-      table_.RemoveIf([&](const Ban& ban) { return ban.network == wide; });
+      table_.RemoveIf(
+          [&](const BanTable::Glance& ban) { return ban.network == wide; });
     } else if (end == "ended") {
       now_ += minutes(1);
       table_.Expire(now_);
@@ -189,6 +193,104 @@ TEST_F(BanTableTest, ListsTheSoonestFirstAndNoMoreThanAsked) {
   EXPECT_EQ(three[0].network.address, IpAddress::FromV4(10));
   EXPECT_EQ(three[2].network.address, IpAddress::FromV4(8));
   EXPECT_THAT(table_.List(now_, 1000), SizeIs(10));
+}
+
+// Texts of thousands are one, and yet each is told its own.
+TEST_F(BanTableTest, WhatWasToldAClientIsKeptToTheLetter) {
+  const auto rules = std::make_shared<const Rules>();
+  const Ban one = {
+      .network = Network::OfClient(IpAddress::FromV4(0xc0000201)),
+      .client = IpAddress::FromV4(0xc0000201),
+      .expires = now_ + minutes(1),
+      .origin = Origin::kOffence,
+      .count = 7,
+      .members = 3,
+      .code = 450,
+      .id = "0d0c7f3a",
+      .label = "a list",
+      .text = "192.0.2.1 and 192.0.2.11, see x/192.0.2.1 [id 0d0c7f3a]",
+      .imposed = now_ - seconds(5),
+      .evidence = {.rules = rules,
+                   .listings = {{.zone = 4, .name = NameKind::kHelo}},
+                   .offences = {OffenceKind::kTrap}}};
+  Ban other = one;
+  other.network = Network::OfClient(*IpAddress::Parse("2001:db8::7:5"));
+  other.client = *IpAddress::Parse("2001:db8::7:5");
+  other.id = "Imported1";
+  other.text = "2001:db8::7:5 of 2001:db8:: [id Imported1]";
+  other.evidence = {};
+  Ban nobodys = one;
+  nobodys.network = *Network::Parse("198.51.100.0/24");
+  nobodys.client = {};
+  nobodys.id = "";
+  nobodys.text = "";
+  const std::vector<Ban> bans = {one, other, nobodys};
+  for (const Ban& ban : bans) table_.Add(ban, now_);
+  for (const Ban& ban : bans) {
+    const std::optional<Ban> kept = table_.Find(ban.network, now_);
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->client, ban.client);
+    EXPECT_EQ(kept->expires, ban.expires);
+    EXPECT_EQ(kept->origin, ban.origin);
+    EXPECT_EQ(kept->count, ban.count);
+    EXPECT_EQ(kept->members, ban.members);
+    EXPECT_EQ(kept->code, ban.code);
+    EXPECT_EQ(kept->id, ban.id);
+    EXPECT_EQ(kept->label, ban.label);
+    EXPECT_EQ(kept->text, ban.text);
+    EXPECT_EQ(kept->imposed, ban.imposed);
+    EXPECT_EQ(kept->evidence.rules, ban.evidence.rules);
+    EXPECT_EQ(kept->evidence.listings, ban.evidence.listings);
+    EXPECT_EQ(kept->evidence.offences, ban.evidence.offences);
+  }
+}
+
+TEST_F(BanTableTest, WhoLooksBitByBitMeetsEachOfThemOnce) {
+  for (uint32_t i = 0; i < 90; ++i) table_.Add(BanOf(i, minutes(1)), now_);
+  std::multiset<Network> met;
+  std::vector<Ban> removed;
+  BanTable::Cursor cursor;
+  uint32_t more = 1000;
+  while (table_.Look(
+      cursor, 7,
+      [&met](BanTable::Glance& ban) {
+        met.insert(ban.network);
+        const uint32_t number = ban.network.address.V4();
+        return number < 89 && number % 10 == 0;
+      },
+      &removed)) {
+    // Who goes and who comes meanwhile disturbs nothing.
+    table_.Remove(BanOf(89, {}).network);
+    table_.Add(BanOf(++more, minutes(1)), now_);
+  }
+  for (uint32_t i = 0; i < 89; ++i) {
+    EXPECT_EQ(met.count(BanOf(i, {}).network), 1u) << i;
+    EXPECT_EQ(Find(i).has_value(), i % 10 != 0) << i;
+  }
+  EXPECT_THAT(removed, SizeIs(9));
+}
+
+// By the same in another order.
+TEST_F(BanTableTest, TheSoonestAreKnownHoweverBansComeGoAndAreProlonged) {
+  std::map<Network, Instant> ends;
+  uint32_t random = 1;
+  for (int i = 0; i < 3000; ++i) {
+    random = random * 1664525 + 1013904223;
+    const Ban ban = BanOf(random >> 16 & 63, seconds(1 + (random >> 24)));
+    if (random >> 8 & 1) {
+      ends[ban.network] = table_.Add(ban, now_).expires;
+    } else {
+      ends.erase(ban.network);
+      table_.Remove(ban.network);
+    }
+    std::vector<Instant> expected;
+    for (const auto& [network, end] : ends) expected.push_back(end);
+    std::ranges::sort(expected);
+    expected.resize(std::min<size_t>(expected.size(), 5));
+    std::vector<Instant> soonest;
+    for (const Ban& one : table_.List(now_, 5)) soonest.push_back(one.expires);
+    ASSERT_EQ(soonest, expected);
+  }
 }
 
 TEST_F(BanTableTest, OtherThreadsMayAskMeanwhile) {

@@ -61,11 +61,15 @@ class ProtectionPropertyTest : public testing::Test {
     random_.SetNear(std::move(networks));
     kernel_.rules = rules;
     screener_.SetRules(rules);
+    while (screener_.is_sweeping()) {
+      loop_.restart();
+      loop_.poll_one();
+    }
     // What was banned before must have been let in again.
     for (const Network& network : kernel_.held) {
       ASSERT_FALSE(ShieldOf(*rules, network)) << network.ToString();
     }
-    bans_.RemoveIf([](const Ban&) { return true; });
+    bans_.RemoveIf([](const BanTable::Glance&) { return true; });
     kernel_.held.clear();
   }
 

@@ -109,6 +109,24 @@ TEST_F(ControlServerTest, AnswersOneRequestWithOneLineAndCloses) {
   EXPECT_THAT(Ask("status\nmetrics\n"), HasSubstr("\"verb\":\"status\""));
 }
 
+// Thousands of bans, with what strangers wrote in them, are written bit by bit.
+TEST_F(ControlServerTest, ALongAnswerIsTheSameLine) {
+  nlohmann::json answer = {{"ok", true},
+                           {"none", nlohmann::json::array()},
+                           {"object", {{"a", {1, 2}}}},
+                           {"text", "\"\xff\xc3\xbc\n"}};
+  for (int i = 0; i < 20'000; ++i) {
+    answer["bans"].push_back({{"id", i}, {"text", "\xfe\t"}, {"x", nullptr}});
+  }
+  Start({}, [answer](ControlRequest, uid_t) -> asio::awaitable<nlohmann::json> {
+    co_return answer;
+  });
+  EXPECT_EQ(
+      Ask("status\n"),
+      answer.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
+          "\n");
+}
+
 TEST_F(ControlServerTest, RequestsThatCarryBansMayFollowOneAnother) {
   Start();
   const std::string import =

@@ -52,7 +52,14 @@ class EnforcerLinkTest : public testing::Test {
                                         .accepted = {geteuid()},
                                         .first_repeat = milliseconds(50)});
     link_->Start({
-        .bans = [this] { return bans_; },
+        .bans =
+            [this] {
+              std::vector<EnforcerLink::InForce> in_force;
+              for (const Ban& ban : bans_) {
+                in_force.push_back({ban.network, ban.expires});
+              }
+              return in_force;
+            },
         .adopt =
             [this](const Network& network, Duration left) {
               adopted_.push_back(absl::StrCat(network.ToString(), " ",

@@ -41,7 +41,10 @@ class MemoryFileTest : public testing::Test {
     banned_.push_back(network);
     memory_->Changed(network);
   }
-  void Tick() { memory_->Tick(Source()); }
+  void Tick() {
+    memory_->Happened({.who = Nth(0)});  // else it ticks once a second
+    memory_->Tick(Source());
+  }
   MemoryFile::Source Source() {
     const auto recall = [this](absl::Span<const Network> networks) {
       Remembered known;
