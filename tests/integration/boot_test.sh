@@ -83,6 +83,20 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# What a test that was killed has left: nobody else is in these.
+remove_stale() {
+  local group pid
+  for group in /sys/fs/cgroup/{,systemd/,unified/}bwboot*; do
+    [[ -d $group ]] && ! kill -0 "${group##*bwboot}" 2>/dev/null || continue
+    find "$group" -name cgroup.procs -exec cat {} + | while read -r pid; do
+      kill -KILL "$pid" 2>/dev/null || true
+    done
+    sleep 0.5
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    ip netns del "${group##*/}" 2>/dev/null || true
+  done
+}
+
 make_root() {
   mount -t tmpfs -o mode=0755 tmpfs "$WORK"
   mkdir "$ROOT" "$WORK/upper" "$WORK/work"
@@ -428,6 +442,7 @@ test_removal() {
 # ---- All of it ---------------------------------------------------------------
 
 BEGIN=$(now)
+remove_stale
 make_root
 write_config ""
 boot || {
