@@ -34,25 +34,21 @@ BanTable::BanTable(size_t capacity)
 
 Ban BanTable::Add(const Ban& ban, Instant now) {
   const std::lock_guard lock(mutex_);
-  std::optional<uint32_t> known = rows_.Find(ban.network);
-  if (known && rows_.expires(*known) <= now) {
-    Erase(*known);
-    known.reset();
-  }
-  Ban result = ban;
-  if (known) {
-    rows_.Count(*known, ban.members);
-    rows_.SetEvidence(*known, Together(rows_.evidence(*known), ban.evidence));
-    if (ban.expires > rows_.expires(*known)) {
-      rows_.Prolong(*known, ban.expires);
-      MoveDown(rows_.place(*known));
-    }
-    result = rows_.At(*known);
-  } else {
+  const std::optional<uint32_t> known = InForce(ban.network, now);
+  if (!known) {
+    if (const auto ended = rows_.Find(ban.network)) Erase(*ended);
     Insert(ban);
+    while (rows_.size() > capacity_) Erase(endings_.front());
+    return ban;
   }
-  while (rows_.size() > capacity_) Erase(endings_.front());
-  return result;
+  const uint32_t number = *known;
+  rows_.Count(number, ban.members);
+  rows_.SetEvidence(number, Together(rows_.evidence(number), ban.evidence));
+  if (ban.expires > rows_.expires(number)) {
+    rows_.Prolong(number, ban.expires);
+    MoveDown(rows_.place(number));
+  }
+  return rows_.At(number);
 }
 
 std::optional<Ban> BanTable::Remove(const Network& network) {
