@@ -58,6 +58,23 @@ NetworkSet ShieldsAdded(const Rules& before, const Rules& next) {
   return added;
 }
 
+// The ban is a mistake, whether or not there was a restart since: takes back
+// what it made the next one longer by, if it did. Bans before it still count.
+void TakeBackGrowth(const Ban& ban, BanGrowth& growth) {
+  if (ban.origin != Origin::kList && ban.origin != Origin::kOffence) return;
+  // One that was imported made nothing longer: it is not known since when it
+  // was in force.
+  if (ban.imposed == Instant()) return;
+  std::optional<BanGrowth::Entry> entry = growth.Find(ban.network);
+  if (!entry || entry->ends <= ban.imposed) return;
+  growth.Forget(ban.network);
+  if (entry->times <= 1) return;
+  --entry->times;
+  // When those before it were over is not known.
+  entry->ends = std::min(entry->ends, Clock::now());
+  growth.Restore(*entry);
+}
+
 }  // namespace
 
 BanKeeper::BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics,
@@ -85,6 +102,7 @@ void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
              [this](const Ban& ban) {
                ++lifted_by_rules_;
                const char* against = Against(ban.network);
+               if (ShieldIn(ban.network)) TakeBackGrowth(ban, growth_);
                Lifted(ban.network, ban.id, against ? against : kObserve);
              }});
 }
@@ -249,6 +267,7 @@ std::vector<Ban> BanKeeper::LiftAllOf(const IpAddress& address,
   std::vector<Ban> lifted;
   const Network client = Network::OfClient(address);
   if (std::optional<Ban> own = bans_.Remove(client)) {
+    TakeBackGrowth(*own, growth_);
     lifted.push_back(*std::move(own));
   }
   Lifted(client, lifted.empty() ? "" : lifted[0].id, why);
@@ -257,6 +276,7 @@ std::vector<Ban> BanKeeper::LiftAllOf(const IpAddress& address,
     const Network network = Widened(address, widths[i]);
     widening_.Forget(network);
     if (std::optional<Ban> wide = bans_.Remove(network)) {
+      TakeBackGrowth(*wide, growth_);
       Lifted(network, wide->id, why);
       lifted.push_back(*std::move(wide));
     } else {
@@ -380,7 +400,9 @@ void BanKeeper::Restore(RememberedBan remembered) {
 }
 
 void BanKeeper::Withdraw(const Network& network) {
-  bans_.Remove(network);
+  if (const std::optional<Ban> ban = bans_.Remove(network)) {
+    TakeBackGrowth(*ban, growth_);
+  }
   memory_->Changed(network);
   widening_.Forget(network);
   ShowSize();

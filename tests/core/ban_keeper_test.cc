@@ -231,6 +231,58 @@ TEST_F(BanKeeperTest, ARestoredBanOfAListsIsLookedAtAgain) {
   EXPECT_EQ(due->id, "old");
 }
 
+TEST_F(BanKeeperTest, WhomTheOperatorLetsInIsBannedNextAsIfThatHadNotBeen) {
+  Use({.growth = {.factor = 2}});
+  for (int i = 0; i < 10; ++i) {
+    Impose("192.0.2.5");
+    EXPECT_THAT(enforcer_.Take(), ElementsAre("ban 192.0.2.5 600s")) << i;
+    keeper_.LiftAllOf(*IpAddress::Parse("192.0.2.5"), "operator");
+    enforcer_.Take();
+  }
+}
+
+TEST_F(BanKeeperTest, WhatWasServedBeforeStillCountsWhenTheOperatorLetsOneIn) {
+  Use({.growth = {.factor = 2}});
+  Impose("192.0.2.5");
+  keeper_.Lift(At("192.0.2.5"), "not-listed-any-more");
+  Impose("192.0.2.5");
+  keeper_.LiftAllOf(*IpAddress::Parse("192.0.2.5"), "operator");
+  enforcer_.Take();
+  Impose("192.0.2.5");
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("ban 192.0.2.5 1200s"));
+}
+
+TEST_F(BanKeeperTest, ABanOfBeforeARestartIsTakenBackAsWell) {
+  Use({.growth = {.factor = 2}});
+  Ban ban = BanFor("192.0.2.5", minutes(10));
+  ban.imposed = Clock::now() - minutes(10);
+  keeper_.Restore(ban);
+  keeper_.Restore(
+      BanGrowth::Entry{.who = ban.network, .times = 2, .ends = ban.expires});
+  keeper_.LiftAllOf(*IpAddress::Parse("192.0.2.5"), "operator");
+  EXPECT_EQ(keeper_.growth().Times(At("192.0.2.5"), Clock::now()), 1u);
+}
+
+TEST_F(BanKeeperTest, WhoIsAllowedWasBannedByMistakeToo) {
+  Use({.growth = {.factor = 2}});
+  Impose("192.0.2.5");
+  Rules rules{.growth = {.factor = 2}};
+  rules.allowed_networks.Add(At("192.0.2.5"));
+  Use(rules);
+  EXPECT_EQ(keeper_.growth().size(), 0u);
+}
+
+TEST_F(BanKeeperTest, AnOperatorsOwnBanTakesNothingBack) {
+  Use({.growth = {.factor = 2}});
+  Impose("192.0.2.5");
+  keeper_.Lift(At("192.0.2.5"), "not-listed-any-more");
+  Ban ban = BanFor("192.0.2.5", minutes(10));
+  ban.origin = Origin::kOperator;
+  keeper_.Put(ban);
+  keeper_.LiftAllOf(*IpAddress::Parse("192.0.2.5"), "operator");
+  EXPECT_EQ(keeper_.growth().Times(At("192.0.2.5"), Clock::now()), 1u);
+}
+
 TEST_F(BanKeeperTest, BansOfAListThatLiedAreLiftedAndDoNotCount) {
   Use({.zones = {{.name = "key.list.test", .label = "list.test"}}});
   const Instant before = Clock::now();
