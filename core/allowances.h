@@ -20,6 +20,10 @@ struct Allowance {
   bool operator==(const Allowance&) const = default;
 };
 
+// Covers more than anybody allows but by a slip, or knowing well what it means:
+// it is wider than /16, or /32 of IPv6.
+bool IsWide(const Network& network);
+
 // The allowances in force. They take effect by Rules::allowed_networks: who
 // changes them here has new rules made.
 //

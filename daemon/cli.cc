@@ -42,6 +42,7 @@ struct Options {
   std::string network;
   std::string length;
   std::string reason;
+  bool force = false;  // of allow
   std::string offence;
   std::string detail;
   std::string zone;
@@ -94,6 +95,8 @@ void AddCommands(CLI::App& app, Options& options) {
   allow->add_option("--for", options.length, "How long: 30m, 12h, 7d; else 24h")
       ->type_name("TIME");
   allow->add_option("--reason", options.reason, "Why, for whoever looks later");
+  allow->add_flag("--force", options.force,
+                  "Even a network wider than /16, or /32 of IPv6");
   command("disallow", "End that before its time")
       ->add_option("NETWORK", options.network, "As it was given to allow")
       ->required();
@@ -158,7 +161,7 @@ absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
   }
   if (verb == "disallow") absl::StrAppend(&line, " ", options.network);
   if (verb == "allow" && options.network.empty()) {
-    if (!options.length.empty() || !options.reason.empty()) {
+    if (!options.length.empty() || !options.reason.empty() || options.force) {
       return absl::InvalidArgumentError("allow: NETWORK is missing");
     }
     return ParseControlRequest("allowed");
@@ -172,7 +175,8 @@ absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
       length = *given;
     }
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(length);
-    absl::StrAppend(&line, " ", seconds.count(), " ", options.reason);
+    absl::StrAppend(&line, " ", seconds.count(), " ",
+                    options.force ? "--force " : "", options.reason);
   }
   return ParseControlRequest(line);
 }

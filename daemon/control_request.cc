@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/allowances.h"
 #include "core/domain_name.h"
 #include "core/record.h"
 #include "core/text.h"
@@ -18,6 +19,9 @@ namespace {
 constexpr size_t kLongestReason = 200;
 
 constexpr size_t kLongestLabel = 100;
+
+constexpr char kForce[] = "--force";
+constexpr char kForceAndMore[] = "--force ";
 
 constexpr std::array kVerbs = {
     Verb::kStatus,  Verb::kBans,    Verb::kBan,      Verb::kUnban,
@@ -117,6 +121,17 @@ absl::Status ReadNetwork(std::string_view& line, ControlRequest& request) {
   return absl::OkStatus();
 }
 
+// What is allowed by a slip would let in the world.
+absl::Status ReadForce(std::string_view& line, ControlRequest& request) {
+  request.force = line == kForce || line.starts_with(kForceAndMore);
+  if (request.force) NextWord(line);
+  if (request.force || !IsWide(request.network)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "network: ", request.network.ToString(),
+      " is so wide that next to nobody might be judged any more; with --force "
+      "it is allowed all the same"));
+}
+
 absl::Status ReadLength(std::string_view& line, ControlRequest& request) {
   const uint64_t most = request.verb == Verb::kBan
                             ? kLongestBanSeconds
@@ -129,6 +144,11 @@ absl::Status ReadLength(std::string_view& line, ControlRequest& request) {
         absl::StrCat("is not a length of 1 to ", most, " seconds; write 600"));
   }
   request.length = std::chrono::seconds(*seconds);
+  if (request.verb == Verb::kAllow) {
+    if (absl::Status status = ReadForce(line, request); !status.ok()) {
+      return status;
+    }
+  }
   request.reason = SafeReplyText(line, kLongestReason);
   line = {};
   return absl::OkStatus();
@@ -285,6 +305,7 @@ std::string FormatControlRequest(const ControlRequest& request) {
   }
   if (TakesLength(request.verb)) {
     absl::StrAppend(&line, " ", request.length.count());
+    if (request.force) absl::StrAppend(&line, " ", kForce);
     if (!request.reason.empty()) absl::StrAppend(&line, " ", request.reason);
   }
   if (request.verb == Verb::kExport && request.snapshot != 0) {

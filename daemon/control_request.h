@@ -23,7 +23,7 @@ namespace breakwater {
 //   ban ADDRESS SECONDS [REASON ...]
 //   unban ADDRESS|NETWORK
 //   history ADDRESS|NETWORK [LIMIT]
-//   allow NETWORK SECONDS [REASON ...]
+//   allow NETWORK SECONDS [--force] [REASON ...]
 //   allowed
 //   disallow NETWORK
 //   explain ADDRESS|NAME
@@ -79,6 +79,7 @@ struct ControlRequest {
   // Of allow and disallow; an address there means the client that has it. Of
   // unban and history, if it is that of many clients.
   Network network;
+  bool force = false;                  // of allow: a wide one is meant
   std::chrono::seconds length{};       // of ban and allow
   std::string reason;                  // of these two: safe ASCII, may be empty
   std::string label;                   // of test-zones; empty: all

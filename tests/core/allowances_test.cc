@@ -15,6 +15,20 @@ using testing::IsEmpty;
 
 Network Net(std::string_view text) { return *Network::Parse(text); }
 
+TEST(IsWideTest, IsSaidOfWhatIsWiderThanOneOwnersNetwork) {
+  for (const char* network : {"0.0.0.0/0", "10.0.0.0/8", "192.168.0.0/15",
+                              "::/0", "2000::/3", "2001:db8::/31"}) {
+    EXPECT_TRUE(IsWide(Net(network))) << network;
+  }
+  for (const char* network :
+       {"192.168.0.0/16", "192.0.2.5", "2001:db8::/32", "2001:db8::5"}) {
+    EXPECT_FALSE(IsWide(Net(network))) << network;
+  }
+  // All of IPv4.
+  EXPECT_TRUE(IsWide(Network::Of(IpAddress::FromV4(0), 80)));
+  EXPECT_TRUE(IsWide(Network::Of(IpAddress::FromV4(0), 96)));
+}
+
 class AllowancesTest : public testing::Test {
  protected:
   absl::Status Allow(std::string_view network, Duration length,

@@ -319,6 +319,10 @@ TEST_F(CliTest, AllowTakesALengthAndWithoutANetworkShowsAll) {
   EXPECT_EQ(Seen(), "allowed");
   EXPECT_EQ(Run("disallow 192.0.2.5"), 0);
   EXPECT_EQ(Seen(), "disallow 192.0.2.5");
+  EXPECT_EQ(Run("allow 0.0.0.0/0"), 2);
+  EXPECT_EQ(Run("allow 0.0.0.0/0 --force --for 1h --reason move"), 0);
+  EXPECT_EQ(Seen(), "allow 0.0.0.0/0 3600 --force move");
+  EXPECT_EQ(Run("allow --force"), 2);
   EXPECT_EQ(Run("allow --for 2h"), 2);
   EXPECT_EQ(Run("disallow"), 2);
 }

@@ -120,6 +120,23 @@ TEST(ControlRequest, AnAllowanceIsOfAClientOrANetwork) {
   EXPECT_THAT(ErrorOf("disallow 192.0.2.5 60"), HasSubstr("too much"));
 }
 
+TEST(ControlRequest, AWideAllowanceMustBeMeant) {
+  for (const std::string network :
+       {"0.0.0.0/0", "::/0", "10.0.0.0/8", "2000::/3"}) {
+    const std::string line = "allow " + network + " 60";
+    EXPECT_THAT(ErrorOf(line), HasSubstr("with --force")) << line;
+    EXPECT_THAT(ErrorOf(line + " because"), HasSubstr("with --force"));
+    EXPECT_THAT(ErrorOf(line + " --forced"), HasSubstr("with --force"));
+    const ControlRequest request = Parsed(line + " --force because");
+    EXPECT_EQ(request.network.ToString(), network);
+    EXPECT_EQ(request.reason, "because");
+    EXPECT_EQ(FormatControlRequest(request), line + " --force because");
+    EXPECT_EQ(Parsed(line + " --force").reason, "");
+    EXPECT_EQ(Parsed("disallow " + network).network.ToString(), network);
+  }
+  EXPECT_FALSE(Parsed("allow 10.1.0.0/16 60 because").force);
+}
+
 TEST(ControlRequest, AReportIsReadAsTheReportSocketReadsIt) {
   const std::string line = "report 192.0.2.5 virus 12h Eicar-Test";
   const ControlRequest request = Parsed(line);
