@@ -114,6 +114,7 @@ Daemon::Daemon(Config config)
 
 absl::Status Daemon::Open() {
   const Config& config = *config_;
+  shares_ = ShareDescriptors(DescriptorLimit(), config);
   absl::StatusOr<std::unique_ptr<Resolver>> resolver =
       Resolver::Make(loop_, config.resolver);
   if (!resolver.ok()) return resolver.status();
@@ -145,7 +146,8 @@ absl::Status Daemon::Open() {
                            .group = config.milter.access.group,
                            .owner = owner,
                            .mode = config.milter.access.mode,
-                           .verdict_deadline = VerdictDeadline(config.dnsbl)});
+                           .verdict_deadline = VerdictDeadline(config.dnsbl),
+                           .most_sessions = shares_.milter});
     if (!milter.ok()) return milter.status();
     milter_ = *std::move(milter);
   }
@@ -187,9 +189,8 @@ void Daemon::StartParts() {
   ApplyRules();
   // Before anybody asks, and before the enforcer tells what the kernel holds.
   if (!config.memory.file.empty()) StartMemory();
-  policy_.emplace(
-      loop_, *screener_, metrics_,
-      PolicyServerOptions{.most_connections = config.policy.most_connections});
+  policy_.emplace(loop_, *screener_, metrics_,
+                  PolicyServerOptions{.most_connections = shares_.policy});
   for (const int socket : std::exchange(policy_sockets_, {})) {
     policy_->Serve(socket);
   }
@@ -213,6 +214,7 @@ void Daemon::StartParts() {
       .memory = memory_ ? &*memory_ : nullptr,
       .config = [this] { return config_; },
       .enforcer = [this] { return DescribeEnforcer(); },
+      .doors = [this] { return DoorLoads(); },
       .settled = [this] { return enforcer_->Settled(kUntilSettled); },
       .remembered =
           [this](std::vector<Network> who) {
@@ -333,7 +335,8 @@ void Daemon::StartReports() {
         co_return ReportAnswer(outcome, Clock::now());
       },
       metrics_,
-      ReportServerOptions{.users = users.value_or(std::vector<uid_t>())});
+      ReportServerOptions{.users = users.value_or(std::vector<uid_t>()),
+                          .most_connections = shares_.report});
 }
 
 void Daemon::WatchSignals() {
@@ -469,6 +472,13 @@ void Daemon::ApplyRules() {
   if (before && !known) Log(Severity::kInfo, "protection-unknown");
   if (!before && known) Log(Severity::kInfo, "protection-known");
   screener_->SetRules(CurrentRules());
+}
+
+std::vector<DoorLoad> Daemon::DoorLoads() const {
+  std::vector<DoorLoad> loads;
+  if (milter_) loads.push_back(milter_->load());
+  if (!config_->policy.sockets.empty()) loads.push_back(policy_->load());
+  return loads;
 }
 
 EnforcerState Daemon::DescribeEnforcer() const {

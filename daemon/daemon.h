@@ -18,6 +18,7 @@
 #include "core/screener.h"
 #include "daemon/config.h"
 #include "daemon/control_server.h"
+#include "daemon/descriptor_shares.h"
 #include "daemon/enforcer_link.h"
 #include "daemon/host_sockets.h"
 #include "daemon/memory_file.h"
@@ -65,6 +66,7 @@ class Daemon {
   bool ProtectionKnown() const;
   void ApplyRules();
   EnforcerState DescribeEnforcer() const;
+  std::vector<DoorLoad> DoorLoads() const;
 
   std::shared_ptr<const Config> config_;
   asio::io_context loop_;
@@ -81,6 +83,7 @@ class Daemon {
   HostSockets sockets_;
   std::optional<Screener> screener_;
   std::optional<MemoryFile> memory_;
+  DescriptorShares shares_;
   std::optional<PolicyServer> policy_;
   std::unique_ptr<MilterFront> milter_;
   std::optional<Operator> operator_;

@@ -130,6 +130,13 @@ json Operator::Status() const {
     problems.insert(problems.begin(), *std::move(problem));
   }
 
+  for (std::string& wide : WideAllowances(parts_.allowances, now)) {
+    problems.push_back(std::move(wide));
+  }
+  const std::vector<DoorLoad> doors = parts_.doors();
+  for (std::string& crowd : CrowdedDoors(doors, now)) {
+    problems.push_back(std::move(crowd));
+  }
   const std::string forgets =
       parts_.memory == nullptr ? "" : parts_.memory->trouble();
   if (!forgets.empty()) {
@@ -160,6 +167,7 @@ json Operator::Status() const {
        std::chrono::duration_cast<seconds>(now - started_).count()},
       {"fronts",
        {{"milter", config->milter.socket}, {"policy", config->policy.sockets}}},
+      {"doors", DescribeDoors(doors)},
       {"zones", zones},
       {"enforcer", enforcing},
       {"protected", DescribeProtections(*config, enforcer)},

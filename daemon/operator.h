@@ -18,6 +18,7 @@
 #include "core/ban_table.h"
 #include "core/clock.h"
 #include "core/dnsbl.h"
+#include "core/door_load.h"
 #include "core/metrics.h"
 #include "core/screener.h"
 #include "daemon/ban_export.h"
@@ -55,6 +56,7 @@ class Operator {
     MemoryFile* memory;  // null: there is none
     std::function<std::shared_ptr<const Config>()> config;
     std::function<EnforcerState()> enforcer;
+    std::function<std::vector<DoorLoad>()> doors;
     // Waits until the kernel has what was ordered; false if it has it not yet.
     std::function<asio::awaitable<bool>()> settled;
     // Waits until what is known of these is where a restart finds it; false if

@@ -20,6 +20,7 @@ using nlohmann::json;
 using std::chrono::duration_cast;
 using std::chrono::seconds;
 
+constexpr Duration kCrowdIsOver = std::chrono::minutes(10);
 constexpr size_t kLongestShown = 255;  // of a list's own words
 
 int64_t SecondsBetween(Instant from, Instant to) {
@@ -169,6 +170,48 @@ json DescribeAllowances(const Allowances& allowances, Instant now) {
     result.push_back(DescribeAllowance(allowance, now));
   }
   return result;
+}
+
+json DescribeDoors(const std::vector<DoorLoad>& doors) {
+  json result = json::array();
+  for (const DoorLoad& door : doors) {
+    result.push_back({{"front", door.front},
+                      {"connections", door.connections},
+                      {"most", door.most},
+                      {"turned_away", door.turned_away}});
+  }
+  return result;
+}
+
+std::vector<std::string> CrowdedDoors(const std::vector<DoorLoad>& doors,
+                                      Instant now) {
+  std::vector<std::string> problems;
+  for (const DoorLoad& door : doors) {
+    if (door.turned_away == 0 || now - door.last_turned_away > kCrowdIsOver) {
+      continue;
+    }
+    problems.push_back(absl::StrCat(
+        "the ", door.front, " door had no room for ", door.turned_away,
+        " connections, the last ", Words(door.last_turned_away, now),
+        " ago: it holds ", door.most,
+        ", and mail behind the others was not judged; more descriptors "
+        "(LimitNOFILE) or a higher policy.max_connections make room"));
+  }
+  return problems;
+}
+
+std::vector<std::string> WideAllowances(const Allowances& allowances,
+                                        Instant now) {
+  std::vector<std::string> problems;
+  for (const Allowance& allowance : allowances.list()) {
+    if (!IsWide(allowance.network)) continue;
+    const std::string network = allowance.network.ToString();
+    problems.push_back(absl::StrCat(
+        network, " is allowed until ", WallTime(allowance.until, now),
+        ": nobody in it is judged; \"breakwater disallow ", network,
+        "\" ends that"));
+  }
+  return problems;
 }
 
 json ExemptBy(const Allowance& allowance, Instant now) {

@@ -9,6 +9,7 @@
 #include "core/ban.h"
 #include "core/clock.h"
 #include "core/dnsbl.h"
+#include "core/door_load.h"
 #include "core/judge.h"
 #include "core/metrics.h"
 #include "core/zone_health.h"
@@ -52,6 +53,15 @@ std::vector<std::string> Problems(const Config& config,
                                   const EnforcerState& enforcer,
                                   const std::vector<ZoneHealth>& zones,
                                   size_t bans, Metrics& metrics, Instant now);
+
+nlohmann::json DescribeDoors(const std::vector<DoorLoad>& doors);
+// Of doors that had no room for a connection of late.
+std::vector<std::string> CrowdedDoors(const std::vector<DoorLoad>& doors,
+                                      Instant now);
+
+// Of allowances that cover more than one owner's network.
+std::vector<std::string> WideAllowances(const Allowances& allowances,
+                                        Instant now);
 
 // What the answers of the zones lead to for a client that nothing exempts, by
 // its address or by one of its names.

@@ -69,6 +69,8 @@ struct Engine {
   Gate gate;
   LogLimit bad_input_lines{100, std::chrono::seconds(10)};
   LogLimit turned_away_lines{1, std::chrono::seconds(10)};
+  std::atomic<uint64_t> turned_away = 0;
+  std::atomic<Instant> last_turned_away{};
 
   void BadInput(const std::string& peer, const char* fault);
   void TurnedAway(const std::string& peer);
@@ -88,6 +90,8 @@ void Engine::BadInput(const std::string& peer, const char* fault) {
 }
 
 void Engine::TurnedAway(const std::string& peer) {
+  ++turned_away;
+  last_turned_away = Clock::now();
   if (const auto held_back = turned_away_lines.Admit()) {
     Log(Severity::kWarning, "too-many-connections")
         .Add("front", "milter")
@@ -373,6 +377,15 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
                         .most_sessions = options.most_sessions,
                         .patience = options.patience};
   return std::unique_ptr<MilterFront>(new MilterFront());
+}
+
+DoorLoad MilterFront::load() const {
+  const Engine& engine = *g_engine;
+  return {.front = "milter",
+          .connections = LibmilterSessions(),
+          .most = engine.most_sessions,
+          .turned_away = engine.turned_away,
+          .last_turned_away = engine.last_turned_away};
 }
 
 void MilterFront::SetVerdictDeadline(Duration deadline) {

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/clock.h"
+#include "core/door_load.h"
 #include "core/metrics.h"
 #include "core/screener.h"
 
@@ -57,6 +58,8 @@ class MilterFront {
   // Begins to serve. `ended` is called, on a thread of the front's, if
   // libmilter gives up of its own accord; it must not stop the front itself.
   void Start(std::function<void()> ended);
+
+  DoorLoad load() const;  // any thread
 
   // For sessions that begin from now on. Any thread.
   void SetVerdictDeadline(Duration deadline);

@@ -48,6 +48,13 @@ constexpr Duration kAcceptPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
+// Connections by what they do; in each, who came to it first is first.
+struct PolicyServer::Lists {
+  std::list<Conversation*> silent;  // has never asked anything
+  std::list<Conversation*> idle;    // waits for the next request
+  std::list<Conversation*> busy;
+};
+
 struct PolicyServer::Shared {
   asio::io_context& loop;
   Screener& screener;
@@ -57,12 +64,18 @@ struct PolicyServer::Shared {
   asio::steady_timer sweep;
   std::list<Acceptor> acceptors;
   absl::flat_hash_set<Conversation*> open;
+  Lists lists;
+  uint64_t turned_away = 0;
+  Instant last_turned_away{};
   bool stopped = false;
   LogLimit bad_input_lines{100, std::chrono::seconds(10)};
   LogLimit refused_lines{1, std::chrono::seconds(10)};
   LogLimit accept_lines{1, std::chrono::seconds(10)};
 
   void BadInput(Conversation& conversation, std::string_view error);
+  void TurnAway(Socket& socket, const Protocol::endpoint& peer);
+  // By closing who has been of no use longest. False if there is nobody.
+  bool MakeRoom();
 };
 
 // What the server must know of a connection.
@@ -70,12 +83,21 @@ struct PolicyServer::Conversation {
   Conversation(Shared& server, Socket s, Protocol::endpoint p)
       : server(server), socket(std::move(s)), peer(std::move(p)) {
     server.open.insert(this);
+    place = in->insert(in->end(), this);
   }
-  ~Conversation() { server.open.erase(this); }
+  ~Conversation() {
+    server.open.erase(this);
+    in->erase(place);
+  }
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
 
-  // Closed by Stop, or by Sweep for the peer's slowness.
+  void MoveTo(std::list<Conversation*>& list) {
+    list.splice(list.end(), *in, place);
+    in = &list;
+    there_since = Clock::now();
+  }
+  // Closed by Stop, by Sweep for the peer's slowness, or to make room.
   void Close() {
     asio::error_code ignored;
     socket.close(ignored);
@@ -93,6 +115,9 @@ struct PolicyServer::Conversation {
   // Since when we wait for the rest of a request, or for the peer to take an
   // answer. Not set between requests: Postfix keeps connections.
   std::optional<Instant> owes_since;
+  std::list<Conversation*>* in = &server.lists.silent;
+  std::list<Conversation*>::iterator place;
+  Instant there_since = Clock::now();
 };
 
 void PolicyServer::Shared::BadInput(Conversation& conversation,
@@ -106,6 +131,32 @@ void PolicyServer::Shared::BadInput(Conversation& conversation,
         .Add("error", error)
         .Add("held_back", *held_back);
   }
+}
+
+void PolicyServer::Shared::TurnAway(Socket& socket,
+                                    const Protocol::endpoint& peer) {
+  ++turned_away;
+  last_turned_away = Clock::now();
+  if (const auto held_back = refused_lines.Admit()) {
+    Log(Severity::kWarning, "too-many-connections")
+        .Add("front", "policy")
+        .Add("peer", PeerName(socket.native_handle(), peer.data()))
+        .Add("most", options.most_connections)
+        .Add("held_back", *held_back);
+  }
+}
+
+bool PolicyServer::Shared::MakeRoom() {
+  const Instant now = Clock::now();
+  const auto close = [&](const std::list<Conversation*>& list, Duration least) {
+    if (list.empty() || now - list.front()->there_since < least) return false;
+    // Its coroutine ends when the loop comes to it.
+    list.front()->Close();
+    list.front()->MoveTo(lists.busy);
+    return true;
+  };
+  return close(lists.silent, options.silence) ||
+         close(lists.idle, options.idle);
 }
 
 awaitable<void> PolicyServer::Conversation::Converse(
@@ -122,6 +173,7 @@ awaitable<void> PolicyServer::Conversation::Converse(
         co_return;
       }
       if (buffer.HasPart() && !self.owes_since) self.owes_since = Clock::now();
+      if (self.in == &server->lists.busy) self.MoveTo(server->lists.idle);
       const std::span<char> space = buffer.Space();
       const auto [error, bytes] = co_await socket.async_read_some(
           asio::buffer(space.data(), space.size()), as_tuple(use_awaitable));
@@ -135,6 +187,7 @@ awaitable<void> PolicyServer::Conversation::Converse(
       continue;
     }
     self.owes_since.reset();
+    self.MoveTo(server->lists.busy);
     absl::StatusOr<PolicyRequest> request = ParsePolicyRequest(*block);
     if (!request.ok()) {
       const absl::string_view error = request.status().message();
@@ -185,14 +238,9 @@ awaitable<void> PolicyServer::Conversation::Accept(
       co_await pause.async_wait(as_tuple(use_awaitable));
       continue;
     }
-    if (server->open.size() >= server->options.most_connections) {
-      if (const auto held_back = server->refused_lines.Admit()) {
-        Log(Severity::kWarning, "too-many-connections")
-            .Add("front", "policy")
-            .Add("peer", PeerName(socket.native_handle(), peer.data()))
-            .Add("most", server->options.most_connections)
-            .Add("held_back", *held_back);
-      }
+    if (server->open.size() >= server->options.most_connections &&
+        !server->MakeRoom()) {
+      server->TurnAway(socket, peer);
       continue;
     }
     asio::error_code ignored;
@@ -264,5 +312,13 @@ void PolicyServer::Stop() {
 }
 
 size_t PolicyServer::connections() const { return shared_->open.size(); }
+
+DoorLoad PolicyServer::load() const {
+  return {.front = "policy",
+          .connections = connections(),
+          .most = shared_->options.most_connections,
+          .turned_away = shared_->turned_away,
+          .last_turned_away = shared_->last_turned_away};
+}
 
 }  // namespace breakwater

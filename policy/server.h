@@ -5,15 +5,21 @@
 
 #include "asio/io_context.hpp"
 #include "core/clock.h"
+#include "core/door_load.h"
 #include "core/metrics.h"
 #include "core/screener.h"
 
 namespace breakwater {
 
 struct PolicyServerOptions {
-  // Beyond it a connection is closed at once. An smtpd holds one for each
-  // check_policy_service line that differs from the others.
+  // Beyond it a connection is closed at once, unless another can be closed for
+  // it. An smtpd holds one for each check_policy_service line that differs from
+  // the others.
   size_t most_connections = 4096;
+  // For how long one must have asked nothing to be closed for a new one: since
+  // it connected, and since its last answer.
+  Duration silence = std::chrono::seconds(1);
+  Duration idle = std::chrono::seconds(10);
   // For the rest of a request, and for taking the answer to it.
   Duration patience = std::chrono::seconds(30);
 };
@@ -23,7 +29,9 @@ struct PolicyServerOptions {
 //
 // Never closes first: Postfix waits a second before it tries again when a
 // server closed on it within a session. Only input that is no request ends a
-// connection, with a line in the log.
+// connection, with a line in the log; and where there are too many, one that
+// has asked nothing for a while makes room for a new one, for behind that is a
+// client to be judged. (Postfix notices between two sessions.)
 //
 // Loop thread only. The loop, the screener and the metrics must outlive the
 // last run of the loop, for a conversation may be waiting for its verdict.
@@ -43,9 +51,11 @@ class PolicyServer {
   void Stop();
 
   size_t connections() const;
+  DoorLoad load() const;
 
  private:
   struct Shared;
+  struct Lists;
   struct Conversation;
 
   // With the conversations, which end a moment after Stop.

@@ -99,6 +99,7 @@ class OperatorTest : public ::testing::Test {
   Dnsbl dnsbl_{loop_, resolver_, metrics_, {.prove_zones = false}};
   BanTable bans_{1000};
   Allowances allowances_;
+  std::vector<DoorLoad> doors_;
   FakeEnforcer enforcer_;
   Screener screener_{loop_,     dnsbl_,   bans_,
                      enforcer_, metrics_, std::make_shared<const Rules>()};
@@ -120,6 +121,7 @@ class OperatorTest : public ::testing::Test {
        .metrics = metrics_,
        .config = [this] { return config_; },
        .enforcer = [this] { return enforcer_state_; },
+       .doors = [this] { return doors_; },
        .settled = [this]() -> asio::awaitable<bool> {
          co_return settled_&& enforcer_state_.connected;
        },
@@ -175,6 +177,35 @@ TEST_F(OperatorTest, WhoIsAllowedIsUnbannedAtOnceAndShownAsSuch) {
               HasSubstr(": 192.0.2.0/24 is allowed (a partner's relay)"));
   EXPECT_THAT(Ask("ban 192.0.2.7 60")["error"].get<std::string>(),
               HasSubstr("192.0.2.0/24 is allowed"));
+}
+
+TEST_F(OperatorTest, ADoorThatHadNoRoomOfLateIsAProblem) {
+  const Instant now = Clock::now();
+  doors_ = {{.front = "milter", .most = 64},
+            {.front = "policy",
+             .connections = 80,
+             .most = 80,
+             .turned_away = 7,
+             .last_turned_away = now - 1h}};
+  EXPECT_THAT(Ask("status")["problems"].dump(), Not(HasSubstr("no room")));
+  doors_[1].last_turned_away = now - 5s;
+  const json status = Ask("status");
+  EXPECT_THAT(status["problems"].dump(),
+              HasSubstr("the policy door had no room for 7 connections, the "
+                        "last 5s ago: it holds 80"));
+  EXPECT_EQ(status["doors"][1]["turned_away"], 7);
+}
+
+TEST_F(OperatorTest, AWideAllowanceIsAProblemAsLongAsItLasts) {
+  Ask("allow 192.0.2.0/24 86400");
+  EXPECT_THAT(Ask("status")["problems"].dump(), Not(HasSubstr("is allowed")));
+  EXPECT_EQ(Ask("allow 0.0.0.0/0 86400 --force for once")["ok"], true);
+  EXPECT_THAT(Ask("status")["problems"].dump(),
+              HasSubstr("Z: nobody in it is judged; "
+                        "\\\"breakwater disallow 0.0.0.0/0\\\" ends that"));
+  EXPECT_EQ(Ask("allowed")["allowed"][1]["reason"], "for once");
+  Ask("disallow 0.0.0.0/0");
+  EXPECT_THAT(Ask("status")["problems"].dump(), Not(HasSubstr("is allowed")));
 }
 
 TEST_F(OperatorTest, AllowTellsTheKernelEvenOfWhatTheTableHasForgotten) {

@@ -91,6 +91,7 @@ class ZoneKeyTest : public ::testing::Test {
        .memory = nullptr,
        .config = [this] { return config_; },
        .enforcer = [] { return EnforcerState{}; },
+       .doors = [] { return std::vector<DoorLoad>(); },
        .settled = []() -> asio::awaitable<bool> { co_return true; },
        .remembered = [](std::vector<Network>) -> asio::awaitable<bool> {
          co_return true;

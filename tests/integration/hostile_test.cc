@@ -12,6 +12,7 @@
 #include <fstream>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,7 @@ namespace {
 
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A connection to one of the daemon's unix sockets.
 class Peer {
@@ -222,6 +224,47 @@ TEST_F(HostileTest, NoMilterPeersBytesEndTheDaemon) {
   EXPECT_EQ(breakwater_->ChildPid("breakwaterd"), daemon);
   EXPECT_THAT(breakwater_->Log(),
               HasSubstr("event=bad-input front=milter peer=uid:0,pid:"));
+  ExpectMailFlows(kClean);
+}
+
+// What a limit of open files is while this is in scope, for programs that are
+// started.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t limit) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit files{.rlim_cur = limit, .rlim_max = limit};
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(HostileTest, WithFewDescriptorsACrowdTakesNeitherDoorNorControl) {
+  {
+    const DescriptorLimit few(256);
+    StartBothDoors();
+  }
+  ASSERT_FALSE(HasFatalFailure());
+  std::vector<Peer> crowd;
+  for (const char* door : {"policy.sock", "milter.sock"}) {
+    for (int i = 0; i < 1000; ++i) {
+      crowd.emplace_back(Socket(door));
+      ASSERT_TRUE(crowd.back().connected()) << i;
+    }
+  }
+  std::this_thread::sleep_for(seconds(1));
+  // A listed client is judged, and the operator is answered.
+  Peer policy(Socket("policy.sock"));
+  policy.Say(PolicyRequest(kListed));
+  EXPECT_THAT(policy.Hear(), HasSubstr("action=521"));
+  EXPECT_THAT(Ask({"status"}), HasSubstr("the policy door had no room for "));
+  EXPECT_THAT(breakwater_->Log(),
+              HasSubstr("event=too-many-connections front=milter"));
+  EXPECT_THAT(breakwater_->Log(), Not(HasSubstr("accept-failed")));
+  crowd.clear();
   ExpectMailFlows(kClean);
 }
 

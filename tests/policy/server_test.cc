@@ -331,6 +331,41 @@ TEST_F(PolicyServerTest, RefusesConnectionsBeyondTheMost) {
   EXPECT_EQ(Peer(path_).Ask("192.0.2.5"), kDunno);
 }
 
+TEST_F(PolicyServerTest, WhoAsksNothingMakesRoomForWhoMay) {
+  Start({.most_connections = 3,
+         .silence = milliseconds(100),
+         .idle = milliseconds(300)});
+  Peer first(path_);
+  Peer second(path_);
+  Peer silent(path_);
+  ASSERT_EQ(first.Ask("192.0.2.5"), kDunno);
+  ASSERT_EQ(second.Ask("192.0.2.5"), kDunno);
+  std::this_thread::sleep_for(milliseconds(150));
+  Peer third(path_);
+  EXPECT_TRUE(silent.IsClosed());
+  EXPECT_EQ(third.Ask("192.0.2.5"), kDunno);
+  EXPECT_TRUE(Peer(path_).IsClosed()) << "nobody has been idle for so long";
+  ASSERT_EQ(first.Ask("192.0.2.5"), kDunno);
+  std::this_thread::sleep_for(milliseconds(200));
+  Peer fourth(path_);
+  EXPECT_TRUE(second.IsClosed());
+  EXPECT_EQ(fourth.Ask("192.0.2.5"), kDunno);
+  EXPECT_EQ(first.Ask("192.0.2.5"), kDunno);
+}
+
+TEST_F(PolicyServerTest, WhoIsJudgedMakesNoRoom) {
+  Start({.most_connections = 1,
+         .silence = milliseconds(1),
+         .idle = milliseconds(1)});
+  world_.lists.Hold();
+  Peer waiting(path_);
+  waiting.Send(Request("192.0.2.5"));
+  EXPECT_TRUE(waiting.IsQuiet());
+  EXPECT_TRUE(Peer(path_).IsClosed());
+  world_.lists.Release();
+  EXPECT_EQ(waiting.Receive(), kDunno);
+}
+
 TEST_F(PolicyServerTest, WaitsWhereThereAreNoDescriptorsLeft) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "UBSan opens a pipe for its checks and ends the program when "
