@@ -36,13 +36,13 @@ Rules AllOffences() {
 std::string StartDoor() {
   SetLeastSeverity(Severity::kError);
   std::string path = absl::StrCat("/tmp/breakwater-milter-door-", getpid());
-  auto* world = new FakeWorld(AllOffences());
-  auto* front = new std::unique_ptr<MilterFront>(
-      MilterFront::Open(world->screener, world->metrics,
+  static auto& world = *new FakeWorld(AllOffences());
+  static auto& front = *new std::unique_ptr<MilterFront>(
+      MilterFront::Open(world.screener, world.metrics,
                         {.socket = "unix:" + path,
                          .verdict_deadline = std::chrono::milliseconds(500)})
           .value());
-  (*front)->Start([] { std::abort(); });
+  front->Start([] { std::abort(); });
   return path;
 }
 

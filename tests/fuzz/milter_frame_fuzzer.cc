@@ -26,7 +26,7 @@ void RequireEnds(char command, std::string_view payload) {
   }
   if (command == 'D' && payload.size() > 1) {
     Require(terminated(payload), "a macro ends");
-    Require(std::ranges::count(payload, '\0') % 2 == 0,
+    Require(std::ranges::count(payload.substr(1), '\0') % 2 == 0,
             "every macro has a value");
   }
 }
