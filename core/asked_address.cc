@@ -45,6 +45,16 @@ std::optional<uint32_t> CarriedV4(const IpAddress& client) {
 
 }  // namespace
 
+std::optional<Network> CarriedNetwork(const Network& network) {
+  const auto& bytes = network.address.bytes;
+  if (network.length < 16 || bytes[0] != 0x20 || bytes[1] != 0x02) {
+    return std::nullopt;
+  }
+  const int length = std::min(network.length - 16, 32);
+  return Network::Of(IpAddress::FromV4(*CarriedV4(network.address)),
+                     static_cast<uint8_t>(96 + length));
+}
+
 std::optional<IpAddress> AskedAddress(const IpAddress& client) {
   if (const std::optional<uint32_t> carried = CarriedV4(client)) {
     if (IsSpecialV4(*carried)) return std::nullopt;

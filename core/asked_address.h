@@ -18,4 +18,8 @@ namespace breakwater {
 // and benchmarks are asked about: they do no harm, and tests live there.
 std::optional<IpAddress> AskedAddress(const IpAddress& client);
 
+// The IPv4 network whose hosts are meant by a 6to4 network: of a /64 or a /48
+// one address. Nothing for what is no part of 2002::/16.
+std::optional<Network> CarriedNetwork(const Network& network);
+
 }  // namespace breakwater

@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/asked_address.h"
 #include "core/ban_basis.h"
 #include "core/log.h"
 #include "core/record.h"
@@ -304,51 +305,54 @@ void BanKeeper::LiftTheWideAround(const Network& member) {
 
 void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
   const auto lifted = std::make_shared<std::vector<Network>>();
-  Begin({.which =
-             [this, lie](BanTable::Glance& ban) {
-               if (ban.imposed < lie.proven_at ||
-                   (lie.family != Family::kDomain &&
-                    FamilyOf(ban.network.address) != lie.family)) {
-                 return false;
-               }
-               Evidence left = ban.evidence;
-               const bool falls = DropListings(left, [&lie](const Zone& zone) {
-                 return zone.label == lie.label;
-               });
-               if (!falls &&
-                   left.listings.size() < ban.evidence.listings.size()) {
-                 ban.instead = std::move(left);
-                 memory_->Changed(ban.network);
-               }
-               return falls;
-             },
-         .lifted =
-             [this, lifted](const Ban& ban) {
-               growth_.Forget(ban.network);
-               Lifted(ban.network, ban.id, "zone-lied");
-               lifted->push_back(ban.network);
-             },
-         .ended =
-             [this, lie, lifted] {
-               // Of a list that never was believed there is nothing to be
-               // told.
-               if (lie.was_believed || lie.listings > 0 || !lifted->empty()) {
-                 Log(Severity::kError, "zone-lied")
-                     .Add("zone", lie.label)
-                     .Add("family", FamilyName(lie.family))
-                     .Add("listings", lie.listings)
-                     .Add("bans", lifted->size());
-               }
-               for (const Network& network : *lifted) {
-                 LiftTheWideAround(network);
-               }
-             }});
+  Begin(
+      {.which =
+           [this, lie](BanTable::Glance& ban) {
+             if (ban.imposed < lie.proven_at ||
+                 (lie.family != Family::kDomain &&
+                  FamilyOf(AskedAddress(ban.network.address)
+                               .value_or(ban.network.address)) != lie.family)) {
+               return false;
+             }
+             Evidence left = ban.evidence;
+             const bool falls = DropListings(left, [&lie](const Zone& zone) {
+               return zone.label == lie.label;
+             });
+             if (!falls &&
+                 left.listings.size() < ban.evidence.listings.size()) {
+               ban.instead = std::move(left);
+               memory_->Changed(ban.network);
+             }
+             return falls;
+           },
+       .lifted =
+           [this, lifted](const Ban& ban) {
+             growth_.Forget(ban.network);
+             Lifted(ban.network, ban.id, "zone-lied");
+             lifted->push_back(ban.network);
+           },
+       .ended =
+           [this, lie, lifted] {
+             // Of a list that never was believed there is nothing to be
+             // told.
+             if (lie.was_believed || lie.listings > 0 || !lifted->empty()) {
+               Log(Severity::kError, "zone-lied")
+                   .Add("zone", lie.label)
+                   .Add("family", FamilyName(lie.family))
+                   .Add("listings", lie.listings)
+                   .Add("bans", lifted->size());
+             }
+             for (const Network& network : *lifted) {
+               LiftTheWideAround(network);
+             }
+           }});
 }
 
 void BanKeeper::LiftThoseOf(const std::vector<Network>& suspects) {
   Begin({.which =
              [suspects](const BanTable::Glance& ban) {
                return ban.origin != Origin::kOperator &&
+                      ban.origin != Origin::kList &&
                       std::ranges::any_of(
                           suspects, [&ban](const Network& suspect) {
                             return suspect.Overlaps(ban.network);

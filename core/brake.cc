@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "core/width.h"
+
 namespace breakwater {
 namespace {
 
@@ -20,18 +22,20 @@ const char* BrakeCauseName(BrakeCause cause) {
   return cause == BrakeCause::kBans ? "bans" : "good-history";
 }
 
-void Brake::Condemned(const Network& client, std::string_view label,
+void Brake::Condemned(const IpAddress& client, std::string_view label,
                       bool has_good_history, Instant now) {
+  const Network sender = SenderAround(client);
   const auto known =
-      std::ranges::find(condemned_, client, &Condemnation::client);
+      std::ranges::find(condemned_, sender, &Condemnation::sender);
   if (known != condemned_.end()) {
+    has_good_history = has_good_history || known->good;
     good_ -= known->good;
     condemned_.erase(known);
   } else if (condemned_.size() >= kLastCondemned) {
     good_ -= condemned_.front().good;
     condemned_.pop_front();
   }
-  condemned_.push_back({.client = client,
+  condemned_.push_back({.sender = sender,
                         .good = has_good_history,
                         .when = now,
                         .label = std::string(label)});

@@ -36,7 +36,11 @@ enum class BrakeCause : uint8_t {
 const char* BrakeCauseName(BrakeCause cause);  // "bans", "good-history"
 
 // Notices that what bans is more likely a list's mistake than a wave. While it
-// is on, whoever is condemned by lists is refused and not banned.
+// is on, whoever is condemned by lists is refused and not banned. There is one
+// for lists and one for offences, so that nobody can stop the lists' bans by
+// what he does.
+//
+// Who has many addresses is one sender here (SenderAround).
 //
 // Pure: it does nothing but count, and knows no clock. Not thread-safe; the
 // screener's is the loop's. About 50 KiB when full.
@@ -46,8 +50,9 @@ class Brake {
   void SetRules(BrakeRules rules) { rules_ = rules; }
 
   // A list, `label`, has a client condemned to a ban, whether it is imposed or
-  // not. Who was among the last already is counted once.
-  void Condemned(const Network& client, std::string_view label,
+  // not. Who was among the last already is counted once; its first good client
+  // counts for it.
+  void Condemned(const IpAddress& client, std::string_view label,
                  bool has_good_history, Instant now);
   // A ban of a list's was imposed, or would have been but for the brake.
   void Banned(Instant now);
@@ -63,7 +68,7 @@ class Brake {
     BrakeCause cause = BrakeCause::kBans;  // why it went on
     uint32_t bans = 0;                     // in the last minute
     uint32_t ceiling = 0;                  // of bans
-    size_t condemned = 0;                  // among the last
+    size_t condemned = 0;                  // senders, among the last
     size_t good = 0;                       // of them, with a good history
     std::string label;  // the list that condemned most of those
   };
@@ -75,7 +80,7 @@ class Brake {
 
  private:
   struct Condemnation {
-    Network client;
+    Network sender;
     bool good = false;
     Instant when;
     std::string label;

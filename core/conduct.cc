@@ -47,6 +47,18 @@ bool IsImpossible(MailDomain domain) {
          domain == MailDomain::kUnroutable;
 }
 
+// Whether a bounce did it: whoever writes a trap's address as the sender of his
+// mail has any server send us one. To guess users takes no other sender, so of
+// those only a friend's storm is forgiven.
+bool IsOthersDoing(const Client& client, const Offence& offence, bool is_good) {
+  if (offence.kind == OffenceKind::kTrap) {
+    return offence.bounce || client.sender == "<>";
+  }
+  return is_good && (client.sender.empty() || client.sender == "<>") &&
+         (offence.kind == OffenceKind::kUnknownRecipient ||
+          offence.kind == OffenceKind::kRejectedCommands);
+}
+
 }  // namespace
 
 bool AsksAbout(const Rules& rules, NameKind kind) {
@@ -169,19 +181,12 @@ asio::awaitable<Conduct::Findings> Conduct::Look(Client client, Told told,
   }
   findings.strikes = Standing(client);
   for (const Offence& offence : offences) {
-    // A forwarder's storm of bounces is not its own doing.
-    const bool is_refusal = offence.kind == OffenceKind::kUnknownRecipient ||
-                            offence.kind == OffenceKind::kRejectedCommands;
-    if (is_good && is_refusal &&
-        (client.sender.empty() || client.sender == "<>")) {
-      continue;
-    }
-    const bool strikes = Note(client, offence);
     if (offence.kind == OffenceKind::kTrap) {
       findings.hit_trap =
           rules->offences[offence.kind].mode == OffenceMode::kOn;
     }
-    if (!strikes) continue;
+    if (IsOthersDoing(client, offence, is_good)) continue;
+    if (!Note(client, offence)) continue;
     AddOnce(findings.strikes, offence.kind);
     if (offence.ban_duration) findings.ban_duration = offence.ban_duration;
   }

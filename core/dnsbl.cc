@@ -175,6 +175,41 @@ Dnsbl::ZoneQuestions Dnsbl::FillFromCache(const IpAddress& who,
   return missing;
 }
 
+void Dnsbl::AddUnheard(const std::vector<Target>& targets,
+                       const ZoneQuestions& questions, Instant since,
+                       Answers& answers) const {
+  // What is not kept for any time was said all the same.
+  constexpr auto kAtLeast = std::chrono::seconds(1);
+  const Instant now = Clock::now();
+  for (const ZoneQuestion& question : questions) {
+    if (rules_->zones[question.zone].kind == ZoneKind::kAllow) continue;
+    const Subject& subject = targets[question.target].subject;
+    const Family family = FamilyOf(subject);
+    const ZoneTrust& trust = (*states_)[question.zone]->trust;
+    bool heard = !trust.IsAwaited(family, now);
+    if (trust.MayCondemn(family)) {
+      const auto said = cache_.Find(subject, question.zone, since - kAtLeast);
+      heard = said && *said != kUnclear;
+    }
+    if (heard || std::ranges::find(answers.unheard, question.zone) !=
+                     answers.unheard.end()) {
+      continue;
+    }
+    answers.unheard.push_back(question.zone);
+  }
+}
+
+void Dnsbl::NoteUnheard(Round& round) const {
+  if (round.states == states_) {
+    return AddUnheard(round.targets, round.questions, round.began,
+                      round.answers);
+  }
+  // The zones are others now, and what these have said is forgotten.
+  for (const ZoneQuestion& question : round.questions) {
+    round.answers.unheard.push_back(question.zone);
+  }
+}
+
 void Dnsbl::CountSaved(const IpAddress& who, const std::vector<Target>& targets,
                        const ZoneQuestions& questions,
                        const ZoneQuestions& missing) {
@@ -226,6 +261,7 @@ std::optional<Answers> Dnsbl::Cached(const IpAddress& client) {
   const ZoneQuestions missing =
       FillFromCache(*asked, targets, questions, answers);
   if (!Round::IsSettled(answers, missing, ZonesToCome())) return std::nullopt;
+  AddUnheard(targets, questions, Clock::now(), answers);
   return answers;
 }
 
@@ -286,6 +322,7 @@ asio::awaitable<Answers> Dnsbl::Answer(std::shared_ptr<Round> round,
   round->missing =
       FillFromCache(round->who, round->targets, questions, round->answers);
   round->unasked = round->missing;
+  round->questions = questions;
   round->states = states_;
   CountSaved(round->who, round->targets, questions, round->missing);
   return RunRound(self_, std::move(round));
@@ -294,7 +331,10 @@ asio::awaitable<Answers> Dnsbl::Answer(std::shared_ptr<Round> round,
 asio::awaitable<Answers> Dnsbl::RunRound(std::weak_ptr<Dnsbl> weak,
                                          std::shared_ptr<Round> round) {
   bool settled = round->IsSettled();
-  if (settled) co_return round->answers;
+  if (settled) {
+    if (const auto self = weak.lock()) self->NoteUnheard(*round);
+    co_return round->answers;
+  }
   while (!settled && !round->unasked.empty() && Clock::now() < round->end) {
     // While we waited, it may have gone; nobody may hold it while we wait.
     if (const auto self = weak.lock()) {
@@ -311,6 +351,7 @@ asio::awaitable<Answers> Dnsbl::RunRound(std::weak_ptr<Dnsbl> weak,
       ZoneAccount& account = (*round->states)[question.zone]->account;
       if (!account.is_free()) account.NoteSaving(Saving::kBudget);
     }
+    self->NoteUnheard(*round);
   }
   round->ended = true;
   round->TrustAsNow();

@@ -136,6 +136,12 @@ class Dnsbl : public Lists {
                               const std::vector<Target>& targets,
                               const ZoneQuestions& questions,
                               Answers& answers) const;
+  // Puts into the answers which zones have said nothing since then, and before
+  // that nothing that still holds.
+  void AddUnheard(const std::vector<Target>& targets,
+                  const ZoneQuestions& questions, Instant since,
+                  Answers& answers) const;
+  void NoteUnheard(Round& round) const;
   // The questions need not be asked, but for those that are missing.
   void CountSaved(const IpAddress& who, const std::vector<Target>& targets,
                   const ZoneQuestions& questions, const ZoneQuestions& missing);

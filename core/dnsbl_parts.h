@@ -183,10 +183,12 @@ struct Dnsbl::Round : Wait {
     });
   }
 
+  const Instant began = Clock::now();
   const Instant end;            // the deadline; the timer is for the stage
   IpAddress who;                // the client, or the address it is asked by
   std::vector<Target> targets;  // never empty
   Answers answers;
+  ZoneQuestions questions;            // all there are,
   ZoneQuestions missing;              // what is still to be answered,
   ZoneQuestions unasked;              // that of it whose stage has not come,
   ZoneQuestions asked;                // and the rest

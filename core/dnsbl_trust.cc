@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/asked_address.h"
 #include "core/dnsbl.h"
 #include "core/dnsbl_parts.h"
 
@@ -77,7 +78,9 @@ bool Dnsbl::MayBan(const std::string& label, const IpAddress& client) {
   // A zone that is not asked any more was trusted when it was.
   if (state == states_->end()) return true;
   const bool is_domain = (*state)->type == ZoneType::kDomain;
-  return (*state)->trust.MayBan(is_domain ? Family::kDomain : FamilyOf(client));
+  return (*state)->trust.MayBan(
+      is_domain ? Family::kDomain
+                : FamilyOf(AskedAddress(client).value_or(client)));
 }
 
 void Dnsbl::SetLieListener(LieListener listener) {

@@ -16,6 +16,27 @@ constexpr Duration kOneOccasion = std::chrono::minutes(10);
 // Of those who have been silent for longest, how many may make room.
 constexpr size_t kLookedAt = 8;
 
+constexpr size_t kMostOfASender = 256;
+constexpr size_t kPartOfABlock = 8;  // of all places
+
+// What a provider has, rather than a host.
+Network BlockAround(const IpAddress& address) {
+  return Network::Of(address, address.IsV4() ? 96 + 16 : 32);
+}
+
+void Step(absl::flat_hash_map<Network, uint32_t>& counts,
+          const Network& network, int step) {
+  uint32_t& count = counts[network];
+  count += static_cast<uint32_t>(step);
+  if (count == 0) counts.erase(network);
+}
+
+uint32_t CountIn(const absl::flat_hash_map<Network, uint32_t>& counts,
+                 const Network& network) {
+  const auto place = counts.find(network);
+  return place == counts.end() ? 0 : place->second;
+}
+
 }  // namespace
 
 void GoodHistory::SetRules(HistoryRules rules) {
@@ -30,7 +51,9 @@ void GoodHistory::Accept(const IpAddress& client, Instant now) {
   const Network network = Network::OfClient(client);
   const auto place = places_.find(network);
   if (place == places_.end()) {
+    if (!HasRoomFor(network)) return;
     if (probation_.size() >= most_on_probation()) DropLast(probation_);
+    Count(network, 1);
     probation_.push_front(
         {.client = network, .weighed = now, .first = now, .last = now});
     places_[network] = probation_.begin();
@@ -51,12 +74,21 @@ void GoodHistory::Accept(const IpAddress& client, Instant now) {
   }
 }
 
+void GoodHistory::AcceptUncleared(const IpAddress& client, Instant now) {
+  Expire(now);
+  const auto place = places_.find(Network::OfClient(client));
+  if (place == places_.end() || !place->second->good) return;
+  place->second->last = now;
+  good_.splice(good_.begin(), good_, place->second);
+}
+
 void GoodHistory::Promote(Entries::iterator entry, Instant now) {
   if (most_good() == 0) return;
   if (good_.size() >= most_good()) {
     const Entries::iterator lightest = LightestOfTheSilent(now);
     if (WeightOf(*lightest, now) > WeightOf(*entry, now)) return;
     CountGood(lightest->client, -1);
+    Count(lightest->client, -1);
     places_.erase(lightest->client);
     good_.erase(lightest);
   }
@@ -125,7 +157,8 @@ void GoodHistory::Restore(const Entry& entry) {
   }
   Entries& entries = entry.good ? good_ : probation_;
   const size_t most = entry.good ? most_good() : most_on_probation();
-  if (entries.size() >= most) return;
+  if (entries.size() >= most || !HasRoomFor(entry.client)) return;
+  Count(entry.client, 1);
   entries.push_back(entry);
   if (entry.good) CountGood(entry.client, 1);
   places_[entry.client] = std::prev(entries.end());
@@ -158,7 +191,7 @@ size_t GoodHistory::bytes() const {
   constexpr size_t kPlace = sizeof(decltype(places_)::value_type) + 1;
   constexpr size_t kAround = sizeof(decltype(good_around_)::value_type) + 1;
   return places_.size() * kNode + places_.capacity() * kPlace +
-         good_around_.capacity() * kAround;
+         (good_around_.capacity() + shares_.capacity()) * kAround;
 }
 
 double GoodHistory::WeightOf(const Entry& entry, Instant now) const {
@@ -176,17 +209,27 @@ const GoodHistory::Entry* GoodHistory::Known(const IpAddress& client,
 
 void GoodHistory::DropLast(Entries& entries) {
   if (entries.back().good) CountGood(entries.back().client, -1);
+  Count(entries.back().client, -1);
   places_.erase(entries.back().client);
   entries.pop_back();
 }
 
 void GoodHistory::CountGood(const Network& client, int step) {
   for (const Width width : WidthsOf(client.address)) {
-    const Network network = Widened(client.address, width);
-    uint32_t& count = good_around_[network];
-    count += static_cast<uint32_t>(step);
-    if (count == 0) good_around_.erase(network);
+    Step(good_around_, Widened(client.address, width), step);
   }
+}
+
+void GoodHistory::Count(const Network& client, int step) {
+  Step(shares_, SenderAround(client.address), step);
+  Step(shares_, BlockAround(client.address), step);
+}
+
+bool GoodHistory::HasRoomFor(const Network& client) const {
+  const size_t most_of_block =
+      std::max<size_t>(kMostOfASender, rules_.clients / kPartOfABlock);
+  return CountIn(shares_, SenderAround(client.address)) < kMostOfASender &&
+         CountIn(shares_, BlockAround(client.address)) < most_of_block;
 }
 
 }  // namespace breakwater

@@ -34,6 +34,11 @@ struct HistoryRules {
 // client's weight is the number of occasions on which its mail was accepted,
 // each counting half after a half-life.
 //
+// No network has more than its share of the places: an IPv6 /48 as many as an
+// IPv4 /24 has addresses, and an IPv4 /16 or an IPv6 /32 an eighth of all (or
+// as many, if that is more). So who has 65,536 /64 does not push out those who
+// write for the first time.
+//
 // Bounded, some 200 bytes for each client (see bytes). Not thread-safe; the
 // screener's is the loop's.
 class GoodHistory {
@@ -43,6 +48,9 @@ class GoodHistory {
 
   // A message of this client's was accepted.
   void Accept(const IpAddress& client, Instant now);
+  // The same, while it was not known whether lists hold it: who is good is not
+  // forgotten for that, and nobody becomes it.
+  void AcceptUncleared(const IpAddress& client, Instant now);
   bool IsGood(const IpAddress& client, Instant now) const;
   // A good client was refused and not banned. Until the window ends its next
   // condemnation bans.
@@ -103,11 +111,16 @@ class GoodHistory {
   // What was known of it before.
   void AddTo(Entries::iterator known, const Entry& before);
   void CountGood(const Network& client, int step);
+  // One more or one less is remembered.
+  void Count(const Network& client, int step);
+  bool HasRoomFor(const Network& client) const;
 
   HistoryRules rules_;
   Entries good_;
   Entries probation_;
   absl::flat_hash_map<Network, Entries::iterator> places_;
+  // How many are remembered of each network that has a share.
+  absl::flat_hash_map<Network, uint32_t> shares_;
   // How many good clients are in each network around one.
   absl::flat_hash_map<Network, uint32_t> good_around_;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/asked_address.h"
+
 namespace breakwater {
 namespace {
 
@@ -140,7 +142,9 @@ std::optional<Shield> ShieldOf(const Rules& rules, const Network& network) {
   if (const auto many = SharedRanges().FindOverlap(network)) {
     return Shield{*many, "shared"};
   }
-  return std::nullopt;
+  // The host of a 6to4 address has an IPv4 one.
+  const std::optional<Network> carried = CarriedNetwork(network);
+  return carried ? ShieldOf(rules, *carried) : std::nullopt;
 }
 
 namespace {

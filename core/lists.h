@@ -26,6 +26,15 @@ struct Answers {
   size_t stale = 0;         // zones for which an earlier answer had to do
   bool overdue = false;     // the deadline came before some answers
   bool overloaded = false;  // some zone was not asked: too much in flight
+  // Zones that might condemn the client and of which nothing is known: nothing
+  // that they have said within the time for which an answer holds. They are not
+  // believed now (and were, or are new), do not answer, may not be asked, or
+  // their stage was not reached.
+  std::vector<size_t> unheard;
+
+  // Whether none of these could change what is done: only then is a client
+  // that no list holds known to be on none.
+  bool AllHeard() const;
 };
 
 // A zone is found to list the world. What it said before it was refused, or we

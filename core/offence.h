@@ -93,6 +93,8 @@ struct Offence {
   std::string detail;
   // In place of the rule's, if whoever reports it asks for that.
   std::optional<Duration> ban_duration;
+  // In a message with the null sender, where the client's does not say so.
+  bool bounce = false;
 };
 
 }  // namespace breakwater

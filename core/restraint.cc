@@ -1,5 +1,7 @@
 #include "core/restraint.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_join.h"
 #include "core/log.h"
 
@@ -25,13 +27,34 @@ void AddNumbers(Log&& line, const ProxyWatch::State& state, Instant now) {
       .Add("for_s", std::chrono::round<std::chrono::seconds>(length).count());
 }
 
+// That nobody but the client can commit, and no rule of ours makes of it.
+bool IsOwnDoing(OffenceKind kind) {
+  return kind == OffenceKind::kHelo || kind == OffenceKind::kAfterRefusal ||
+         kind == OffenceKind::kVanish;
+}
+
+const char* GroundName(Ground ground) {
+  return ground == Ground::kLists ? "lists" : "offences";
+}
+
 }  // namespace
+
+Ground GroundOf(const Verdict& verdict) {
+  if (verdict.reason != Reason::kOffence) return Ground::kLists;
+  const std::optional<OffenceKind> kind = ParseOffence(verdict.label);
+  return kind && IsOwnDoing(*kind) ? Ground::kOwnDoing : Ground::kOffences;
+}
 
 void Restraint::SetRules(const Rules& rules) {
   history_.SetRules(rules.history);
-  brake_.SetRules(rules.brake);
+  for (Brake& brake : brakes_) brake.SetRules(rules.brake);
   proxy_.SetRules(rules.proxy);
   metrics_.proxy_suspected.Set(proxy_.is_on() ? 1 : 0);
+}
+
+void Restraint::Restore(const GoodHistory::Entry& entry) {
+  history_.Restore(entry);
+  proxy_.Knows(entry.client, entry.last);
 }
 
 bool Restraint::Connected(const IpAddress& client) {
@@ -52,22 +75,44 @@ void Restraint::Accept(const IpAddress& client) {
   memory_->Changed(Network::OfClient(client));
 }
 
+void Restraint::AcceptUncleared(const IpAddress& client) {
+  history_.AcceptUncleared(client, Clock::now());
+  memory_->Changed(Network::OfClient(client));
+}
+
 std::optional<Withheld> Restraint::Against(const IpAddress& client,
-                                           Instant now) const {
-  if (proxy_.Suspects(client)) return Withheld::kProxy;
+                                           Ground ground, Instant now) const {
+  // That a list holds it is no sign of a proxy.
+  if (ground != Ground::kLists && proxy_.Suspects(client)) {
+    return Withheld::kProxy;
+  }
   if (history_.IsGood(client, now) && !history_.IsWarned(client, now)) {
     return Withheld::kGoodHistory;
   }
-  return brake_.is_on() ? std::optional(Withheld::kBrake) : std::nullopt;
+  if (ground == Ground::kOwnDoing || !brake(ground).is_on()) {
+    return std::nullopt;
+  }
+  return Withheld::kBrake;
+}
+
+Brake* Restraint::BrakeOf(const Verdict& verdict) {
+  const Ground ground = GroundOf(verdict);
+  return ground == Ground::kOwnDoing ? nullptr
+                                     : &brakes_[static_cast<size_t>(ground)];
 }
 
 void Restraint::Consider(const IpAddress& client, Verdict& verdict) {
   if (!verdict.ban) return;
   const Instant now = Clock::now();
-  const bool is_good = history_.IsGood(client, now);
-  brake_.Condemned(Network::OfClient(client), verdict.label, is_good, now);
-  UpdateBrake(now);
-  verdict.withheld = Against(client, now);
+  if (Brake* brake = BrakeOf(verdict)) {
+    // Whom the brake keeps from being banned could come again and again: only
+    // the first time says something.
+    const bool is_good =
+        history_.IsGood(client, now) && !history_.IsWarned(client, now);
+    brake->Condemned(client, verdict.label, is_good, now);
+    UpdateBrakes(now);
+  }
+  verdict.withheld = Against(client, GroundOf(verdict), now);
   if (verdict.withheld) verdict.ban.reset();
 }
 
@@ -77,7 +122,8 @@ void Restraint::NoteWithheld(const IpAddress& client, const Verdict& verdict,
   if (why == Withheld::kGoodHistory) history_.Warn(client, now);
   // Counted, though none was imposed: when there would be few again, the brake
   // comes off.
-  if (why == Withheld::kBrake) brake_.Banned(now);
+  Brake* brake = BrakeOf(verdict);
+  if (why == Withheld::kBrake && brake != nullptr) brake->Banned(now);
   metrics_.BansWithheld(WithheldName(why)).Increment();
   const Network who = Network::OfClient(client);
   memory_->Changed(who);
@@ -95,33 +141,35 @@ void Restraint::NoteWithheld(const IpAddress& client, const Verdict& verdict,
       .Add("held_back", *held_back);
 }
 
-void Restraint::Imposed() {
+void Restraint::Imposed(const Verdict& verdict) {
   const Instant now = Clock::now();
-  brake_.Banned(now);
-  UpdateBrake(now);
+  if (Brake* brake = BrakeOf(verdict)) brake->Banned(now);
+  UpdateBrakes(now);
 }
 
 void Restraint::Tick() {
   const Instant now = Clock::now();
   history_.Expire(now);
   metrics_.good_clients.Set(static_cast<double>(history_.good()));
-  UpdateBrake(now);
+  UpdateBrakes(now);
 }
 
-void Restraint::UpdateBrake(Instant now) {
-  const Instant since = brake_.on_since().value_or(now);
-  if (!brake_.Update(now)) return;
-  metrics_.brake_on.Set(brake_.is_on() ? 1 : 0);
-  if (brake_.is_on()) {
-    AddNumbers(Log(Severity::kError, "brake-on").Add("for_s", 0),
-               brake_.state());
-  } else {
-    AddNumbers(
-        Log(Severity::kWarning, "brake-off")
-            .Add("for_s",
-                 std::chrono::round<std::chrono::seconds>(now - since).count()),
-        brake_.state());
-  }
+void Restraint::UpdateBrakes(Instant now) {
+  UpdateBrake(Ground::kLists, now);
+  UpdateBrake(Ground::kOffences, now);
+}
+
+void Restraint::UpdateBrake(Ground ground, Instant now) {
+  Brake& brake = brakes_[static_cast<size_t>(ground)];
+  const Instant since = brake.on_since().value_or(now);
+  if (!brake.Update(now)) return;
+  metrics_.brake_on.Set(std::ranges::any_of(brakes_, &Brake::is_on) ? 1 : 0);
+  const auto length = std::chrono::round<std::chrono::seconds>(now - since);
+  AddNumbers(Log(brake.is_on() ? Severity::kError : Severity::kWarning,
+                 brake.is_on() ? "brake-on" : "brake-off")
+                 .Add("of", GroundName(ground))
+                 .Add("for_s", length.count()),
+             brake.state());
 }
 
 }  // namespace breakwater

@@ -133,6 +133,7 @@ std::optional<Verdict> Screener::Known(const Client& client,
   if (!cached || !cached->listings.empty()) return std::nullopt;
   Verdict clean = Pass(Reason::kClean);
   clean.evidence.rules = cached->rules;
+  clean.cleared = cached->AllHeard();
   return clean;
 }
 
@@ -274,6 +275,7 @@ asio::awaitable<Verdict> Screener::VerdictFrom(Client client, Answers answers,
     verdict.reason = answers.overdue      ? Reason::kOverdue
                      : answers.overloaded ? Reason::kOverloaded
                                           : Reason::kClean;
+    verdict.cleared = verdict.reason == Reason::kClean && answers.AllHeard();
     co_return verdict;
   }
   verdict.evidence.offences.assign(strikes.begin(), strikes.end());
@@ -387,7 +389,8 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
   }
   if (!verdict.ban) return;
   // The verdict may be older than what is known by now.
-  if (restraint_.proxy().Suspects(client.address())) {
+  if (GroundOf(verdict) != Ground::kLists &&
+      restraint_.proxy().Suspects(client.address())) {
     restraint_.NoteWithheld(client.address(), verdict, Withheld::kProxy);
     return;
   }
@@ -408,7 +411,7 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
   const auto in_force = keeper_.Impose(
       client, lasting.label.empty() ? verdict : lasting, std::move(evidence));
   if (!in_force) return;
-  if (in_force->began) restraint_.Imposed();
+  if (in_force->began) restraint_.Imposed(verdict);
   TurnOut(*in_force);
 }
 
@@ -416,13 +419,15 @@ asio::awaitable<void> Screener::LiftIfUnlisted(Recheck::Due due) {
   const std::optional<Ban> ban = keeper_.Find(due);
   if (!ban) co_return;
   const Answers answers = co_await lists_.Lookup(ban->client);
-  // Only what all of them have said just now counts; and while one holds the
-  // client the ban stands, though that alone would not have imposed it.
+  // Only what all of them have said just now counts: who was not asked has not
+  // let the client go. And while one holds the client the ban stands, though
+  // that alone would not have imposed it.
   const auto is_block = [&answers](const Listing& listing) {
     return answers.rules->zones[listing.zone].kind == ZoneKind::kBlock;
   };
   if (answers.overdue || answers.overloaded || answers.errors > 0 ||
-      answers.stale > 0 || std::ranges::any_of(answers.listings, is_block)) {
+      answers.stale > 0 || !answers.AllHeard() ||
+      std::ranges::any_of(answers.listings, is_block)) {
     co_return;
   }
   if (keeper_.Find(due)) keeper_.Lift(due.network, "not-listed-any-more");

@@ -44,6 +44,7 @@ asio::awaitable<Verdict> Screener::Further(Client client, Told told,
                              start + rules_->deadline);
   Verdict verdict = co_await VerdictFrom(client, std::move(found.answers),
                                          std::move(found.strikes));
+  verdict.cleared = verdict.cleared && so_far.cleared;
   if (verdict.ban && found.ban_duration) verdict.ban = found.ban_duration;
   if (verdict.action == Action::kPass && found.hit_trap) {
     verdict = OffenceVerdict(client, OffenceKind::kTrap, *rules_);
@@ -72,7 +73,8 @@ std::shared_ptr<Screening> Screener::StartFurther(
   asio::post(loop_, [this, session, further, told = std::move(told)]() mutable {
     // Who is condemned already need not be looked at.
     session->WhenComplete(
-        [this, further, told = std::move(told)](const Verdict& so_far) mutable {
+        [this, weak = std::weak_ptr(session), further,
+         told = std::move(told)](const Verdict& so_far) mutable {
           const bool is_condemned = so_far.IsRefusal() || so_far.would;
           if (is_condemned && told.offences.empty()) {
             further->Complete(so_far);
@@ -80,11 +82,15 @@ std::shared_ptr<Screening> Screener::StartFurther(
           }
           asio::co_spawn(
               loop_,
-              [](Screener& self, std::shared_ptr<Screening> further, Told told,
+              [](Screener& self, std::weak_ptr<Screening> weak,
+                 std::shared_ptr<Screening> further, Told told,
                  Verdict so_far) -> asio::awaitable<void> {
-                further->Complete(co_await self.Further(
-                    further->client(), std::move(told), std::move(so_far)));
-              }(*this, further, std::move(told), so_far),
+                Verdict verdict = co_await self.Further(
+                    further->client(), std::move(told), std::move(so_far));
+                const auto session = weak.lock();
+                if (session && !verdict.cleared) session->NotCleared();
+                further->Complete(std::move(verdict));
+              }(*this, weak, further, std::move(told), so_far),
               asio::detached);
         });
   });

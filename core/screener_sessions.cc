@@ -19,17 +19,23 @@ void Screener::Authenticated(std::shared_ptr<Screening> screening) {
 
 void Screener::Accepted(std::shared_ptr<Screening> screening) {
   asio::post(loop_, [this, screening] {
-    if (const std::optional<Verdict> verdict = screening->verdict()) {
+    if (std::optional<Verdict> verdict = screening->verdict()) {
+      verdict->cleared = verdict->cleared && screening->cleared();
       Accepted(screening->client(), *verdict);
     }
   });
 }
 
 // Only of whom the lists have said nothing: who passes because they were late,
-// or in observe mode, has proved nothing by it.
+// or were not asked, or in observe mode, has proved nothing by it.
 void Screener::Accepted(const Client& client, const Verdict& verdict) {
-  if (verdict.action == Action::kPass && verdict.reason == Reason::kClean) {
+  if (verdict.action != Action::kPass || verdict.reason != Reason::kClean) {
+    return;
+  }
+  if (verdict.cleared) {
     restraint_.Accept(client.address());
+  } else {
+    restraint_.AcceptUncleared(client.address());
   }
 }
 

@@ -30,6 +30,10 @@ class Screening {
   // reason.
   void Withhold(Withheld why) { withheld_ = why; }
   std::optional<Withheld> withheld() const { return withheld_; }
+  // Loop thread. A list that could condemn its names was not heard, though the
+  // verdict may say that the client was cleared.
+  void NotCleared() { cleared_ = false; }
+  bool cleared() const { return cleared_; }
   // Loop thread. Does nothing if there is a verdict already.
   void Complete(Verdict verdict);
   // Loop thread. `done` is called on the loop, at once if there is a verdict.
@@ -42,6 +46,7 @@ class Screening {
   mutable std::condition_variable completed_;
   std::optional<Verdict> verdict_;  // by mutex_
   // Loop only.
+  bool cleared_ = true;
   std::vector<absl::AnyInvocable<void(const Verdict&)>> when_complete_;
 };
 

@@ -66,6 +66,9 @@ struct Verdict {
   // all that is said here.
   std::optional<Action> would = {};
   Evidence evidence = {};
+  // Of one that passes as clean: every list that could condemn the client has
+  // been heard.
+  bool cleared = false;
   // Why it does not, if it would.
   std::optional<Withheld> withheld;
   std::chrono::microseconds took{};  // from asked to known

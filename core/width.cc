@@ -11,6 +11,10 @@ Network Widened(const IpAddress& address, Width width) {
   return Network::Of(address, LengthOf(width));
 }
 
+Network SenderAround(const IpAddress& address) {
+  return Widened(address, address.IsV4() ? Width::kV4By24 : Width::kV6By48);
+}
+
 std::optional<Width> WidthOf(const Network& network) {
   for (const Width width : kAllWidths) {
     if (network.length == LengthOf(width) &&

@@ -39,6 +39,9 @@ absl::Span<const Width> WidthsOf(const IpAddress& address);
 
 // The network around an address of the width's family.
 Network Widened(const IpAddress& address, Width width);
+// What counts as one sender where one could pose as many: an IPv4 /24 or an
+// IPv6 /48, which anybody has who has one.
+Network SenderAround(const IpAddress& address);
 // Nothing for a client and for all that no ban covers.
 std::optional<Width> WidthOf(const Network& network);
 // Whether it is what a ban of one client covers.

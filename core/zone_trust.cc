@@ -240,6 +240,16 @@ bool ZoneTrust::MayCondemn(Family family) const {
   return IsGood(Of(family).standing);
 }
 
+bool ZoneTrust::IsAwaited(Family family, Instant now) const {
+  const Side& side = Of(family);
+  if (IsGood(side.standing)) return false;
+  if (side.standing == ZoneStanding::kNoTestEntry && !side.proven.at) {
+    return false;
+  }
+  const Instant last = side.proven.at.value_or(side.proven.since);
+  return now < last + kAwaited;
+}
+
 bool ZoneTrust::MayBeAsked(Family family) const {
   return MayCondemn(family) && !breaker_.is_open();
 }

@@ -51,6 +51,8 @@ class ZoneTrust {
  public:
   static constexpr Duration kProbePeriod = std::chrono::minutes(30);
   static constexpr Duration kProbation = std::chrono::minutes(10);
+  // Who has not been believed for so long is not waited for any more.
+  static constexpr Duration kAwaited = std::chrono::hours(14 * 24);
   // Between a probe that was not good and the next: it doubles.
   static constexpr Duration kFirstPause = std::chrono::seconds(1);
   static constexpr Duration kLongestPause = std::chrono::minutes(5);
@@ -108,6 +110,9 @@ class ZoneTrust {
   bool IsLiar(Family family) const {
     return Of(family).standing == ZoneStanding::kListsEverything;
   }
+  // Whether it is not believed, though it was not long ago, or is new: it may
+  // yet be. A list without a test entry for a family has nothing to say of it.
+  bool IsAwaited(Family family, Instant now) const;
   // Whether the first probe is in.
   bool is_probed() const { return probed_; }
   // When to probe; never while a probe is on its way.

@@ -88,7 +88,7 @@ std::string BrakeLine(const json& brake, const json& history) {
       IsTrue(brake, "on") ? "ON: lists ban nobody" : "off", ", ",
       Text(brake, "bans_per_minute"), " bans in the last minute (ceiling ",
       Text(brake, "ceiling"), "), ", Text(brake, "good"), " of the last ",
-      Text(brake, "condemned"), " condemned clients have a good history\n",
+      Text(brake, "condemned"), " condemned networks have a good history\n",
       Text(history, "good"), " clients have a good history, ",
       Text(history, "on_probation"), " are on probation\n");
 }

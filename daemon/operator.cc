@@ -110,7 +110,12 @@ json Operator::Status() const {
   const Brake::State brake = restraint.brake().state();
   std::vector<std::string> problems =
       Problems(*config, enforcer, health, bans, parts_.metrics, now);
-  if (auto problem = BrakeProblem(brake, rules.observe, now)) {
+  const Brake::State offences = restraint.brake(Ground::kOffences).state();
+  if (auto problem =
+          BrakeProblem(offences, Ground::kOffences, rules.observe, now)) {
+    problems.insert(problems.begin(), *std::move(problem));
+  }
+  if (auto problem = BrakeProblem(brake, Ground::kLists, rules.observe, now)) {
     problems.insert(problems.begin(), *std::move(problem));
   }
   if (rules.offences.IsOn(OffenceKind::kTrap) &&
@@ -178,6 +183,7 @@ json Operator::Status() const {
       {"sessions", parts_.screener.sessions()},
       {"cached_clients", parts_.dnsbl.cached_clients()},
       {"brake", DescribeBrake(brake, now)},
+      {"offence_brake", DescribeBrake(offences, now)},
       {"history", DescribeHistory(restraint.history(), rules.history)},
       {"problems", problems},
       {"warnings", config->warnings}};
@@ -451,7 +457,7 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
   answer["verdict"] = DescribeJudgement(rules, address, reports);
   answer["verdict"]["withheld"] = nullptr;
   if (answer["verdict"]["ban_seconds"].is_number()) {
-    if (const auto withheld = restraint.Against(address, now)) {
+    if (const auto withheld = restraint.Against(address, Ground::kLists, now)) {
       answer["verdict"]["withheld"] = WithheldName(*withheld);
     }
   }

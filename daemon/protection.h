@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/address.h"
+#include "core/asked_address.h"
 #include "daemon/host_networks.h"
 
 namespace breakwater {
@@ -30,8 +31,13 @@ class Protection {
   // Whether a ban of this network would hit something protected, or stand for
   // too many.
   bool Holds(const Network& network) const {
-    return AlwaysProtected().FindOverlap(network) ||
-           SharedRanges().FindOverlap(network) || all_.FindOverlap(network);
+    if (AlwaysProtected().FindOverlap(network) ||
+        SharedRanges().FindOverlap(network) || all_.FindOverlap(network)) {
+      return true;
+    }
+    // The host of a 6to4 address has an IPv4 one.
+    const std::optional<Network> carried = CarriedNetwork(network);
+    return carried && Holds(*carried);
   }
   bool Holds(const IpAddress& address) const {
     return AlwaysProtected().Find(address) || all_.Find(address);

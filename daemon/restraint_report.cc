@@ -74,34 +74,40 @@ std::optional<std::string> ProxyProblem(const ProxyWatch::State& state,
       FormatDuration(duration_cast<seconds>(now - state.since)), ", ",
       state.connections,
       " when that was noticed: if that is a proxy or a "
-      "NAT, nobody behind it is judged for itself. Nothing there is banned by "
-      "lists or offences meanwhile. Let the mail server learn who the clients "
+      "NAT, nobody behind it is judged for itself. Nothing there is banned for "
+      "offences meanwhile. Let the mail server learn who the clients "
       "are (PROXY protocol, XCLIENT), or name it in spare.networks if there is "
       "nobody else");
 }
 
-std::optional<std::string> BrakeProblem(const Brake::State& state, bool observe,
+std::optional<std::string> BrakeProblem(const Brake::State& state,
+                                        Ground ground, bool observe,
                                         Instant now) {
   if (!state.on_since) return std::nullopt;
+  const bool by_lists = ground == Ground::kLists;
+  const char* const who = by_lists ? "lists" : "offences";
   const std::string length =
       FormatDuration(duration_cast<seconds>(now - *state.on_since));
   std::string why;
   if (state.cause == BrakeCause::kGoodHistory) {
-    why = absl::StrCat(state.good, " of the last ", state.condemned,
-                       " clients that lists condemned have a good history");
+    why =
+        absl::StrCat(state.good, " of the last ", state.condemned,
+                     " networks that ", who, " condemned have a good history");
     if (!state.label.empty()) {
-      absl::StrAppend(&why, ", most of them held by ", state.label);
+      absl::StrAppend(&why, ", most of them ", by_lists ? "held by " : "for ",
+                      state.label);
     }
-    absl::StrAppend(&why, "; if that list is wrong, take it out");
+    absl::StrAppend(&why, by_lists ? "; if that list is wrong, take it out"
+                                   : "; if that is our own mistake, mend it");
   } else {
     why =
-        absl::StrCat("lists condemned ", state.bans,
+        absl::StrCat(who, " condemned ", state.bans,
                      " clients in the last minute, where up to ", state.ceiling,
                      " are banned; if it is a wave, raise "
                      "brake.bans_per_minute");
   }
-  return absl::StrCat("the brake has been on for ", length, ": lists ",
-                      observe ? "would ban" : "ban", " nobody: ", why);
+  return absl::StrCat("the brake has been on for ", length, ": ", who,
+                      observe ? " would ban" : " ban", " nobody: ", why);
 }
 
 }  // namespace breakwater

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/good_history.h"
 #include "core/proxy_watch.h"
+#include "core/restraint.h"
 
 namespace breakwater {
 
@@ -22,8 +23,10 @@ nlohmann::json DescribeStanding(const GoodHistory::Standing& standing,
 
 nlohmann::json DescribeProxy(const ProxyWatch::State& state, Instant now);
 
-// That the brake is on, why, and what to do; nothing while it is off.
-std::optional<std::string> BrakeProblem(const Brake::State& state, bool observe,
+// That the brake of lists or offences is on, why, and what to do; nothing while
+// it is off.
+std::optional<std::string> BrakeProblem(const Brake::State& state,
+                                        Ground ground, bool observe,
                                         Instant now);
 // That all clients seem to come through a proxy, and what to do; or nothing.
 std::optional<std::string> ProxyProblem(const ProxyWatch::State& state,

@@ -71,7 +71,9 @@ std::vector<Offence> TrapsOf(const Rules& rules, const PolicyRequest& request) {
   if (traps == nullptr) return offences;
   const auto look = [&](const std::string& recipient) {
     if (!traps->Holds(recipient)) return;
-    offences.push_back({.kind = OffenceKind::kTrap, .detail = recipient});
+    offences.push_back({.kind = OffenceKind::kTrap,
+                        .detail = recipient,
+                        .bounce = request.client.sender.empty()});
   };
   if (request.protocol_state == "RCPT") look(request.client.recipient);
   for (const std::string& recipient : request.recipients) look(recipient);
@@ -209,7 +211,13 @@ asio::awaitable<bool> PolicySessions::Refuses(const PolicyRequest& request,
   }
   Verdict verdict = co_await screener_.ScreenFurther(
       request.client, std::move(told), answer.session.verdict);
-  if (!verdict.IsRefusal()) co_return false;
+  if (!verdict.IsRefusal()) {
+    // What is said of its names counts for its mail, too.
+    if (!verdict.cleared) {
+      answer.session.verdict.cleared = answer.verdict.cleared = false;
+    }
+    co_return false;
+  }
   answer.verdict = std::move(verdict);
   co_return true;
 }

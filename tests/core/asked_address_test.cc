@@ -71,5 +71,17 @@ TEST(AskedAddressTest, NorAreThoseInACarrier) {
   EXPECT_EQ(Asked("::ffff:127.0.0.1"), "nobody");
 }
 
+TEST(CarriedNetworkTest, A6to4NetworkMeansItsIpv4Hosts) {
+  const auto carried = [](const char* network) {
+    const auto found = CarriedNetwork(*Network::Parse(network));
+    return found ? found->ToString() : "";
+  };
+  EXPECT_EQ(carried("2002:c000:205:7::/64"), "192.0.2.5");
+  EXPECT_EQ(carried("2002:c000:205::/48"), "192.0.2.5");
+  EXPECT_EQ(carried("2002:c000::/32"), "192.0.0.0/16");
+  EXPECT_EQ(carried("2001:db8::/64"), "");
+  EXPECT_EQ(carried("192.0.2.5"), "");
+}
+
 }  // namespace
 }  // namespace breakwater

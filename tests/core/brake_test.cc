@@ -7,8 +7,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Network Client(uint32_t i) {
-  return Network::OfClient(IpAddress::FromV4(0xc6120000u + i));
+// Each in a network of its own.
+IpAddress Client(uint32_t i) {
+  return IpAddress::FromV4(0xc6120000u + (i << 8));
 }
 
 class BrakeTest : public testing::Test {
@@ -71,6 +72,25 @@ TEST_F(BrakeTest, AClientThatComesAgainAndAgainIsOne) {
   EXPECT_FALSE(brake_.Update(now_));
   EXPECT_EQ(brake_.state().condemned, 9u);
   EXPECT_EQ(brake_.state().good, 9u);
+}
+
+TEST_F(BrakeTest, WhoHasManyAddressesIsOneSender) {
+  for (uint8_t i = 0; i < 100; ++i) {
+    IpAddress v6 = *IpAddress::Parse("2001:db8:1::5");
+    v6.bytes[7] = i;
+    brake_.Condemned(v6, "list.test", true, now_);
+    brake_.Condemned(IpAddress::FromV4(0xcb007100u + i), "list.test", true,
+                     now_);
+  }
+  EXPECT_FALSE(brake_.Update(now_));
+  EXPECT_EQ(brake_.state().condemned, 2u);
+  EXPECT_EQ(brake_.state().good, 2u);
+}
+
+TEST_F(BrakeTest, OneGoodClientMakesItsNetworkAGoodSender) {
+  brake_.Condemned(*IpAddress::Parse("203.0.113.1"), "list.test", true, now_);
+  brake_.Condemned(*IpAddress::Parse("203.0.113.2"), "list.test", false, now_);
+  EXPECT_EQ(brake_.state().good, 1u);
 }
 
 TEST_F(BrakeTest, WhoWasCondemnedAnHourAgoSaysNothingOfNow) {

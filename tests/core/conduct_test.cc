@@ -199,6 +199,23 @@ TEST_F(ConductTest, TheNullSenderIsNeverLookedAt) {
   EXPECT_EQ(dns_.queries(), 0u);
 }
 
+TEST_F(ConductTest, ABounceToATrapIsRefusedAndNobodysOffence) {
+  Rule(OffenceKind::kTrap) = {.mode = OffenceMode::kOn};
+  Use();
+  Client client = ClientAt("198.51.100.7");
+  Told told;
+  told.offences.push_back({.kind = OffenceKind::kTrap, .bounce = true});
+  for (const char* sender : {"", "<>"}) {
+    client.sender = sender;
+    const Conduct::Findings findings = Look(client, told);
+    EXPECT_TRUE(findings.hit_trap);
+    EXPECT_THAT(findings.strikes, IsEmpty());
+    told.offences[0].bounce = false;
+  }
+  client.sender = "<a@example.org>";
+  EXPECT_THAT(Look(client, told).strikes, ElementsAre(OffenceKind::kTrap));
+}
+
 TEST_F(ConductTest, AGoodClientsBouncesToUnknownUsersAreNotItsDoing) {
   Rule(OffenceKind::kUnknownRecipient) = {.mode = OffenceMode::kOn};
   Rule(OffenceKind::kRejectedCommands) = {.mode = OffenceMode::kOn};

@@ -74,7 +74,7 @@ class DnsblTrustTest : public testing::Test {
   FakeDnsServer server_;
   Metrics metrics_;
   std::unique_ptr<Resolver> resolver_ = *Resolver::Make(
-      loop_, {.servers = {server_.address()}, .timeout = milliseconds(50)});
+      loop_, {.servers = {server_.address()}, .timeout = milliseconds(200)});
   std::unique_ptr<Dnsbl> dnsbl_ = std::make_unique<Dnsbl>(
       loop_, *resolver_, metrics_, DnsblOptions{.deadline = seconds(5)});
   std::vector<ZoneLie> lies_;
@@ -300,6 +300,77 @@ TEST_F(DnsblTrustTest, ExplainSaysWhetherAZoneIsBelieved) {
   const auto report = Await(loop_, dnsbl_->Ask(kClient));
   EXPECT_EQ(report[0].answer.outcome, ZoneOutcome::kListed);
   EXPECT_FALSE(report[0].believed);
+}
+
+// ---- Who was heard ----------------------------------------------------------
+
+const IpAddress kClean = *IpAddress::Parse("192.0.2.77");
+
+TEST_F(DnsblTrustTest, WhoHasAnsweredIsHeardAndFromTheCacheToo) {
+  UseA();
+  EXPECT_TRUE(Lookup(kClean).AllHeard());
+  EXPECT_TRUE(dnsbl_->Cached(kClean)->AllHeard());
+  EXPECT_TRUE(Lookup(kClient6).AllHeard()) << "it has nothing to say of IPv6";
+}
+
+TEST_F(DnsblTrustTest, WhoRefusesOrFailsIsNot) {
+  UseA();
+  Lookup(kClean);
+  for (const FakeReply& reply :
+       {Rcode(kRefusedRcode), Rcode(kServFail), Silence()}) {
+    server_.Otherwise(reply);
+    const IpAddress other = IpAddress::FromV4(0xc0000280u + odd_++);
+    EXPECT_FALSE(Lookup(other).AllHeard());
+    EXPECT_FALSE(Lookup(other).AllHeard()) << "not asked any more";
+  }
+  EXPECT_FALSE(Lookup(IpAddress::FromV4(0xc00002fe)).AllHeard());
+}
+
+TEST_F(DnsblTrustTest, WhoRefusesFromTheBeginningIsAwaited) {
+  server_.On(kTestEntryOfA, Rcode(kRefusedRcode));
+  server_.Otherwise(Rcode(kRefusedRcode));
+  UseA();
+  EXPECT_FALSE(Lookup(kClean).AllHeard());
+}
+
+TEST_F(DnsblTrustTest, WhoHasNoTestEntryIsNotAwaited) {
+  server_.On(kTestEntryOfA, NoSuchName());
+  UseA();
+  EXPECT_TRUE(Lookup(kClean).AllHeard());
+}
+
+TEST_F(DnsblTrustTest, AnAnswerThatIsTooOldServesButIsNotHeard) {
+  dnsbl_->SetOptions({.deadline = milliseconds(200),
+                      .ttl_floor = seconds(0),
+                      .negative_ttl = seconds(0),
+                      .stale_for = std::chrono::minutes(5)});
+  UseA();
+  ASSERT_TRUE(Lookup(kClean).AllHeard());
+  const Instant until = Clock::now() + milliseconds(1300);
+  RunUntil(loop_, [&] { return Clock::now() > until; });
+  server_.Otherwise(Silence());
+  EXPECT_FALSE(Lookup(kClean).AllHeard());
+}
+
+TEST_F(DnsblTrustTest, WhoCannotCondemnNeedNotBeHeard) {
+  server_.On("2.0.0.127.b.test", Rcode(kRefusedRcode));
+  for (const int score : {1, 2}) {
+    auto rules = std::make_shared<Rules>();
+    rules->reject_score = rules->ban_score = score;
+    rules->zones = {{.name = "a.test", .label = "A"},
+                    {.name = "b.test", .label = "B"}};
+    dnsbl_->SetRules(rules);
+    EXPECT_EQ(Lookup(kClean).AllHeard(), score == 2) << "one is not enough";
+  }
+}
+
+// ---- Addresses in addresses -------------------------------------------------
+
+TEST_F(DnsblTrustTest, A6to4ClientIsBannedByWhatTheListKnowsOfIpv4) {
+  UseA();
+  Lookup();
+  EXPECT_TRUE(dnsbl_->MayBan("A", *IpAddress::Parse("2002:c000:205::1")));
+  EXPECT_FALSE(dnsbl_->MayBan("A", kClient6));
 }
 
 }  // namespace

@@ -174,6 +174,51 @@ TEST_F(GoodHistoryTest, AFloodOfStrangersPushesOutNoGoodClient) {
   EXPECT_EQ(history_.good(), 1u);
 }
 
+TEST_F(GoodHistoryTest, WhoHasASlash48KeepsNoNewcomerFromItsHistory) {
+  history_.SetRules({.clients = 4000});
+  const IpAddress newcomer = At("2001:db8:2::1");
+  Accept(newcomer);
+  for (uint32_t i = 0; i < 30'000; ++i) {
+    IpAddress address = At("2001:db8:1::1");
+    address.bytes[6] = static_cast<uint8_t>(i >> 8);
+    address.bytes[7] = static_cast<uint8_t>(i);
+    Accept(address);
+  }
+  EXPECT_EQ(history_.on_probation(), 257u);
+  now_ += 6h;
+  Accept(newcomer);
+  EXPECT_TRUE(IsGood(newcomer));
+}
+
+TEST_F(GoodHistoryTest, NorDoesWhoHasASlash32) {
+  history_.SetRules({.clients = 4000});
+  for (uint32_t i = 0; i < 30'000; ++i) {
+    IpAddress address = At("2001:db8::1");
+    address.bytes[4] = static_cast<uint8_t>(i >> 8);
+    address.bytes[5] = static_cast<uint8_t>(i);
+    Accept(address);
+  }
+  EXPECT_EQ(history_.on_probation(), 500u);
+  now_ += 14 * 24h;
+  history_.Expire(now_);
+  Accept(At("2001:db8::1"));
+  EXPECT_EQ(history_.on_probation(), 1u) << "places are given back";
+}
+
+TEST_F(GoodHistoryTest, WhileListsAreNotHeardNobodyBecomesGood) {
+  for (int i = 0; i < 9; ++i) {
+    history_.AcceptUncleared(friend_, now_);
+    now_ += 6h;
+  }
+  EXPECT_FALSE(history_.Find(friend_, now_));
+  Accept(friend_);
+  now_ += 6h;
+  history_.AcceptUncleared(friend_, now_);
+  EXPECT_FALSE(IsGood(friend_));
+  Accept(friend_);
+  EXPECT_TRUE(IsGood(friend_));
+}
+
 TEST_F(GoodHistoryTest, StrangersWhoComeAgainPushOutNoHeavierClient) {
   for (int day = 0; day < 10; ++day) MakeGood(friend_, 24h);
   history_.SetRules({.clients = 20, .probation = 1min});

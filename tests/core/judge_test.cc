@@ -605,5 +605,14 @@ TEST(NamesTest, EveryValueHasOne) {
   }
 }
 
+TEST(ShieldTest, AProtectedHostsOwn6to4NetworkIsShielded) {
+  Rules rules;
+  rules.protected_networks.Add(*Network::Parse("192.0.2.0/28"));
+  for (const char* network : {"2002:c000:205::/64", "2002:c000:205::/48"}) {
+    EXPECT_TRUE(ShieldOf(rules, *Network::Parse(network))) << network;
+  }
+  EXPECT_FALSE(ShieldOf(rules, *Network::Parse("2002:c000:2ff::/64")));
+}
+
 }  // namespace
 }  // namespace breakwater

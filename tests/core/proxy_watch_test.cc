@@ -51,6 +51,40 @@ TEST_F(ProxyWatchTest, GoesOnWhenAllComeFromOneForSoLong) {
   EXPECT_EQ(watch_.state().since, Instant() + minutes(1000));
 }
 
+TEST_F(ProxyWatchTest, OnAQuietServerItTakesTenTimesAsLongAsOthersAreAway) {
+  for (uint32_t i = 0; i < 8; ++i) {
+    watch_.Connected(Other(i << 8), now_);
+    now_ += minutes(30);
+  }
+  Connect(kOne, 62, minutes(11));
+  Connect(kTwo, 62, minutes(11));
+  EXPECT_FALSE(watch_.is_on());
+  Connect(kOne, 62, minutes(400));
+  EXPECT_TRUE(watch_.is_on());
+}
+
+TEST_F(ProxyWatchTest, SoItDoesWhereOthersCameBeforeTheRestart) {
+  for (uint32_t i = 0; i < 20; ++i) {
+    watch_.Knows(Network::OfClient(Other(i << 8)),
+                 now_ - minutes(600) - i * minutes(30));
+  }
+  Connect(kOne, 62, minutes(20));
+  EXPECT_FALSE(watch_.is_on());
+  Connect(kOne, 62, minutes(300));
+  EXPECT_TRUE(watch_.is_on());
+}
+
+TEST_F(ProxyWatchTest, WhoCameOnceIsNotSuspectedWithTheOther) {
+  Connect(kTwo, 1, seconds(1));
+  Connect(kOne, 62, minutes(12));
+  EXPECT_TRUE(watch_.Suspects(At(kOne)));
+  EXPECT_FALSE(watch_.Suspects(At(kTwo)));
+  Connect(kTwo, 4, seconds(1));
+  EXPECT_FALSE(watch_.Suspects(At(kTwo)));
+  Connect(kTwo, 1, seconds(1));
+  EXPECT_TRUE(watch_.Suspects(At(kTwo))) << "there may be two";
+}
+
 TEST_F(ProxyWatchTest, GoesOnWhenAllComeFromTwo) {
   for (int i = 0; i < 60; ++i)
     Connect(i % 3 == 0 ? kOne : kTwo, 1, seconds(15));

@@ -62,7 +62,7 @@ class RestraintTest : public testing::Test {
   // Ten who delivered mail are condemned, more than any list should.
   void PutTheBrakeOn() {
     for (int i = 1; i <= 10; ++i) {
-      const std::string address = absl::StrCat("203.0.113.", i);
+      const std::string address = absl::StrCat("203.0.", i, ".9");
       Deliver(address);
       lists_.List(address);
       AskAndAnswer(address);
@@ -175,34 +175,122 @@ TEST_F(RestraintTest, TooManyBansInAMinutePutTheBrakeOn) {
   EXPECT_EQ(Withheld("brake"), 9);
 }
 
+TEST_F(RestraintTest, MailThatPassedWhileAListWasNotHeardMakesNobodyGood) {
+  lists_.SetAnswers(kFriend, {.unheard = {0}});
+  Deliver(kFriend);
+  EXPECT_FALSE(IsGood(kFriend));
+}
+
+TEST_F(RestraintTest, ButWhoIsGoodIsNotForgottenForIt) {
+  Deliver(kFriend);
+  lists_.SetAnswers(kFriend, {.unheard = {0}});
+  const auto before = screener_->restraint().history().Find(
+      *IpAddress::Parse(kFriend), Clock::now());
+  Deliver(kFriend);
+  const auto after = screener_->restraint().history().Find(
+      *IpAddress::Parse(kFriend), Clock::now());
+  EXPECT_TRUE(after->good);
+  EXPECT_GT(after->last, before->last);
+}
+
+TEST_F(RestraintTest, ZombiesOfAListThatWasAwayDoNotTripTheBrake) {
+  for (int i = 1; i <= 80; ++i) {
+    const std::string address = absl::StrCat("203.0.", i, ".9");
+    lists_.SetAnswers(address, {.unheard = {0}});
+    Deliver(address);
+    lists_.SetAnswers(address, {.listings = {{.zone = 0}}});
+    AskAndAnswer(address);
+  }
+  EXPECT_FALSE(screener_->restraint().brake().is_on());
+  EXPECT_EQ(bans_.size(), 80u);
+}
+
+// Eleven with a good history do what nobody else can have done.
+TEST_F(RestraintTest, WhatClientsDoThemselvesDoesNotKeepListsFromBanning) {
+  Rules rules;
+  rules.offences[OffenceKind::kHelo] = {.mode = OffenceMode::kOn};
+  rules.offences[OffenceKind::kUnknownRecipient] = {.mode = OffenceMode::kOn};
+  rules.conduct.own_names = {"mx.example.org"};
+  Use(rules);
+  for (int i = 1; i <= 22; ++i) {
+    const std::string address = absl::StrCat("203.0.", i, ".9");
+    Deliver(address);
+    Client client = ClientAt(address);
+    Told told{.names = true};
+    client.helo = "mx.example.org";
+    client.sender = "<a@example.org>";
+    if (i > 11) told = {.offences = {{OffenceKind::kUnknownRecipient}}};
+    const Verdict so_far = Ask(address);
+    Await(loop_, screener_->ScreenFurther(client, told, so_far));
+  }
+  EXPECT_FALSE(screener_->restraint().brake(Ground::kLists).is_on());
+  EXPECT_TRUE(screener_->restraint().brake(Ground::kOffences).is_on())
+      << "a map of recipients may be wrong";
+  lists_.List(kStranger);
+  EXPECT_TRUE(AskAndAnswer(kStranger).ban);
+}
+
+TEST_F(RestraintTest, UnderTheBrakeNobodyKeepsItOnByComingAgain) {
+  PutTheBrakeOn();
+  const size_t good = screener_->restraint().brake().state().good;
+  for (int i = 1; i <= 10; ++i) AskAndAnswer(absl::StrCat("203.0.", i, ".9"));
+  EXPECT_EQ(screener_->restraint().brake().state().good, good);
+  EXPECT_FALSE(screener_->restraint().history().IsGood(
+                   *IpAddress::Parse("203.0.1.9"), Clock::now()) &&
+               !screener_->restraint().history().IsWarned(
+                   *IpAddress::Parse("203.0.1.9"), Clock::now()));
+}
+
 // ---- What seems to be a proxy ----------------------------------------------
 
 class ProxyTest : public RestraintTest {
  protected:
   ProxyTest() { Use(ThreeAreEnough()); }
   static Rules ThreeAreEnough() {
-    return {.proxy = {.addresses = 1, .connections = 3, .after = 0ms}};
+    Rules rules{.proxy = {.addresses = 1, .connections = 3, .after = 0ms}};
+    rules.offences[OffenceKind::kVirus] = {.mode = OffenceMode::kOn};
+    return rules;
   }
   void Connect(std::string_view address, int times) {
     for (int i = 0; i < times; ++i) screener_->Connected(ClientAt(address));
   }
+  // What anybody behind it may do.
+  Verdict Offend(std::string_view address) {
+    const Client client = ClientAt(address);
+    Told told;
+    told.offences.push_back({.kind = OffenceKind::kVirus});
+    const Verdict verdict =
+        Await(loop_, screener_->ScreenFurther(client, told, Ask(address)));
+    screener_->Answered(client, verdict);
+    return verdict;
+  }
 };
 
-TEST_F(ProxyTest, WhoSeemsToBeOneIsRefusedAndNotBanned) {
-  lists_.List(kStranger);
+TEST_F(ProxyTest, WhoSeemsToBeOneIsRefusedForOffencesAndNotBanned) {
   Connect(kStranger, 3);
   EXPECT_EQ(metrics_.proxy_suspected.Value(), 1);
-  const Verdict verdict = AskAndAnswer(kStranger);
+  const Verdict verdict = Offend(kStranger);
   EXPECT_EQ(verdict.action, Action::kReject);
   EXPECT_EQ(verdict.withheld, breakwater::Withheld::kProxy);
   EXPECT_THAT(enforcer_.orders(), IsEmpty());
   EXPECT_EQ(Withheld("proxy"), 1);
 }
 
-TEST_F(ProxyTest, ItsBansAreLiftedAndTheOperatorsStay) {
+TEST_F(ProxyTest, AListsBanIsNoSignOfOne) {
   lists_.List(kStranger);
   Connect(kStranger, 1);
   AskAndAnswer(kStranger);
+  Connect(kStranger, 2);
+  EXPECT_EQ(metrics_.proxy_suspected.Value(), 1);
+  EXPECT_EQ(bans_.size(), 1u) << "it stays";
+  screener_->Unban(*IpAddress::Parse(kStranger));
+  EXPECT_TRUE(AskAndAnswer(kStranger).ban);
+  EXPECT_EQ(bans_.size(), 1u) << "and comes again";
+}
+
+TEST_F(ProxyTest, ItsBansForOffencesAreLiftedAndOthersStay) {
+  Connect(kStranger, 1);
+  Offend(kStranger);
   ASSERT_EQ(bans_.size(), 1u);
   Connect(kStranger, 2);
   EXPECT_EQ(bans_.size(), 0u);
@@ -226,17 +314,15 @@ TEST_F(ProxyTest, ASessionThatBothDoorsSeeCountsOnce) {
 
 TEST_F(ProxyTest, WhoIsNotOneIsBannedAtItsFirstContact) {
   Connect(kStranger, 3);
-  lists_.List(kFriend);
   Connect(kFriend, 1);
-  EXPECT_TRUE(AskAndAnswer(kFriend).ban);
+  EXPECT_TRUE(Offend(kFriend).ban);
 }
 
 TEST_F(ProxyTest, WhenOthersComeItIsBannedAgain) {
-  lists_.List(kStranger);
   Connect(kStranger, 3);
   for (int i = 0; i < 5; ++i) Connect(absl::StrCat("203.0.113.", i), 1);
   EXPECT_EQ(metrics_.proxy_suspected.Value(), 0);
-  EXPECT_TRUE(AskAndAnswer(kStranger).ban);
+  EXPECT_TRUE(Offend(kStranger).ban);
 }
 
 TEST_F(ProxyTest, TheGatewayMayBeOneButNotLoopbackOrWhomTheOperatorNames) {

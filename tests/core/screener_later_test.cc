@@ -293,6 +293,19 @@ TEST_F(LaterTest, ABanStandsWhileAListHoldsTheClientThoughWithLessWeight) {
   EXPECT_THAT(enforcer_.orders(), Not(Contains("unban 198.51.100.7")));
 }
 
+TEST_F(LaterTest, AListThatWasNotAskedIsNoReasonToEndABan) {
+  using std::chrono::milliseconds;
+  rules_.recheck_from = milliseconds(1);
+  rules_.ban_duration = milliseconds(200);
+  Use();
+  lists_.List(kAddress, 0);
+  const Client client = ClientAt(kAddress);
+  screener_->Answered(client, Await(loop_, screener_->Screen(client)));
+  lists_.SetAnswers(kAddress, {.unheard = {0}});
+  TickUntilAskedAgain(kAddress);
+  EXPECT_THAT(enforcer_.orders(), Not(Contains("unban 198.51.100.7")));
+}
+
 TEST_F(LaterTest, AnErrorOfAListsIsNoReasonToEndABan) {
   using std::chrono::milliseconds;
   rules_.recheck_from = milliseconds(1);

@@ -589,15 +589,17 @@ TEST(BrakeProblem, NamesTheNumbersAndWhatToDo) {
                      .condemned = 40,
                      .good = 11,
                      .label = "a.test"};
-  EXPECT_EQ(BrakeProblem(state, false, now), std::nullopt);
+  EXPECT_EQ(BrakeProblem(state, Ground::kLists, false, now), std::nullopt);
   state.on_since = now - 90s;
   state.cause = BrakeCause::kGoodHistory;
-  EXPECT_EQ(*BrakeProblem(state, false, now),
+  EXPECT_EQ(*BrakeProblem(state, Ground::kLists, false, now),
             "the brake has been on for 90s: lists ban nobody: 11 of the last "
-            "40 clients that lists condemned have a good history, most of them "
+            "40 networks that lists condemned have a good history, most of them "
             "held by a.test; if that list is wrong, take it out");
+  EXPECT_THAT(*BrakeProblem(state, Ground::kOffences, false, now),
+              HasSubstr("offences ban nobody: 11 of the last 40"));
   state.cause = BrakeCause::kBans;
-  EXPECT_EQ(*BrakeProblem(state, true, now),
+  EXPECT_EQ(*BrakeProblem(state, Ground::kLists, true, now),
             "the brake has been on for 90s: lists would ban nobody: lists "
             "condemned 12 clients in the last minute, where up to 100000 are "
             "banned; if it is a wave, raise brake.bans_per_minute");

@@ -86,20 +86,24 @@ TEST_F(GoodHistoryTest, AStrangerOnTheListIsBannedAtOnce) {
 TEST_F(GoodHistoryTest, AListThatCondemnsManyCorrespondentsPutsTheBrakeOn) {
   Start();
   ASSERT_FALSE(HasFatalFailure());
-  for (int i = 1; i <= 10; ++i) ExpectMailFlows(absl::StrCat("203.0.113.", i));
+  // Each in a network of its own: one sender's many addresses say little.
+  const auto correspondent = [](int i) {
+    return absl::StrCat("198.19.", i, ".9");
+  };
+  for (int i = 1; i <= 10; ++i) ExpectMailFlows(correspondent(i));
   EXPECT_THAT(Ask({"status"}),
               AllOf(HasSubstr("\"problems\":[]"), HasSubstr("\"good\":10")));
-  List({{"203.0.113.0/24"}, {kListed}});
+  List({{"198.19.0.0/16"}, {kListed}});
   ASSERT_FALSE(HasFatalFailure());
-  for (int i = 1; i <= 10; ++i) ExpectRefusal(absl::StrCat("203.0.113.", i));
+  for (int i = 1; i <= 10; ++i) ExpectRefusal(correspondent(i));
 
   EXPECT_TRUE(breakwater_->WaitForLog("event=brake-on"));
   EXPECT_THAT(Ask({"status"}), AllOf(HasSubstr("the brake has been on for"),
-                                     HasSubstr("10 of the last 10 clients"),
+                                     HasSubstr("10 of the last 10 networks"),
                                      HasSubstr("held by again.test")));
   // Who has no history is refused too, and nobody is banned.
   ExpectRefusal(kListed);
-  ExpectRefusal("203.0.113.1");
+  ExpectRefusal(correspondent(1));
   EXPECT_TRUE(breakwater_->WaitForLog("why=brake"));
   EXPECT_THAT(sets_->Entries("breakwater4"), IsEmpty());
   // But by the operator.

@@ -118,6 +118,18 @@ TEST_F(SessionTest, ATrapIsRefusedAndEverythingAfterIt) {
   EXPECT_NE(Said(session_->EndOfMessage()), "");
 }
 
+TEST_F(SessionTest, ABounceToATrapIsRefusedAndBansNobody) {
+  On(OffenceKind::kTrap);
+  rules_.conduct.traps =
+      std::make_shared<const TrapList>(*TrapList::Parse({"trap@mail.test"}));
+  Use();
+  Connect();
+  session_->Mail("<>", false);
+  EXPECT_THAT(Said(session_->Recipient("<trap@mail.test>")), HasSubstr("550"));
+  session_->RecipientRejected("<trap@mail.test>", "5.1.1");
+  EXPECT_TRUE(IsFree());
+}
+
 TEST_F(SessionTest, ATrapThatTheMtaDoesNotKnowBansToo) {
   On(OffenceKind::kTrap);
   rules_.conduct.traps =

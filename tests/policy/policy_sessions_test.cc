@@ -386,6 +386,11 @@ TEST_F(PolicyConductTest, ATrapIsRefusedAndTheOtherRecipientsAreNot) {
   EXPECT_EQ(Ask(Rcpt("a@b.test", "d@mail.test")).action, Action::kPass);
 }
 
+TEST_F(PolicyConductTest, ABounceToATrapIsRefusedAndNobodysOffence) {
+  EXPECT_EQ(Ask(Rcpt("", "trap@mail.test")).code, 550);
+  EXPECT_EQ(metrics_.Offences("trap", "strikes").Value(), 0);
+}
+
 TEST_F(PolicyConductTest, AnAdaptersRecipientsAreLookedAt) {
   PolicyRequest request = RequestAt("END-OF-MESSAGE");
   request.client.sender = "a@b.test";
