@@ -91,6 +91,9 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
                         "SMTP sessions that the milter knows to be open.")),
       enforcer_up(OneGauge(*registry, "breakwater_enforcer_up",
                            "Whether the enforcer is there: 1 or 0.")),
+      sets_without_rule(OneGauge(*registry, "breakwater_sets_without_rule",
+                                 "Sets of bans that no rule of the firewall "
+                                 "looks into.")),
       memory_up(OneGauge(*registry, "breakwater_memory_up",
                          "Whether what is known can be written: 1 or 0.")),
       memory_lost_events(OneCounter(

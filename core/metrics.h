@@ -67,6 +67,7 @@ class Metrics {
   prometheus::Gauge& screenings_waiting;
   prometheus::Gauge& sessions;  // open ones that the milter knows
   prometheus::Gauge& enforcer_up;
+  prometheus::Gauge& sets_without_rule;
   prometheus::Gauge& memory_up;  // what is known can be written
   prometheus::Counter& memory_lost_events;
   // The enforcer's own counts, as it reports them: "added", "destroyed" ...

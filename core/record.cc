@@ -44,7 +44,7 @@ bool IsKnown(uint8_t kind) {
   };
   return in(RecordKind::kHello, RecordKind::kHello) ||
          in(RecordKind::kBan, RecordKind::kReload) ||
-         in(RecordKind::kProtected, RecordKind::kGoodbye);
+         in(RecordKind::kProtected, RecordKind::kNoRule);
 }
 
 bool NeedsConnection(RecordKind kind) {
@@ -60,6 +60,8 @@ uint8_t LastDetail(RecordKind kind) {
       return static_cast<uint8_t>(Refusal::kTooWide);
     case RecordKind::kCounter:
       return static_cast<uint8_t>(EnforcerCounter::kLast);
+    case RecordKind::kNoRule:
+      return static_cast<uint8_t>(SetsOf::kLast);
     default:
       return 0;
   }
@@ -112,6 +114,10 @@ const char* EnforcerCounterName(EnforcerCounter counter) {
       return "sets_wrong";
     case EnforcerCounter::kUnprotected:
       return "unprotected";
+    case EnforcerCounter::kSetsLeftOver:
+      return "sets_left_over";
+    case EnforcerCounter::kAddressesLeftOver:
+      return "addresses_left_over";
   }
   return "unknown";
 }
@@ -177,6 +183,10 @@ absl::StatusOr<Record> DecodeRecord(absl::Span<const uint8_t> bytes) {
   }
   if (record.kind == RecordKind::kBan && record.seconds == 0) {
     return Bad("seconds of a ban", record.seconds);
+  }
+  if (record.kind == RecordKind::kNoRule &&
+      record.number >> kSetsOfBackend != 0) {
+    return Bad("number of sets", record.number);
   }
   if (NeedsConnection(record.kind) && !record.connection.IsComplete()) {
     return absl::InvalidArgumentError("record: connection is incomplete");

@@ -44,7 +44,19 @@ enum class RecordKind : uint8_t {
   kSetsMade,  // sets were missing or emptied and are there: say all bans
   kCounter,   // detail: EnforcerCounter, number: since the enforcer started
   kGoodbye,   // it was told to end, and does
+  kNoRule,    // detail: SetsOf, number: its sets that no rule looks into
 };
+
+// Whose sets. Which of them, a kNoRule says in bits: 0 to 3 those of clients
+// (IPv4, IPv6, then those that a hit extends), 4 to 6 those of networks, by
+// Width; of xt_recent's lists 0 and 1.
+enum class SetsOf : uint8_t {
+  kIpset = 1,
+  kNftables,
+  kXtRecent,
+  kLast = kXtRecent,
+};
+inline constexpr size_t kSetsOfBackend = 7;
 
 enum class ProtectionSource : uint8_t {
   kConfigured = 1,  // the root-owned configuration names it
@@ -79,13 +91,17 @@ enum class EnforcerCounter : uint8_t {
   kEvicted,       // elements taken out early to make room
   kSetsWrong,     // no count: sets that are not as they must be now
   kUnprotected,   // no count: sources of protected networks that fail now
-  kLast = kUnprotected,
+  // No counts: sets that nobody fills any more and that hold or may hold
+  // addresses, and how many these are as far as the kernel tells.
+  kSetsLeftOver,
+  kAddressesLeftOver,
+  kLast = kAddressesLeftOver,
 };
 
 // As metrics and the operator name it: "added", "destroyed" ...
 const char* EnforcerCounterName(EnforcerCounter counter);
 
-inline constexpr uint64_t kProtocolVersion = 3;
+inline constexpr uint64_t kProtocolVersion = 4;
 // Timeouts in the kernel's sets are seconds below 2^31 / 1000 (ipset(8)).
 inline constexpr uint32_t kLongestBanSeconds = 2'147'483;
 

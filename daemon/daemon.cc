@@ -493,6 +493,7 @@ EnforcerState Daemon::DescribeEnforcer() const {
   for (const auto& [counter, value] : enforcer_->counters()) {
     state.counters[EnforcerCounterName(counter)] = value;
   }
+  state.without_rule = enforcer_->without_rule();
   return state;
 }
 

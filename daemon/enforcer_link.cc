@@ -242,7 +242,9 @@ absl::Status EnforcerLink::Handle(const Record& record) {
       counters_[counter] = record.number;
       // What goes up and down is for `breakwater status`.
       if (counter == EnforcerCounter::kSetsWrong ||
-          counter == EnforcerCounter::kUnprotected) {
+          counter == EnforcerCounter::kUnprotected ||
+          counter == EnforcerCounter::kSetsLeftOver ||
+          counter == EnforcerCounter::kAddressesLeftOver) {
         return absl::OkStatus();
       }
       metrics_.SetEnforcerCount(EnforcerCounterName(counter),
@@ -252,11 +254,21 @@ absl::Status EnforcerLink::Handle(const Record& record) {
     case RecordKind::kGoodbye:
       excused_until_ = Clock::now() + kRestart;
       return absl::OkStatus();
+    case RecordKind::kNoRule:
+      without_rule_[static_cast<SetsOf>(record.detail)] = record.number;
+      ShowSetsWithoutRule();
+      return absl::OkStatus();
     default:
       return absl::InvalidArgumentError(
           absl::StrCat("the enforcer sent a record of kind ",
                        static_cast<int>(record.kind)));
   }
+}
+
+void EnforcerLink::ShowSetsWithoutRule() {
+  size_t sets = 0;
+  for (const auto& [backend, numbers] : without_rule_) sets += numbers.count();
+  metrics_.sets_without_rule.Set(static_cast<double>(sets));
 }
 
 void EnforcerLink::Lost(const absl::Status& why) {
@@ -285,6 +297,8 @@ void EnforcerLink::Lost(const absl::Status& why) {
   metrics_.enforcer_up.Set(0);
   has_tried_ = true;
   trouble_ = std::string(why.message());
+  without_rule_.clear();
+  ShowSetsWithoutRule();
   // Said once for each trouble, not once for each attempt.
   if (told_trouble_ == trouble_) return;
   // One that is there, but not as it must be, is no restart's.

@@ -3,10 +3,12 @@
 #include <sys/types.h>
 
 #include <array>
+#include <bitset>
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -98,6 +100,11 @@ class EnforcerLink : public Enforcer {
   const absl::flat_hash_map<EnforcerCounter, uint64_t>& counters() const {
     return counters_;
   }
+  // Which sets no rule of the firewall looks into, as kNoRule says it; nothing
+  // of a backend that it has not told of.
+  const std::map<SetsOf, std::bitset<kSetsOfBackend>>& without_rule() const {
+    return without_rule_;
+  }
 
  private:
   struct Order {
@@ -127,6 +134,7 @@ class EnforcerLink : public Enforcer {
   // The orders of the next packet.
   std::vector<Order> TakeOrders();
   void Lost(const absl::Status& why);
+  void ShowSetsWithoutRule();
 
   asio::io_context& loop_;
   Metrics& metrics_;
@@ -176,6 +184,7 @@ class EnforcerLink : public Enforcer {
   bool has_told_protections_ = false;
   std::vector<Protection> incoming_protections_;
   absl::flat_hash_map<EnforcerCounter, uint64_t> counters_;
+  std::map<SetsOf, std::bitset<kSetsOfBackend>> without_rule_;
 };
 
 }  // namespace breakwater

@@ -66,6 +66,7 @@ EnforcerServer::EnforcerServer(Parts parts, const Config& config,
               Clock::now()),
       most_bans_(config.most_bans) {
   widening_ = config.rules.widening;
+  sets_.SetObserving(config.rules.observe);
   protection_.SetConfigured(config.rules.protected_networks.networks());
 }
 
@@ -128,6 +129,7 @@ void EnforcerServer::Tick(Instant now) {
   FeedWatchdog();
   RefreshHosts(now);
   sets_.Check(now);
+  LookForRules(now);
   if (!daemon_) return;
   if (!greeted_ && now > connected_ + kPatience) {
     return CloseDaemon(Severity::kWarning, "it says no hello");
@@ -137,6 +139,7 @@ void EnforcerServer::Tick(Instant now) {
     return CloseDaemon(Severity::kWarning, "it does not read");
   }
   SayNews();
+  SayRules(/*all=*/false);
   SayCounters(/*all=*/false);
   Send();
 }
@@ -164,6 +167,7 @@ void EnforcerServer::TakeRules(const Config& config) {
   }
   widening_ = config.rules.widening;
   sets_.SetWidening(widening_);
+  sets_.SetObserving(config.rules.observe);
   const absl::StatusOr<bool> read = parts_.hosts.Refresh(Clock::now());
   if (!read.ok()) errors_.Report(read.status());
   protection_.SetDerived(parts_.hosts.networks());
@@ -206,6 +210,7 @@ void EnforcerServer::Greet() {
   Say({.kind = RecordKind::kHello, .number = kProtocolVersion});
   SayProtected();
   SayNews();
+  SayRules(/*all=*/true);
   SayCounters(/*all=*/true);
   Send();
 }
@@ -424,6 +429,19 @@ void EnforcerServer::RefreshHosts(Instant now) {
   ProtectionChanged(protection_.SetDerived(parts_.hosts.networks()));
 }
 
+// Clients come by the families of which this host has addresses that others can
+// reach.
+void EnforcerServer::LookForRules(Instant now) {
+  const auto has = [&](bool v4) {
+    return std::ranges::any_of(
+        parts_.hosts.networks(), [v4](const ProtectedNetwork& one) {
+          return one.source == ProtectionSource::kOwnAddress &&
+                 one.network.IsV4() == v4;
+        });
+  };
+  sets_.LookForRules(now, has(true), has(false));
+}
+
 // An address that has become protected does not stay in a set. To look for it
 // takes a while where the sets are full.
 void EnforcerServer::ProtectionChanged(bool has_more) {
@@ -446,6 +464,17 @@ void EnforcerServer::SayNews() {
     Say({.kind = RecordKind::kSetsMade});
     ExpectAllBans();
   }
+}
+
+void EnforcerServer::SayRules(bool all) {
+  std::vector<SetKeeper::Unseen> without_rule = sets_.without_rule();
+  if (!all && without_rule == without_rule_said_) return;
+  for (const auto& [backend, sets] : without_rule) {
+    Say({.kind = RecordKind::kNoRule,
+         .detail = static_cast<uint8_t>(backend),
+         .number = sets.to_ulong()});
+  }
+  without_rule_said_ = std::move(without_rule);
 }
 
 void EnforcerServer::SayCounters(bool all) {

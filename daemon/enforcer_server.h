@@ -91,9 +91,12 @@ class EnforcerServer {
   void BeginListing();
   void ContinueListing();
   void RefreshHosts(Instant now);
+  void LookForRules(Instant now);
   void ProtectionChanged(bool has_more = true);
   void SayProtected();
   void SayNews();
+  // Which sets no rule looks into, where that has changed, or all of it.
+  void SayRules(bool all);
   void SayCounters(bool all);
   uint64_t& Count(EnforcerCounter counter) {
     return counts_[static_cast<size_t>(counter)];
@@ -126,6 +129,7 @@ class EnforcerServer {
       static_cast<size_t>(EnforcerCounter::kLast) + 1;
   std::array<uint64_t, kCounters> counts_{};
   std::array<uint64_t, kCounters> said_{};
+  std::vector<SetKeeper::Unseen> without_rule_said_;
   Instant next_tick_;
   LogLimit refusals_{10, std::chrono::seconds(10)};
   LogLimit strangers_{10, std::chrono::seconds(10)};

@@ -20,6 +20,7 @@
 #include "daemon/operator_words.h"
 #include "daemon/report_outcome.h"
 #include "daemon/restraint_report.h"
+#include "daemon/set_report.h"
 #include "daemon/zone_report.h"
 
 namespace breakwater {
@@ -158,6 +159,7 @@ json Operator::Status() const {
     zones.push_back(DescribeZone(rules.zones[i], health[i], now));
   }
   json enforcing = DescribeEnforcer(enforcer, now);
+  enforcing["without_rule"] = DescribeWithoutRule(*config, enforcer);
   enforcing["backends"] = json::array();
   for (const FirewallBackend backend : config->firewall.backends) {
     enforcing["backends"].push_back(FirewallBackendName(backend));
@@ -431,6 +433,7 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
                  {"mode", rules.observe ? "observe" : "enforce"},
                  {"exempt", nullptr},
                  {"ban", nullptr},
+                 {"looked_for", nullptr},
                  {"history", nullptr},
                  {"zones", json::array()}};
   if (const auto protection =
@@ -443,6 +446,8 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
   }
   if (const auto ban = parts_.bans.Find(address, now)) {
     answer["ban"] = DescribeBan(*ban, now);
+    answer["looked_for"] =
+        IsLookedFor(ban->network, *config, parts_.enforcer());
   }
   const Restraint& restraint = parts_.screener.restraint();
   if (const auto standing = restraint.history().Find(address, now)) {

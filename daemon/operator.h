@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -20,6 +21,7 @@
 #include "core/dnsbl.h"
 #include "core/door_load.h"
 #include "core/metrics.h"
+#include "core/record.h"
 #include "core/screener.h"
 #include "daemon/ban_export.h"
 #include "daemon/config.h"
@@ -36,6 +38,8 @@ struct EnforcerState {
   // What it refuses to ban, and why in a few words: "own address".
   std::vector<std::pair<Network, std::string>> protections;
   std::map<std::string, uint64_t> counters;
+  // Sets that no rule of the firewall looks into.
+  std::map<SetsOf, std::bitset<kSetsOfBackend>> without_rule;
   std::string trouble;           // why it is away
   bool protection_known = true;  // see Rules::protection_known
 };

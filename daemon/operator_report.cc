@@ -11,6 +11,7 @@
 #include "core/duration.h"
 #include "core/reply.h"
 #include "core/text.h"
+#include "daemon/set_report.h"
 #include "daemon/zone_report.h"
 
 namespace breakwater {
@@ -264,13 +265,8 @@ std::vector<std::string> Problems(const Config& config,
         "the enforcer has not told yet whom protect.mynetworks and "
         "protect.ssh_peers protect: all mail passes until it does");
   }
-  const auto wrong = enforcer.counters.find("sets_wrong");
-  if (enforcer.connected && wrong != enforcer.counters.end() &&
-      wrong->second > 0) {
-    problems.push_back(absl::StrCat(
-        wrong->second,
-        " of the firewall's sets cannot be used, and who is banned is not kept "
-        "out by them: the enforcer's log says why, at event=sets-wrong"));
+  for (std::string& problem : SetProblems(config, enforcer)) {
+    problems.push_back(std::move(problem));
   }
   const auto unprotected = enforcer.counters.find("unprotected");
   if (enforcer.connected && unprotected != enforcer.counters.end() &&

@@ -55,9 +55,14 @@ std::string Summary(const json& answer, bool observe, bool protection_known) {
   const std::string action = verdict["action"];
   std::string words;
   if (answer["ban"].is_object()) {
-    words = absl::StrCat("is kept out until ",
+    const bool looked_for = answer["looked_for"] != false;
+    words = absl::StrCat(looked_for ? "is kept out until " : "is banned until ",
                          answer["ban"]["until"].get<std::string>(),
-                         Neighbours(answer["ban"]), "; without that ban it ");
+                         Neighbours(answer["ban"]),
+                         looked_for ? ""
+                                    : ", but refused only: no rule of the "
+                                      "firewall looks into the sets",
+                         "; without that ban it ");
   }
   if (action == "pass") {
     return absl::StrCat(words, "would pass", Unheard(answer["zones"]));

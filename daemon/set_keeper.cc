@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/log.h"
 
 namespace breakwater {
@@ -11,6 +12,37 @@ namespace {
 
 // What is wrong and stays so is said again after this time.
 constexpr Duration kReminder = std::chrono::minutes(1);
+// A firewall that is loaded anew takes less.
+constexpr Duration kLoading = std::chrono::seconds(3);
+constexpr Duration kRulesReminder = std::chrono::hours(1);
+
+std::optional<SetsOf> IdOf(const BanSets& sets) {
+  const std::string_view name = sets.name();
+  if (name == "ipset") return SetsOf::kIpset;
+  if (name == "nftables") return SetsOf::kNftables;
+  if (name == "xt_recent") return SetsOf::kXtRecent;
+  return std::nullopt;
+}
+
+// Those of clients take turns, those of networks are of their width's family.
+SetNumbers OfFamilies(bool v4, bool v6) {
+  SetNumbers sets;
+  const size_t clients = kSetsOfBackend - kWidths;
+  for (size_t i = 0; i < kSetsOfBackend; ++i) {
+    const bool is_v4 =
+        i < clients ? i % 2 == 0 : IsV4(static_cast<Width>(i - clients));
+    sets[i] = is_v4 ? v4 : v6;
+  }
+  return sets;
+}
+
+std::string NamesOf(const BanSets& sets, const SetNumbers& numbers) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers[i]) names.push_back(sets.SetName(i));
+  }
+  return absl::StrJoin(names, ",");
+}
 
 absl::Status In(const BanSets& sets, const absl::Status& status) {
   return absl::Status(status.code(),
@@ -54,7 +86,8 @@ SetKeeper::SetKeeper(std::vector<std::unique_ptr<BanSets>> backends,
                      KernelErrors& errors)
     : errors_(errors) {
   for (std::unique_ptr<BanSets>& sets : backends) {
-    backends_.push_back({.sets = std::move(sets)});
+    const std::optional<SetsOf> id = IdOf(*sets);
+    backends_.push_back({.sets = std::move(sets), .id = id});
   }
   // What one lists another may lack, if it is new.
   news_ = backends_.size() > 1;
@@ -182,7 +215,9 @@ void SetKeeper::Check(Backend& backend, Instant now) {
     Log line(Severity::kWarning, "sets-made");
     line.Add("backend", backend.sets->name()).Add("count", check.made);
     // The kernel lets go of no set that a rule names.
-    if (backend.sets->capabilities().makes_sets) {
+    if (check.restored_rules) {
+      line.Add("rules", "put back");
+    } else if (backend.sets->capabilities().makes_sets) {
       line.Add("why",
                "no rule of the firewall named them any more: load the "
                "rules again");
@@ -196,6 +231,58 @@ void SetKeeper::Check(Backend& backend, Instant now) {
   }
   news_ |= check.made > 0 || check.flushed > 0;
   ReportTrouble(backend, check, now);
+}
+
+void SetKeeper::LookForRules(Instant now, bool v4, bool v6) {
+  for (Backend& backend : backends_) {
+    if (!backend.id) continue;
+    bool restored = false;
+    const absl::StatusOr<SetNumbers> unseen =
+        backend.sets->WithoutRule(restored);
+    if (restored) {
+      Log(Severity::kWarning, "rules-restored")
+          .Add("backend", backend.sets->name());
+    }
+    if (!unseen.ok()) {
+      errors_.Report(In(*backend.sets, unseen.status()));
+      continue;
+    }
+    const SetNumbers counted = *unseen & OfFamilies(v4, v6);
+    if (counted != backend.unseen_now) backend.unseen_since = now;
+    backend.unseen_now = counted;
+    ReportRules(backend, now);
+  }
+}
+
+void SetKeeper::ReportRules(Backend& backend, Instant now) {
+  const SetNumbers before = backend.unseen;
+  backend.unseen &= backend.unseen_now;
+  if (now >= backend.unseen_since + kLoading) {
+    backend.unseen = backend.unseen_now;
+  }
+  if (backend.unseen.none()) {
+    if (before.any()) {
+      Log(Severity::kInfo, "rules-found").Add("backend", backend.sets->name());
+    }
+    return;
+  }
+  const bool again = now >= backend.unseen_told + kRulesReminder && !observes_;
+  if (backend.unseen == before && !again) return;
+  backend.unseen_told = now;
+  Log(observes_ ? Severity::kInfo : Severity::kError, "rules-missing")
+      .Add("backend", backend.sets->name())
+      .Add("sets", NamesOf(*backend.sets, backend.unseen))
+      .Add("why",
+           "no rule of the firewall looks into them, so that nobody in them is "
+           "kept out: load what \"breakwater firewall print\" prints");
+}
+
+std::vector<SetKeeper::Unseen> SetKeeper::without_rule() const {
+  std::vector<Unseen> result;
+  for (const Backend& backend : backends_) {
+    if (backend.id) result.push_back({*backend.id, backend.unseen});
+  }
+  return result;
 }
 
 void SetKeeper::ReportTrouble(Backend& backend, const SetsCheck& check,

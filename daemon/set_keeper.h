@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/clock.h"
+#include "core/record.h"
 #include "daemon/kernel_errors.h"
 #include "daemon/protection.h"
 #include "firewall/ban_sets.h"
@@ -39,6 +41,20 @@ class SetKeeper {
 
   // Looks after all sets.
   void Check(Instant now);
+  // Whether rules of the firewall look into them, into those of the families
+  // of which clients can come; for every second. It has to be so for a moment
+  // to count, since a firewall that is loaded anew has no rules meanwhile.
+  void LookForRules(Instant now, bool v4, bool v6);
+  // By an enforcer whose daemon only observes it is told once, as no fault.
+  void SetObserving(bool observes) { observes_ = observes; }
+  // What no rule looks into.
+  struct Unseen {
+    SetsOf backend;
+    SetNumbers sets;
+
+    bool operator==(const Unseen&) const = default;
+  };
+  std::vector<Unseen> without_rule() const;
   // Takes out what has become protected.
   void RemoveProtected(const Protection& protection);
 
@@ -57,17 +73,24 @@ class SetKeeper {
     std::string trouble;  // the first one's
     Instant told;         // when the log had it
     uint64_t evicted_told = 0;
+    std::optional<SetsOf> id;  // none: there are no rules for it
+    SetNumbers unseen;         // by any rule, for long enough
+    SetNumbers unseen_now;
+    Instant unseen_since;  // these
+    Instant unseen_told;
   };
 
   void Check(Backend& backend, Instant now);
   void ReportTrouble(Backend& backend, const SetsCheck& check, Instant now);
   void ReportEvictions(Backend& backend);
+  void ReportRules(Backend& backend, Instant now);
   std::vector<ElementFailure> AddTo(Backend& backend,
                                     absl::Span<const TimedNetwork> elements);
 
   std::vector<Backend> backends_;
   KernelErrors& errors_;
   bool news_ = false;
+  bool observes_ = false;
   uint64_t times_made_ = 0;
   uint64_t times_flushed_ = 0;
 };

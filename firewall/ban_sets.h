@@ -1,14 +1,18 @@
 #pragma once
 
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "core/address.h"
+#include "core/record.h"
 #include "core/width.h"
 
 namespace breakwater {
@@ -51,10 +55,16 @@ struct Capabilities {
   std::optional<size_t> capacity;
 };
 
+// Some of a backend's sets, by their numbers (FirewallNames::Set; 0 and 1 for
+// xt_recent's lists of IPv4 and IPv6).
+using SetNumbers = std::bitset<kSetsOfBackend>;
+
 // What a look at the sets has found.
 struct SetsCheck {
   int made = 0;     // were missing, and are there again, empty
   int flushed = 0;  // are there, but what had been put in is not
+  // The rules that looked into them were gone with them, and are there again.
+  bool restored_rules = false;
   // Sets that are not as they must be, and what to do about each. They are
   // left as they are, and looked at again by the next Check.
   std::vector<absl::Status> wrong;
@@ -73,10 +83,23 @@ class BanSets {
   // of their own, they are made. Those of before stay as they are.
   virtual void SetWidening(const WideningRules& /*rules*/) {}
 
+  // As the rules of the firewall name it.
+  virtual std::string SetName(size_t number) const {
+    return absl::StrCat(name(), " ", number);
+  }
+
   // Makes the sets that are missing, and looks whether the others are as they
   // must be. Cheap, however much is in them: for every second. What was put
   // into a set that is reported must be put in again.
   virtual SetsCheck Check() = 0;
+
+  // Those that bans go into and that no rule of the firewall looks into, so
+  // that nobody in them is kept out. Rules of our own that somebody has taken
+  // out of the kernel are put back first; `restored` says so. Cheap, for every
+  // second.
+  virtual absl::StatusOr<SetNumbers> WithoutRule(bool& /*restored*/) {
+    return SetNumbers();
+  }
 
   // Puts each network in, or has it stay longer; never shortens what is there.
   virtual std::vector<ElementFailure> Add(

@@ -51,6 +51,9 @@ class Request {
     mnl_attr_nest_end(message_, ip);
     mnl_attr_nest_end(message_, data);
   }
+  void SecondName(const std::string& name) {
+    mnl_attr_put_strz(message_, IPSET_ATTR_SETNAME2, name.c_str());
+  }
   nlmsghdr* message() { return message_; }
 
  private:
@@ -161,6 +164,22 @@ absl::StatusOr<std::vector<IpSetElement>> IpSetReader::Elements(
       [&](const nlmsghdr& message) { ReadElements(message, elements); });
   if (!status.ok()) return About(status, "list", name);
   return elements;
+}
+
+// A listing tells the number of references, but counts the elements first: 50
+// to 80 ms for a million. A set that is referred to cannot be renamed, and no
+// set can be given a name that there is, its own included: so that the kernel
+// changes nothing and says which of the two it is.
+absl::StatusOr<bool> IpSetReader::IsReferenced(const std::string& name) {
+  Request request(IPSET_CMD_RENAME, name, NLM_F_ACK);
+  request.SecondName(name);
+  const absl::Status status =
+      socket_.Query(request.message(), [](const nlmsghdr&) {});
+  if (socket_.last_error() == IPSET_ERR_REFERENCED) return true;
+  if (socket_.last_error() == IPSET_ERR_EXIST_SETNAME2 || status.ok()) {
+    return false;
+  }
+  return About(status, "look for rules of", name);
 }
 
 absl::StatusOr<bool> IpSetReader::Holds(const std::string& name,

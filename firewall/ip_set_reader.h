@@ -42,6 +42,9 @@ class IpSetReader {
   absl::StatusOr<IpSetDescription> Describe(const std::string& name);
   // NotFound likewise.
   absl::StatusOr<std::vector<IpSetElement>> Elements(const std::string& name);
+  // Whether something of the kernel's refers to it: a rule, or another set. A
+  // few microseconds. NotFound likewise.
+  absl::StatusOr<bool> IsReferenced(const std::string& name);
   // Whether the network is in it. A few microseconds.
   absl::StatusOr<bool> Holds(const std::string& name, const Network& network);
 

@@ -171,6 +171,19 @@ absl::StatusOr<bool> IpSets::Holds(const Set& set, const Network& network) {
   return reader_.Holds(set.name, network);
 }
 
+absl::StatusOr<SetNumbers> IpSets::WithRule(const SetNumbers& wanted,
+                                            bool& /*restored*/) {
+  SetNumbers with;
+  for (size_t i = 0; i < kSets; ++i) {
+    if (!wanted[i]) continue;
+    const absl::StatusOr<bool> has = reader_.IsReferenced(sets()[i].name);
+    // One that has just gone is a matter of Check's.
+    if (!has.ok() && !absl::IsNotFound(has.status())) return has.status();
+    with[i] = !has.ok() || *has;
+  }
+  return with;
+}
+
 std::vector<ElementFailure> IpSets::Put(
     Set& set, absl::Span<const TimedNetwork> elements) {
   return Apply(IPSET_CMD_ADD, set, elements);

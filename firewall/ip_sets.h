@@ -42,6 +42,8 @@ class IpSets final : public TimedSets {
   absl::Status Create(Set& set) override;
   absl::Status Inspect(Set& set) override;
   absl::StatusOr<bool> Holds(const Set& set, const Network& network) override;
+  absl::StatusOr<SetNumbers> WithRule(const SetNumbers& wanted,
+                                      bool& restored) override;
   std::vector<ElementFailure> Put(
       Set& set, absl::Span<const TimedNetwork> elements) override;
   std::vector<ElementFailure> TakeOut(

@@ -29,6 +29,11 @@ struct FirewallNames {
         nft_table(prefix),
         recent{prefix, absl::StrCat(prefix, "6")} {}
 
+  // Of those of ipset and nftables, by number: first `sets`, then `wide`.
+  const std::string& Set(size_t number) const {
+    return number < sets.size() ? sets[number] : wide[number - sets.size()];
+  }
+
   // IPv4 and IPv6; then those whose bans a hit starts again (ban.extend).
   std::array<std::string, 4> sets;
   // By Width: those of whole networks. One for each, since a set does not say

@@ -7,7 +7,9 @@
 #include <memory>
 
 extern "C" {
+#include <libnftnl/chain.h>
 #include <libnftnl/common.h>
+#include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 }
@@ -18,6 +20,8 @@ namespace {
 constexpr size_t kHeaderRoom = 64;
 // Two names of up to 64 bytes, and what else stands before the elements.
 constexpr size_t kNamesRoom = 512;
+// More than an attribute can hold: what is in a rule is not ours to say.
+constexpr size_t kAnyRoom = size_t{128} * 1024;
 // A key of 16 bytes and a timeout, each in their attributes.
 constexpr size_t kElementRoom = 64;
 // As nft shows the keys: TYPE_IPADDR and TYPE_IP6ADDR of its datatype.h.
@@ -102,6 +106,35 @@ void NftBatch::DeleteSet(const NftSetName& name) {
   const SetHandle set(DescribeNftSet(name), nftnl_set_free);
   nlmsghdr* message = Begin(NFT_MSG_DELSET, 0, kNamesRoom);
   nftnl_set_nlmsg_build_payload(message, set.get());
+  End(message);
+}
+
+void NftBatch::DeleteRules(const std::string& table) {
+  nlmsghdr* message = Begin(NFT_MSG_DELRULE, 0, kNamesRoom);
+  mnl_attr_put_strz(message, NFTA_RULE_TABLE, table.c_str());
+  End(message);
+}
+
+void NftBatch::NewChain(const nftnl_chain& chain) {
+  nlmsghdr* message = Begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE, kAnyRoom);
+  nftnl_chain_nlmsg_build_payload(message, &chain);
+  End(message);
+}
+
+// libnftnl changes nothing of what it writes, but does not say so.
+void NftBatch::NewRule(const nftnl_rule& rule) {
+  nlmsghdr* message =
+      Begin(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, kAnyRoom);
+  nftnl_rule_nlmsg_build_payload(message, const_cast<nftnl_rule*>(&rule));
+  End(message);
+}
+
+void NftBatch::NewFilledSet(const nftnl_set& set) {
+  nlmsghdr* message = Begin(NFT_MSG_NEWSET, NLM_F_CREATE, kAnyRoom);
+  nftnl_set_nlmsg_build_payload(message, const_cast<nftnl_set*>(&set));
+  End(message);
+  message = Begin(NFT_MSG_NEWSETELEM, NLM_F_CREATE, kAnyRoom);
+  nftnl_set_elems_nlmsg_build_payload(message, const_cast<nftnl_set*>(&set));
   End(message);
 }
 

@@ -10,6 +10,8 @@
 #include "core/netlink.h"
 #include "firewall/ban_sets.h"
 
+struct nftnl_chain;
+struct nftnl_rule;
 struct nftnl_set;
 
 namespace breakwater {
@@ -36,6 +38,13 @@ class NftBatch {
   // A hash set with a timeout for each element, which rules may refresh.
   void NewSet(const NftSetName& name, bool v4, uint32_t most_entries);
   void DeleteSet(const NftSetName& name);
+  // All that are in the table's chains.
+  void DeleteRules(const std::string& table);
+  // A chain that may be there, as it is to be; a rule behind all others of its
+  // chain; a set with its elements.
+  void NewChain(const nftnl_chain& chain);
+  void NewRule(const nftnl_rule& rule);
+  void NewFilledSet(const nftnl_set& set);
   // One message for these elements. `flags` are NLM_F_EXCL, or none: what is
   // in starts its time anew (since Linux 6.12). Returns the message's number.
   uint32_t NewElements(const NftSetName& name,

@@ -5,6 +5,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,7 @@
 extern "C" {
 #include <libnftnl/common.h>
 #include <libnftnl/set.h>
+#include <libnftnl/table.h>
 }
 
 namespace breakwater {
@@ -148,6 +150,78 @@ absl::Status NftSets::Inspect(Set& set) {
       "; remove it with \"nft delete set inet ", table_, " ", set.name,
       "\" (and the rules that name it), or choose another "
       "firewall.set_prefix"));
+}
+
+// ---- The rules ------------------------------------------------------------
+
+bool NftSets::TableIsMissing() {
+  alignas(nlmsghdr) char bytes[kLongestQuestion];
+  nlmsghdr* message =
+      nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
+  mnl_attr_put_strz(message, NFTA_TABLE_NAME, table_.c_str());
+  return absl::IsNotFound(socket_.Query(message, [](const nlmsghdr&) {}));
+}
+
+SetsCheck NftSets::Check() {
+  const bool lost = rules_ && TableIsMissing();
+  SetsCheck check = TimedSets::Check();
+  if (!lost) return check;
+  if (absl::Status status = PutRulesBack(); status.ok()) {
+    check.restored_rules = true;
+  } else {
+    check.wrong.push_back(std::move(status));
+  }
+  return check;
+}
+
+SetNumbers NftSets::LookedInto(const NftRules& rules,
+                               const SetNumbers& wanted) {
+  SetNumbers with;
+  for (size_t i = 0; i < kSets; ++i) {
+    with[i] = wanted[i] && rules.LookInto(sets()[i].name);
+  }
+  return with;
+}
+
+bool NftSets::AreAboutOurSets(const NftRules& rules) {
+  return std::ranges::all_of(rules.Sets(), [this](const std::string& name) {
+    return std::ranges::find(sets(), name, &Set::name) != sets().end();
+  });
+}
+
+absl::StatusOr<SetNumbers> NftSets::WithRule(const SetNumbers& wanted,
+                                             bool& restored) {
+  absl::StatusOr<std::optional<NftRules>> rules =
+      NftRules::Read(socket_, table_);
+  if (!rules.ok()) return rules.status();
+  if (!rules->has_value()) return with_rule_;
+  with_rule_ = LookedInto(**rules, wanted);
+  // Who has put other rules there, which look into some of them, meant it.
+  if (with_rule_.any()) {
+    const bool ours = (*rules)->can_be_put_back() && AreAboutOurSets(**rules);
+    rules_ = ours ? *std::move(rules) : std::nullopt;
+    return with_rule_;
+  }
+  if (!rules_) return with_rule_;
+  if (!(*rules)->SharesChainWith(*rules_)) {
+    rules_.reset();
+    return with_rule_;
+  }
+  const SetNumbers had = LookedInto(*rules_, wanted);
+  if (absl::Status status = PutRulesBack(); !status.ok()) return status;
+  restored = had.any();
+  return with_rule_ = had;
+}
+
+absl::Status NftSets::PutRulesBack() {
+  absl::Status status =
+      rules_->PutBack(socket_, [this](const std::string& name) {
+        const auto set = std::ranges::find(sets(), name, &Set::name);
+        return set != sets().end() && set->in_use && set->trouble.ok();
+      });
+  // Not again and again.
+  if (!status.ok()) rules_.reset();
+  return status;
 }
 
 absl::StatusOr<std::vector<TimedNetwork>> NftSets::List() {

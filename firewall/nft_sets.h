@@ -1,10 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/netlink.h"
+#include "firewall/nft_rules.h"
 #include "firewall/timed_sets.h"
 
 namespace breakwater {
@@ -18,7 +20,12 @@ struct NftSetOptions : TimedSetsOptions {
 
 // The sets of nftables (nft(8)), written through libnftnl: a table of our own,
 // `inet breakwater`, with the sets that TimedSets names in it, and nothing
-// else. The rules that name them are the admin's, in this table or in another.
+// else of ours. The rules that name them must stand in this table, too:
+// `breakwater firewall print --for nftables --apply` puts them there. As they
+// were seen last they are put back if somebody takes the table out of the
+// kernel (`nft flush ruleset`), or empties a chain; where all of their chains
+// were deleted and the table was left, as `breakwater firewall remove` does,
+// they are to be gone.
 //
 // Each change is a batch, which the kernel carries out as a whole or not at
 // all. An add of what is already in refreshes its timeout only since Linux
@@ -37,6 +44,7 @@ class NftSets final : public TimedSets {
   Capabilities capabilities() const override {
     return {.lists = false, .capacity = options().most_entries};
   }
+  SetsCheck Check() override;
   absl::StatusOr<std::vector<TimedNetwork>> List() override;
 
   // Whether an add refreshes what is in, as this kernel does it.
@@ -62,6 +70,8 @@ class NftSets final : public TimedSets {
   absl::Status Create(Set& set) override;
   absl::Status Inspect(Set& set) override;
   absl::StatusOr<bool> Holds(const Set& set, const Network& network) override;
+  absl::StatusOr<SetNumbers> WithRule(const SetNumbers& wanted,
+                                      bool& restored) override;
   std::vector<ElementFailure> Put(
       Set& set, absl::Span<const TimedNetwork> elements) override;
   std::vector<ElementFailure> TakeOut(
@@ -73,6 +83,11 @@ class NftSets final : public TimedSets {
     uint32_t key_length = 0;
   };
   absl::StatusOr<Description> Describe(const Set& set);
+  bool TableIsMissing();
+  SetNumbers LookedInto(const NftRules& rules, const SetNumbers& wanted);
+  // Whether no set but ours is referred to.
+  bool AreAboutOurSets(const NftRules& rules);
+  absl::Status PutRulesBack();
   // The seconds that an element has left; nothing if it is not in.
   absl::StatusOr<std::optional<uint32_t>> Left(const Set& set,
                                                const Network& network);
@@ -97,6 +112,9 @@ class NftSets final : public TimedSets {
   NetlinkSocket socket_;
   std::vector<char> scratch_;  // in which batches are written
   bool readd_refreshes_;
+  // The table's rules, the last time that they looked into a set of ours.
+  std::optional<NftRules> rules_;
+  SetNumbers with_rule_;  // as of the last look
 };
 
 }  // namespace breakwater

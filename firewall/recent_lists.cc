@@ -79,7 +79,7 @@ std::unique_ptr<RecentLists> RecentLists::Open(
 }
 
 RecentLists::RecentLists(const RecentListOptions& options)
-    : capacity_(ReadCapacity()) {
+    : prefix_(options.prefix), capacity_(ReadCapacity()) {
   const FirewallNames names(options.prefix);
   for (size_t i = 0; i < files_.size(); ++i) {
     files_[i].path = kDirectory + names.recent[i];
@@ -137,7 +137,10 @@ SetsCheck RecentLists::Check() {
     if (*state == State::kGone) {
       CloseFile(file);
       file.endings.Clear();
-      if (absl::Status status = OpenFile(file); !status.ok()) {
+      absl::Status status = OpenFile(file);
+      file.has_rule = !absl::IsNotFound(status);
+      if (!file.has_rule) continue;  // see WithoutRule
+      if (!status.ok()) {
         check.wrong.push_back(std::move(status));
       } else {
         ++check.made;
@@ -149,6 +152,13 @@ SetsCheck RecentLists::Check() {
     }
   }
   return check;
+}
+
+// A list is there while a rule names it.
+absl::StatusOr<SetNumbers> RecentLists::WithoutRule(bool& /*restored*/) {
+  SetNumbers without;
+  for (size_t i = 0; i < files_.size(); ++i) without[i] = !files_[i].has_rule;
+  return without;
 }
 
 // ---- The elements -----------------------------------------------------------

@@ -47,7 +47,11 @@ class RecentLists final : public BanSets {
             .capacity = capacity_};
   }
 
+  std::string SetName(size_t number) const override {
+    return FirewallNames(prefix_).recent[number];
+  }
   SetsCheck Check() override;
+  absl::StatusOr<SetNumbers> WithoutRule(bool& restored) override;
   std::vector<ElementFailure> Add(
       absl::Span<const TimedNetwork> elements) override;
   std::vector<ElementFailure> Remove(
@@ -58,6 +62,7 @@ class RecentLists final : public BanSets {
   struct File {
     std::string path;
     int fd = -1;
+    bool has_rule = true;  // the last time that it was looked for
     SetEndings endings;
   };
   enum class State { kGone, kEmpty, kFilled };
@@ -73,6 +78,7 @@ class RecentLists final : public BanSets {
   static absl::Status Write(const File& file, char sign,
                             const Network& network);
 
+  const std::string prefix_;
   std::array<File, 2> files_;
   std::optional<size_t> capacity_;  // ip_list_tot, where we may read it
 };

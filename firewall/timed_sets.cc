@@ -85,6 +85,17 @@ SetsCheck TimedSets::Check() {
   return check;
 }
 
+absl::StatusOr<SetNumbers> TimedSets::WithoutRule(bool& restored) {
+  // What is not as it must be Check says.
+  SetNumbers wanted;
+  for (size_t i = 0; i < kSets; ++i) {
+    wanted[i] = IsWanted(sets_[i]) && sets_[i].trouble.ok();
+  }
+  const absl::StatusOr<SetNumbers> with = WithRule(wanted, restored);
+  if (!with.ok()) return with.status();
+  return wanted & ~*with;
+}
+
 void TimedSets::CheckOne(Set& set, SetsCheck& check) {
   const absl::StatusOr<Look> look = LookFor(set);
   if (!look.ok()) {

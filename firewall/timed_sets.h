@@ -41,7 +41,9 @@ struct TimedSetsOptions {
 class TimedSets : public BanSets {
  public:
   void SetWidening(const WideningRules& rules) final;
-  SetsCheck Check() final;
+  std::string SetName(size_t number) const final { return sets_[number].name; }
+  SetsCheck Check() override;
+  absl::StatusOr<SetNumbers> WithoutRule(bool& restored) final;
   std::vector<ElementFailure> Add(
       absl::Span<const TimedNetwork> elements) final;
   std::vector<ElementFailure> Remove(absl::Span<const Network> networks) final;
@@ -70,6 +72,7 @@ class TimedSets : public BanSets {
     Network ElementAt(const IpAddress& address) const;
   };
   enum class Look { kMissing, kRight, kUnclear };
+  static_assert(kSets == kSetsOfBackend);
 
   explicit TimedSets(const TimedSetsOptions& options);
 
@@ -83,6 +86,9 @@ class TimedSets : public BanSets {
   virtual absl::Status Inspect(Set& set) = 0;
   virtual absl::StatusOr<bool> Holds(const Set& set,
                                      const Network& network) = 0;
+  // Those of the `wanted` that rules look into; puts rules of ours back.
+  virtual absl::StatusOr<SetNumbers> WithRule(const SetNumbers& wanted,
+                                              bool& restored) = 0;
   // The failures' indices are into these elements. What stands in `endings`
   // the set is believed to hold.
   virtual std::vector<ElementFailure> Put(
@@ -90,7 +96,7 @@ class TimedSets : public BanSets {
   virtual std::vector<ElementFailure> TakeOut(
       Set& set, absl::Span<const Network> networks) = 0;
 
-  // In this order: 4, 6, 4-extend, 6-extend, then by Width.
+  // By number: 4, 6, 4-extend, 6-extend, then by Width.
   std::array<Set, kSets>& sets() { return sets_; }
   const TimedSetsOptions& options() const { return options_; }
   // Asks for the elements of each set that is in use and right, and puts

@@ -59,6 +59,9 @@ TEST(RecordTest, EveryKindMakesTheRoundTrip) {
        .detail = static_cast<uint8_t>(EnforcerCounter::kLast),
        .number = 0xffffffffffffffff},
       {.kind = RecordKind::kGoodbye},
+      {.kind = RecordKind::kNoRule,
+       .detail = static_cast<uint8_t>(SetsOf::kXtRecent),
+       .number = 0x7f},
   };
   for (const Record& record : kTable) {
     const absl::StatusOr<Record> decoded = DecodeRecord(EncodeRecord(record));
@@ -80,7 +83,7 @@ TEST(RecordTest, HasExactlyItsSize) {
 TEST(RecordTest, OnlyKnownKindsAreRead) {
   for (int kind = 0; kind < 256; ++kind) {
     const bool known =
-        kind == 1 || (kind >= 16 && kind <= 23) || (kind >= 32 && kind <= 40);
+        kind == 1 || (kind >= 16 && kind <= 23) || (kind >= 32 && kind <= 41);
     const std::string error = ErrorOf(Ban(), 0, static_cast<uint8_t>(kind));
     EXPECT_EQ(error.find("record: kind is") != std::string::npos, !known)
         << kind;
@@ -111,6 +114,17 @@ TEST(RecordTest, ADetailFitsItsKind) {
   EXPECT_FALSE(DecodeRecord(EncodeRecord(refused)).ok()) << "none";
   refused.detail = static_cast<uint8_t>(Refusal::kTooWide) + 1;
   EXPECT_FALSE(DecodeRecord(EncodeRecord(refused)).ok()) << "too large";
+}
+
+TEST(RecordTest, OnlySetsThatThereAreHaveNoRule) {
+  Record record{.kind = RecordKind::kNoRule, .detail = 1, .number = 0x80};
+  EXPECT_THAT(
+      std::string(DecodeRecord(EncodeRecord(record)).status().message()),
+      HasSubstr("number of sets is 128"));
+  record = {.kind = RecordKind::kNoRule, .detail = 4, .number = 1};
+  EXPECT_THAT(
+      std::string(DecodeRecord(EncodeRecord(record)).status().message()),
+      HasSubstr("detail is 4"));
 }
 
 TEST(RecordTest, AnOrderAboutASessionNeedsAllOfIt) {

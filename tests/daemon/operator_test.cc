@@ -243,6 +243,33 @@ TEST_F(OperatorTest, StatusSaysThatMynetworksAreNotAllProtected) {
               HasSubstr("event=protection-incomplete"));
 }
 
+TEST_F(OperatorTest, SetsWithoutARuleAreAProblemAndExplainSaysSo) {
+  Ask("ban 192.0.2.5 600");
+  Ask("ban 2001:db8::5 600");
+  enforcer_state_.without_rule[SetsOf::kIpset] = 0b0100001;
+  const json status = Ask("status");
+  EXPECT_THAT(status["problems"].dump(),
+              HasSubstr("no rule of the firewall looks into breakwater4, "
+                        "breakwater6-56 of ipset"));
+  EXPECT_EQ(status["enforcer"]["without_rule"]["ipset"].size(), 2u);
+  const auto explained = [&](const std::string& who) {
+    return Ask("explain " + who)["summary"].get<std::string>();
+  };
+  EXPECT_THAT(explained("192.0.2.5"),
+              HasSubstr("but refused only: no rule of the firewall"));
+  EXPECT_THAT(explained("2001:db8::5"), HasSubstr("is kept out until"));
+  enforcer_state_.without_rule[SetsOf::kIpset] = 0;
+  EXPECT_THAT(Ask("status")["problems"], IsEmpty());
+}
+
+TEST_F(OperatorTest, WhoOnlyObservesNeedsNoRules) {
+  Configure(absl::StrCat("mode = \"observe\"\n", kConfig));
+  enforcer_state_.without_rule[SetsOf::kNftables] = 1;
+  const json status = Ask("status");
+  EXPECT_THAT(status["problems"].dump(), Not(HasSubstr("no rule")));
+  EXPECT_EQ(status["enforcer"]["without_rule"]["nftables"][0], "breakwater4");
+}
+
 TEST_F(OperatorTest, StatusAndExplainSayThatItIsNotKnownWhoIsProtected) {
   enforcer_state_.connected = false;
   enforcer_state_.protection_known = false;

@@ -30,6 +30,10 @@ struct BackendKind {
   virtual std::string Flush() = 0;
   // Takes away all sets, with the rules that name them.
   virtual std::string Destroy() = 0;
+  // Takes away the rules alone, where there is such a thing.
+  virtual std::string RemoveRules() {
+    return "iptables -t raw -F && ip6tables -t raw -F";
+  }
   // Puts something else in the place of the IPv4 set, and takes it away; only
   // of those whose sets have a type.
   virtual std::string Spoil() { return ""; }
@@ -134,6 +138,10 @@ struct NftKind : BackendKind {
            "exit 1; done";
   }
   std::string Destroy() override { return "nft flush ruleset"; }
+  std::string RemoveRules() override {
+    return "nft flush chain inet breakwater drops && nft delete chain inet "
+           "breakwater drops";
+  }
   std::string Spoil() override {
     return "nft delete set inet breakwater breakwater4 && nft 'add set inet "
            "breakwater breakwater4 { type ipv4_addr; flags interval; }'";

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,7 @@ namespace breakwater::testing {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -157,8 +159,8 @@ TEST_F(SelfHealingTest,
 TEST_F(SelfHealingTest, ListsOfXtRecentAreFilledWhenTheirRulesAreBack) {
   StartWith("\"xt_recent\"");
   ASSERT_FALSE(HasFatalFailure());
-  EXPECT_TRUE(
-      breakwater_->WaitForLog("no rule of the firewall names the list"));
+  EXPECT_TRUE(breakwater_->WaitForLog(
+      "event=rules-missing backend=xt_recent sets=breakwater,breakwater6"));
   // Only root may write them: the lists are there when the enforcer starts.
   EXPECT_TRUE(breakwater_->Stop());
   const std::string rules =
@@ -180,6 +182,78 @@ TEST_F(SelfHealingTest, ListsOfXtRecentAreFilledWhenTheirRulesAreBack) {
   EXPECT_TRUE(breakwater_->WaitForLog("may not be written"));
   Run("chown daemon /proc/net/xt_recent/*");
   EXPECT_TRUE(WaitUntil([&] { return IsDropped("203.0.113.9"); }, kSoon));
+}
+
+TEST_F(SelfHealingTest, RulesThatAreGoneAreAProblemUntilTheyAreBack) {
+  StartWith("\"ipset\"", /*rules=*/true);
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  std::this_thread::sleep_for(seconds(6));
+  EXPECT_THAT(Ask({"status"}), Not(HasSubstr("no rule of the firewall")));
+  EXPECT_THAT(Ask({"explain", "203.0.113.9"}), HasSubstr("is kept out until"));
+  Run("iptables -t raw -F");
+  EXPECT_TRUE(breakwater_->WaitForLog(
+      "level=error event=rules-missing backend=ipset sets=breakwater4 ",
+      seconds(10)));
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"})
+               .find(
+                   "no rule of the firewall looks into "
+                   "breakwater4 of ipset") != std::string::npos;
+  })) << Ask({"status"});
+  EXPECT_THAT(Ask({"metrics"}), HasSubstr("breakwater_sets_without_rule 1"));
+  EXPECT_THAT(Ask({"explain", "203.0.113.9"}),
+              HasSubstr("but refused only: no rule of the firewall looks"));
+  Run("iptables -t raw -A PREROUTING -p tcp --syn --dport 25 -m set "
+      "--match-set breakwater4 src -j DROP");
+  EXPECT_TRUE(breakwater_->WaitForLog("event=rules-found backend=ipset"));
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"}).find("no rule of the firewall") == std::string::npos;
+  }));
+  EXPECT_THAT(Ask({"metrics"}), HasSubstr("breakwater_sets_without_rule 0"));
+}
+
+TEST_F(SelfHealingTest, WhoOnlyObservesIsNotToldOfMissingRulesAsAProblem) {
+  StartService({.rules = false, .mode = "observe"});
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_TRUE(breakwater_->WaitForLog("level=info event=rules-missing"));
+  EXPECT_THAT(Ask({"status"}),
+              AllOf(Not(HasSubstr("no rule of the firewall")),
+                    HasSubstr("\"without_rule\":{\"ipset\":[\"breakwater4\"")));
+}
+
+TEST_F(SelfHealingTest, NftFlushRulesetLeavesOurTableWithItsRules) {
+  StartWith("\"nftables\"");
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"})
+               .find(
+                   "looks into breakwater4, breakwater6, "
+                   "breakwater6-56, breakwater6-48 of nftables") !=
+           std::string::npos;
+  })) << Ask({"status"});
+  const CommandResult applied = breakwater_->Command(
+      {"firewall", "print", "--for", "nftables", "--apply"});
+  ASSERT_TRUE(applied.ok()) << applied.err;
+  EXPECT_TRUE(breakwater_->WaitForLog("event=rules-found backend=nftables"));
+  BanForAnHour("203.0.113.9");
+  EXPECT_TRUE(IsDropped("203.0.113.9"));
+  const std::string list = "nft -s list chain inet breakwater ";
+  const auto rules = [&] {
+    return RunIn(mta(),
+                 {"sh", "-c", list + "banned; " + list + "new-connections"})
+        .out;
+  };
+  const std::string before = rules();
+  Run("nft flush ruleset");
+  EXPECT_TRUE(WaitUntil([&] { return rules() == before; }, seconds(2)))
+      << rules();
+  EXPECT_TRUE(WaitUntil([&] { return IsDropped("203.0.113.9"); }, kSoon));
+  EXPECT_THAT(breakwater_->Log(), HasSubstr("rules=\"put back\""));
+  EXPECT_TRUE(breakwater_->Command({"firewall", "remove"}).ok());
+  EXPECT_TRUE(breakwater_->WaitForLog(
+      "level=error event=rules-missing backend=nftables"));
+  EXPECT_FALSE(IsDropped("203.0.113.9"));
 }
 
 }  // namespace

@@ -1,0 +1,110 @@
+#include "daemon/set_report.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/width.h"
+#include "firewall/names.h"
+
+namespace breakwater {
+namespace {
+
+using Numbers = std::bitset<kSetsOfBackend>;
+
+FirewallBackend BackendOf(SetsOf id) {
+  return static_cast<FirewallBackend>(static_cast<int>(id) - 1);
+}
+static_assert(static_cast<int>(SetsOf::kXtRecent) - 1 ==
+              static_cast<int>(FirewallBackend::kXtRecent));
+
+std::vector<std::string> NamesOf(SetsOf backend, const Numbers& numbers,
+                                 const FirewallNames& names) {
+  std::vector<std::string> result;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (!numbers[i]) continue;
+    if (backend != SetsOf::kXtRecent) {
+      result.push_back(names.Set(i));
+    } else if (i < names.recent.size()) {
+      result.push_back(names.recent[i]);
+    }
+  }
+  return result;
+}
+
+uint64_t CountOf(const EnforcerState& enforcer, const char* counter) {
+  const auto found = enforcer.counters.find(counter);
+  return found == enforcer.counters.end() ? 0 : found->second;
+}
+
+// The sets that a ban of the network can be in.
+Numbers SetsFor(const Network& network, const Config& config,
+                FirewallBackend backend) {
+  Numbers numbers;
+  const size_t family = network.IsV4() ? 0 : 1;
+  if (const std::optional<Width> width = WidthOf(network)) {
+    numbers[kSetsOfBackend - kWidths + static_cast<size_t>(*width)] =
+        backend != FirewallBackend::kXtRecent;
+    return numbers;
+  }
+  numbers[family] = true;
+  numbers[2 + family] =
+      config.firewall.extend && backend != FirewallBackend::kXtRecent;
+  return numbers;
+}
+
+}  // namespace
+
+nlohmann::json DescribeWithoutRule(const Config& config,
+                                   const EnforcerState& enforcer) {
+  const FirewallNames names(config.firewall.set_prefix);
+  nlohmann::json result = nlohmann::json::object();
+  for (const auto& [backend, numbers] : enforcer.without_rule) {
+    if (numbers.none()) continue;
+    result[FirewallBackendName(BackendOf(backend))] =
+        NamesOf(backend, numbers, names);
+  }
+  return result;
+}
+
+std::vector<std::string> SetProblems(const Config& config,
+                                     const EnforcerState& enforcer) {
+  std::vector<std::string> problems;
+  if (!enforcer.connected) return problems;
+  if (const uint64_t wrong = CountOf(enforcer, "sets_wrong"); wrong > 0) {
+    problems.push_back(absl::StrCat(
+        wrong,
+        " of the firewall's sets cannot be used, and who is banned is not kept "
+        "out by them: the enforcer's log says why, at event=sets-wrong"));
+  }
+  const FirewallNames names(config.firewall.set_prefix);
+  for (const auto& [backend, numbers] : enforcer.without_rule) {
+    // Who only observes keeps nobody out.
+    if (numbers.none() || config.rules.observe) continue;
+    problems.push_back(absl::StrCat(
+        "no rule of the firewall looks into ",
+        absl::StrJoin(NamesOf(backend, numbers, names), ", "), " of ",
+        FirewallBackendName(BackendOf(backend)),
+        ", so that who is banned there is not kept out: load what `breakwater "
+        "firewall print` prints; `breakwater doctor` tells more"));
+  }
+  return problems;
+}
+
+bool IsLookedFor(const Network& network, const Config& config,
+                 const EnforcerState& enforcer) {
+  bool any_holds = false;
+  for (const FirewallBackend backend : config.firewall.backends) {
+    const Numbers sets = SetsFor(network, config, backend);
+    if (sets.none()) continue;
+    any_holds = true;
+    const auto told = enforcer.without_rule.find(
+        static_cast<SetsOf>(static_cast<int>(backend) + 1));
+    if (told == enforcer.without_rule.end() || (sets & ~told->second).any()) {
+      return true;
+    }
+  }
+  return !any_holds;
+}
+
+}  // namespace breakwater
