@@ -15,6 +15,7 @@
 #include "daemon/control_client.h"
 #include "daemon/doctor_ban.h"
 #include "daemon/doctor_host.h"
+#include "daemon/doctor_left_overs.h"
 #include "daemon/doctor_probe.h"
 #include "daemon/packet_path.h"
 
@@ -276,6 +277,9 @@ absl::StatusOr<DoctorReport> Doctor(const Config& config,
   }
   DoctorReport report;
   const bool bans = AskHowItIs(options.control_socket, report.faults);
+  for (std::string& fault : LeftOverSets(ListSets(config), config)) {
+    report.faults.push_back(std::move(fault));
+  }
   if (config.firewall.backends.empty()) {
     report.faults.push_back(
         "firewall.backend is \"none\": bans reach no firewall");

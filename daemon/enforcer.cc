@@ -18,6 +18,7 @@
 #include "daemon/parent.h"
 #include "daemon/privileges.h"
 #include "firewall/ip_sets.h"
+#include "firewall/left_overs.h"
 #include "firewall/nft_sets.h"
 #include "firewall/recent_lists.h"
 
@@ -83,6 +84,20 @@ absl::Status OpenBackends(const Config& config, bool as_root,
   return absl::OkStatus();
 }
 
+// Also where no backend is in use: then we may do nothing later on. Null on a
+// kernel that has no firewall.
+std::unique_ptr<LeftOvers> OpenLeftOvers(const Config& config) {
+  const FirewallConfig& firewall = config.firewall;
+  absl::StatusOr<std::unique_ptr<LeftOvers>> opened =
+      LeftOvers::Open({.prefix = firewall.set_prefix,
+                       .ipset = firewall.Uses(FirewallBackend::kIpset),
+                       .nftables = firewall.Uses(FirewallBackend::kNftables),
+                       .xt_recent = firewall.Uses(FirewallBackend::kXtRecent)});
+  if (!opened.ok()) return nullptr;
+  (*opened)->Look();
+  return *std::move(opened);
+}
+
 absl::StatusOr<std::unique_ptr<Reaper>> OpenReaper(const Config& config) {
   if (!ChangesKernel(config)) return nullptr;
   return Reaper::Start(ReaperOptionsOf(config.ban_ports));
@@ -101,6 +116,7 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> MakeServer(
       !status.ok()) {
     return status;
   }
+  std::unique_ptr<LeftOvers> left_overs = OpenLeftOvers(config);
   const absl::Status dropped =
       DropPrivileges(config.enforcer.user, ChangesKernel(config));
   if (!dropped.ok()) return dropped;
@@ -118,6 +134,7 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> MakeServer(
        .sets = std::move(sets),
        .reaper = *std::move(reaper),
        .hosts = *std::move(hosts),
+       .left_overs = std::move(left_overs),
        .load = [config_file] { return LoadConfig(config_file); }},
       config);
 }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/log.h"
 #include "core/service_manager.h"
 #include "daemon/enforcer_socket.h"
@@ -28,6 +29,8 @@ constexpr Duration kPatience = seconds(10);
 constexpr size_t kMostUnsent = 16 * kMostRecords;
 // Packets that are read before others get their turn.
 constexpr int kPacketsAtOnce = 16;
+// What another configuration has left changes seldom.
+constexpr Duration kLookForLeftOvers = seconds(30);
 // How long a daemon may take to say all its bans again.
 constexpr Duration kRestoring = seconds(60);
 
@@ -54,6 +57,7 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> EnforcerServer::Make(
   if (!read.ok()) return read.status();
   server->protection_.SetDerived(server->parts_.hosts.networks());
   server->ProtectionChanged();
+  if (server->parts_.left_overs != nullptr) server->ReportLeftOvers();
   return server;
 }
 
@@ -130,6 +134,7 @@ void EnforcerServer::Tick(Instant now) {
   RefreshHosts(now);
   sets_.Check(now);
   LookForRules(now);
+  LookForLeftOvers(now);
   if (!daemon_) return;
   if (!greeted_ && now > connected_ + kPatience) {
     return CloseDaemon(Severity::kWarning, "it says no hello");
@@ -341,6 +346,7 @@ void EnforcerServer::Apply(OrderBatch& batch, uint32_t serial) {
   const std::vector<Network> removes = batch.Removes();
   const std::vector<ElementFailure> stuck = sets_.Remove(removes);
   Count(EnforcerCounter::kRemoved) += removes.size() - stuck.size();
+  if (parts_.left_overs != nullptr) parts_.left_overs->Remove(removes);
   for (const ElementFailure& failure : stuck) {
     RefuseFailed(serial, removes[failure.index], failure.status);
   }
@@ -440,6 +446,46 @@ void EnforcerServer::LookForRules(Instant now) {
         });
   };
   sets_.LookForRules(now, has(true), has(false));
+}
+
+void EnforcerServer::LookForLeftOvers(Instant now) {
+  if (parts_.left_overs == nullptr || now < next_left_overs_) return;
+  next_left_overs_ = now + kLookForLeftOvers;
+  parts_.left_overs->Look();
+  ReportLeftOvers();
+}
+
+void EnforcerServer::ReportLeftOvers() {
+  for (const LeftOvers::Found& emptied : parts_.left_overs->emptied()) {
+    Log(Severity::kWarning, "left-over-emptied")
+        .Add("backend", emptied.backend)
+        .Add("sets", absl::StrJoin(emptied.sets, ","))
+        .Add("addresses", emptied.addresses);
+  }
+  const std::vector<LeftOvers::Found>& found = parts_.left_overs->found();
+  uint64_t sets = 0;
+  uint64_t addresses = 0;
+  for (const LeftOvers::Found& one : found) {
+    sets += one.sets.size();
+    addresses += one.addresses;
+    const bool is_told = std::ranges::any_of(
+        left_overs_told_, [&](const LeftOvers::Found& told) {
+          return told.backend == one.backend && told.sets == one.sets;
+        });
+    if (is_told) continue;
+    Log(Severity::kWarning, "sets-left-over")
+        .Add("backend", one.backend)
+        .Add("sets", absl::StrJoin(one.sets, ","))
+        .Add("addresses", one.addresses)
+        .Add("remedy", one.remedy)
+        .Add("why",
+             "the configuration does not name them, so that whom they keep out "
+             "nobody else knows; unless another Breakwater fills them, empty "
+             "them");
+  }
+  left_overs_told_ = found;
+  Count(EnforcerCounter::kSetsLeftOver) = sets;
+  Count(EnforcerCounter::kAddressesLeftOver) = addresses;
 }
 
 // An address that has become protected does not stay in a set. To look for it

@@ -19,6 +19,7 @@
 #include "daemon/set_keeper.h"
 #include "daemon/token_bucket.h"
 #include "firewall/ban_sets.h"
+#include "firewall/left_overs.h"
 #include "reaper/reaper.h"
 
 namespace breakwater {
@@ -45,6 +46,8 @@ class EnforcerServer {
     std::vector<std::unique_ptr<BanSets>> sets;  // one of each backend
     std::unique_ptr<Reaper> reaper;  // null: sessions are left alone
     HostProtection hosts;
+    // Has looked once; null: sets of earlier configurations are no matter.
+    std::unique_ptr<LeftOvers> left_overs = nullptr;
     // Reads the configuration again.
     std::function<absl::StatusOr<Config>()> load;
   };
@@ -92,6 +95,8 @@ class EnforcerServer {
   void ContinueListing();
   void RefreshHosts(Instant now);
   void LookForRules(Instant now);
+  void LookForLeftOvers(Instant now);
+  void ReportLeftOvers();
   void ProtectionChanged(bool has_more = true);
   void SayProtected();
   void SayNews();
@@ -130,6 +135,8 @@ class EnforcerServer {
   std::array<uint64_t, kCounters> counts_{};
   std::array<uint64_t, kCounters> said_{};
   std::vector<SetKeeper::Unseen> without_rule_said_;
+  std::vector<LeftOvers::Found> left_overs_told_;
+  Instant next_left_overs_;
   Instant next_tick_;
   LogLimit refusals_{10, std::chrono::seconds(10)};
   LogLimit strangers_{10, std::chrono::seconds(10)};

@@ -434,6 +434,7 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
                  {"exempt", nullptr},
                  {"ban", nullptr},
                  {"looked_for", nullptr},
+                 {"left_over_sets", HasLeftOvers(parts_.enforcer())},
                  {"history", nullptr},
                  {"zones", json::array()}};
   if (const auto protection =

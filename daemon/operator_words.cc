@@ -32,9 +32,8 @@ std::string Neighbours(const json& ban) {
                       " of ", ban["network"].get<std::string>(), " are banned");
 }
 
-}  // namespace
-
-std::string Summary(const json& answer, bool observe, bool protection_known) {
+std::string SummaryOfKnown(const json& answer, bool observe,
+                           bool protection_known) {
   if (answer["exempt"].is_object()) {
     const json& exempt = answer["exempt"];
     if (exempt["until"].is_string()) {
@@ -85,6 +84,16 @@ std::string Summary(const json& answer, bool observe, bool protection_known) {
   }
   if (observe) words += ", were the mode not \"observe\"";
   return words;
+}
+
+}  // namespace
+
+std::string Summary(const json& answer, bool observe, bool protection_known) {
+  const std::string summary = SummaryOfKnown(answer, observe, protection_known);
+  if (answer["left_over_sets"] != true) return summary;
+  return summary +
+         "; but sets of the firewall that the configuration does not name may "
+         "keep it out: see status";
 }
 
 std::string NameSummary(const json& answer, bool observe) {

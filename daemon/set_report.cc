@@ -77,6 +77,16 @@ std::vector<std::string> SetProblems(const Config& config,
         " of the firewall's sets cannot be used, and who is banned is not kept "
         "out by them: the enforcer's log says why, at event=sets-wrong"));
   }
+  if (const uint64_t sets = CountOf(enforcer, "sets_left_over"); sets > 0) {
+    problems.push_back(absl::StrCat(
+        sets,
+        " sets that the configuration does not name are looked into by rules "
+        "of the firewall and still keep out who is in them (",
+        CountOf(enforcer, "addresses_left_over"),
+        " addresses, and those of nftables and xt_recent, which are not "
+        "counted): the enforcer's log names them and what empties them, at "
+        "event=sets-left-over, and so does `breakwater doctor`"));
+  }
   const FirewallNames names(config.firewall.set_prefix);
   for (const auto& [backend, numbers] : enforcer.without_rule) {
     // Who only observes keeps nobody out.
@@ -89,6 +99,10 @@ std::vector<std::string> SetProblems(const Config& config,
         "firewall print` prints; `breakwater doctor` tells more"));
   }
   return problems;
+}
+
+bool HasLeftOvers(const EnforcerState& enforcer) {
+  return enforcer.connected && CountOf(enforcer, "sets_left_over") > 0;
 }
 
 bool IsLookedFor(const Network& network, const Config& config,

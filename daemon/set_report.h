@@ -20,6 +20,10 @@ nlohmann::json DescribeWithoutRule(const Config& config,
 std::vector<std::string> SetProblems(const Config& config,
                                      const EnforcerState& enforcer);
 
+// Whether sets of an earlier configuration keep somebody out, of whom nothing
+// is known.
+bool HasLeftOvers(const EnforcerState& enforcer);
+
 // Whether rules look into a set in which a ban of that network can be. True
 // where nothing is known.
 bool IsLookedFor(const Network& network, const Config& config,

@@ -30,7 +30,13 @@ class Request {
     *family = {
         .nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = htons(0)};
     mnl_attr_put_u8(message_, IPSET_ATTR_PROTOCOL, IPSET_PROTOCOL);
-    mnl_attr_put_strz(message_, IPSET_ATTR_SETNAME, name.c_str());
+    if (!name.empty()) {
+      mnl_attr_put_strz(message_, IPSET_ATTR_SETNAME, name.c_str());
+    }
+  }
+  void OnlyNames() {
+    mnl_attr_put_u32(message_, IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER,
+                     htonl(IPSET_FLAG_LIST_SETNAME));
   }
   void OnlyHeader() {
     mnl_attr_put_u32(message_, IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER,
@@ -129,6 +135,37 @@ absl::StatusOr<IpSetReader> IpSetReader::Open() {
   absl::StatusOr<NetlinkSocket> socket = NetlinkSocket::Open(NETLINK_NETFILTER);
   if (!socket.ok()) return socket.status();
   return IpSetReader(*std::move(socket));
+}
+
+absl::StatusOr<std::vector<std::string>> IpSetReader::Names() {
+  Request request(IPSET_CMD_LIST, "", NLM_F_DUMP);
+  request.OnlyNames();
+  std::vector<std::string> names;
+  const absl::Status status =
+      socket_.Query(request.message(), [&](const nlmsghdr& message) {
+        const NetlinkAttributes set(message, kHeader);
+        if (const nlattr* name = set.Find(IPSET_ATTR_SETNAME, 1)) {
+          names.emplace_back(mnl_attr_get_str(name));
+        }
+      });
+  if (!status.ok()) return About(status, "list", "names");
+  return names;
+}
+
+absl::Status IpSetReader::Flush(const std::string& name) {
+  Request request(IPSET_CMD_FLUSH, name, NLM_F_ACK);
+  const absl::Status status =
+      socket_.Query(request.message(), [](const nlmsghdr&) {});
+  return status.ok() ? status : About(status, "empty", name);
+}
+
+absl::Status IpSetReader::Delete(const std::string& name,
+                                 const Network& network) {
+  Request request(IPSET_CMD_DEL, name, NLM_F_ACK);
+  request.Element(network);
+  const absl::Status status =
+      socket_.Query(request.message(), [](const nlmsghdr&) {});
+  return status.ok() ? status : About(status, "take out of", name);
 }
 
 absl::StatusOr<std::optional<IpSetDescription>> IpSetReader::Header(

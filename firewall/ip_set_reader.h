@@ -26,14 +26,16 @@ struct IpSetElement {
   uint32_t seconds = 0;  // that are left
 };
 
-// Questions about the kernel's ip sets, asked over netlink as
-// linux/netfilter/ipset/ip_set.h defines it: libipset answers them in text
-// only, and a list of a million elements as text takes five times as long. One
-// thread.
+// Questions about the kernel's ip sets, and what is done to sets that are not
+// in use, asked over netlink as linux/netfilter/ipset/ip_set.h defines it:
+// libipset answers them in text only, and a list of a million elements as text
+// takes five times as long. One thread.
 class IpSetReader {
  public:
   static absl::StatusOr<IpSetReader> Open();
 
+  // Of all sets.
+  absl::StatusOr<std::vector<std::string>> Names();
   // Type and family, or nothing if there is no such set. A few microseconds.
   absl::StatusOr<std::optional<IpSetDescription>> Header(
       const std::string& name);
@@ -45,6 +47,9 @@ class IpSetReader {
   // Whether something of the kernel's refers to it: a rule, or another set. A
   // few microseconds. NotFound likewise.
   absl::StatusOr<bool> IsReferenced(const std::string& name);
+  // Takes everything out of it, or a network, which need not be in.
+  absl::Status Flush(const std::string& name);
+  absl::Status Delete(const std::string& name, const Network& network);
   // Whether the network is in it. A few microseconds.
   absl::StatusOr<bool> Holds(const std::string& name, const Network& network);
 

@@ -184,6 +184,49 @@ TEST_F(SelfHealingTest, ListsOfXtRecentAreFilledWhenTheirRulesAreBack) {
   EXPECT_TRUE(WaitUntil([&] { return IsDropped("203.0.113.9"); }, kSoon));
 }
 
+TEST_F(SelfHealingTest, AChangeOfBackendKeepsNobodyOut) {
+  StartWith("\"ipset\"", /*rules=*/true);
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  ASSERT_TRUE(WaitUntil([&] { return IsDropped("203.0.113.9"); }, kSoon));
+  EXPECT_TRUE(breakwater_->Stop());
+  Service other;
+  other.config = "[firewall]\nbackend = \"nftables\"\n";
+  BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(other)));
+  StartBreakwater();
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_THAT(breakwater_->Log(),
+              HasSubstr("event=left-over-emptied backend=ipset "
+                        "sets=breakwater4 addresses=1"));
+  EXPECT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
+  Ask({"unban", "203.0.113.9"});
+  EXPECT_FALSE(IsDropped("203.0.113.9"));
+}
+
+TEST_F(SelfHealingTest, AChangeOfTheSetsNamesIsToldOfAndUnbansAreFromAll) {
+  StartWith("\"ipset\"", /*rules=*/true);
+  ASSERT_FALSE(HasFatalFailure());
+  BanForAnHour("203.0.113.9");
+  BanForAnHour("203.0.113.10");
+  ASSERT_TRUE(WaitUntil([&] { return IsDropped("203.0.113.10"); }, kSoon));
+  EXPECT_TRUE(breakwater_->Stop());
+  Service other;
+  other.config = "[firewall]\nset_prefix = \"mx\"\n";
+  BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(other)));
+  StartBreakwater();
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_TRUE(WaitUntil([&] {
+    return Ask({"status"}).find("sets that the configuration does not name") !=
+           std::string::npos;
+  })) << Ask({"status"});
+  EXPECT_THAT(Ask({"explain", "203.0.113.77"}), HasSubstr("may keep it out"));
+  EXPECT_THAT(breakwater_->Command({"doctor"}).out,
+              HasSubstr("the sets breakwater4 of ipset of another"));
+  Ask({"unban", "203.0.113.9"});
+  EXPECT_TRUE(WaitUntil([&] { return !IsDropped("203.0.113.9"); }, kSoon));
+  EXPECT_TRUE(IsBanned("203.0.113.10")) << "perhaps another Breakwater's";
+}
+
 TEST_F(SelfHealingTest, RulesThatAreGoneAreAProblemUntilTheyAreBack) {
   StartWith("\"ipset\"", /*rules=*/true);
   ASSERT_FALSE(HasFatalFailure());
