@@ -1,5 +1,7 @@
-// kill -9 of the daemon and of the enforcer at random moments, while a wave
-// comes: no ban that was acknowledged is lost, none lasts longer than it did.
+// kill -9 of the daemon, of the enforcer and of both at random moments, while a
+// wave comes: no ban that was acknowledged is lost, none lasts longer than it
+// did. BREAKWATER_KILLS and BREAKWATER_SEED ask for another number of kills, at
+// other moments.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +23,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/integration/ban_watch.h"
 #include "tests/integration/breakwater_test.h"
 #include "tests/integration/harness/temp_directory.h"
@@ -32,9 +38,14 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::IsEmpty;
 
-constexpr int kKills = 25;  // with each backend
+constexpr int kUsualKills = 25;  // with each backend
 constexpr seconds kBan(10);
-constexpr uint32_t kUsualSeed = 20261121;
+constexpr int kUsualSeed = 20261121;
+
+int NumberFrom(const char* variable, int usual) {
+  const char* const given = getenv(variable);
+  return given == nullptr ? usual : atoi(given);
+}
 
 // Clients that come once each, all of them listed, asked about as Postfix asks.
 // A server that is away is what they get used to.
@@ -129,9 +140,11 @@ class KillTest : public BreakwaterTest,
     const char* name;
     std::vector<std::string> more;
     std::unique_ptr<Process> process = nullptr;
+    std::vector<absl::Time> starts = {};
   };
   void Start(Program& program) {
     InNamespace here(mta());
+    program.starts.push_back(absl::Now());
     std::vector<std::string> words = {Breakwater::ProgramPath(program.name),
                                       "--config", breakwater_->config_path()};
     words.insert(words.end(), program.more.begin(), program.more.end());
@@ -140,11 +153,44 @@ class KillTest : public BreakwaterTest,
         Process::Start(words, absl::StrCat(breakwater_->directory(), "/",
                                            program.name, ".log")));
   }
-  void Kill(Program& program) {
-    EXPECT_TRUE(program.process->Running()) << program.process->Log();
-    program.process->Signal(SIGKILL);
-    ASSERT_TRUE(program.process->WaitForExit(seconds(5)));
-    Start(program);
+  void Kill(const std::vector<Program*>& programs) {
+    for (Program* program : programs) {
+      EXPECT_TRUE(program->process->Running()) << program->process->Log();
+      program->process->Signal(SIGKILL);
+    }
+    for (Program* program : programs) {
+      ASSERT_TRUE(program->process->WaitForExit(seconds(5)));
+      Start(*program);
+    }
+  }
+  // From each start of the program to the daemon's next such event, if that
+  // came before the program was started again.
+  void PrintTimesTo(const char* event, const Program& program) const {
+    std::vector<absl::Time> seen;
+    for (absl::string_view line :
+         absl::StrSplit(daemon_.process->Log(), '\n')) {
+      absl::Time when;
+      if (absl::StrContains(line, absl::StrCat("event=", event, " ")) &&
+          absl::ParseTime(absl::RFC3339_full, line.substr(0, line.find(' ')),
+                          &when, nullptr)) {
+        seen.push_back(when);
+      }
+    }
+    std::vector<int64_t> times;
+    for (size_t i = 0; i < program.starts.size(); ++i) {
+      const auto next = std::ranges::lower_bound(seen, program.starts[i]);
+      if (next == seen.end()) break;
+      if (i + 1 < program.starts.size() && *next > program.starts[i + 1]) {
+        continue;
+      }
+      times.push_back(absl::ToInt64Milliseconds(*next - program.starts[i]));
+    }
+    if (times.empty()) return;
+    std::ranges::sort(times);
+    std::printf("%s -> %s: %zu of %zu, p50 %d ms, p99 %d ms\n", program.name,
+                event, times.size(), program.starts.size(),
+                static_cast<int>(times[times.size() / 2]),
+                static_cast<int>(times[times.size() * 99 / 100]));
   }
   // How often the daemon has found its enforcer.
   int Connections() const {
@@ -179,11 +225,10 @@ class KillTest : public BreakwaterTest,
 
 TEST_P(KillTest, NoAcknowledgedBanIsLostAndNoneGrows) {
   ASSERT_FALSE(HasFatalFailure());
-  const char* const given = getenv("BREAKWATER_SEED");
-  const auto seed =
-      static_cast<uint32_t>(given == nullptr ? kUsualSeed : atoi(given));
-  std::printf("BREAKWATER_SEED=%u\n", seed);
-  std::mt19937 random(seed);
+  const int seed = NumberFrom("BREAKWATER_SEED", kUsualSeed);
+  const int kills = NumberFrom("BREAKWATER_KILLS", kUsualKills);
+  std::printf("BREAKWATER_SEED=%d\n", seed);
+  std::mt19937 random(static_cast<uint32_t>(seed));
   const auto up_to = [&random](int most) {
     return std::uniform_int_distribution<int>(0, most)(random);
   };
@@ -193,11 +238,14 @@ TEST_P(KillTest, NoAcknowledgedBanIsLostAndNoneGrows) {
   }
   Wave wave(socket_);
   int told = 0;
-  for (int kill = 0; kill < kKills; ++kill) {
+  const std::vector<std::vector<Program*>> victims = {
+      {&daemon_}, {&enforcer_}, {&daemon_, &enforcer_}};
+  for (int kill = 0; kill < kills; ++kill) {
     LookFor(milliseconds(up_to(600)));
-    Program& victim = up_to(1) == 0 ? daemon_ : enforcer_;
+    const std::vector<Program*>& victim = victims[up_to(2)];
     // Some die right after the operator was told that somebody is banned.
-    const std::string address = absl::StrCat("203.0.113.", 100 + kill);
+    const std::string address =
+        absl::StrFormat("203.0.113.%d", 100 + kill % 150);
     if (kill % 3 == 0 && BanByOperator(address, kBan)) {
       ++told;
       watch_->Expect(address, kBan, BanWatch::Clock::now() + seconds(5));
@@ -208,8 +256,10 @@ TEST_P(KillTest, NoAcknowledgedBanIsLostAndNoneGrows) {
   }
   LookFor(seconds(6));
   wave.Stop();
-  EXPECT_GT(wave.rejected(), 500);
-  EXPECT_GT(watch_->seen(), 500u);
+  PrintTimesTo("ready", daemon_);
+  PrintTimesTo("enforcer-connected", enforcer_);
+  EXPECT_GT(wave.rejected(), 20 * kills);
+  EXPECT_GT(watch_->seen(), 20u * static_cast<size_t>(kills));
   EXPECT_GT(told, 0);
   EXPECT_THAT(watch_->faults(), IsEmpty());
   std::printf("%zu bans seen, %d refusals, %d told\n", watch_->seen(),
