@@ -284,8 +284,9 @@ absl::Status MemoryStore::FindClock(const ClockReading& now) {
                });
   if (!status.ok() || !steady) return status;
   const int64_t lag = Milliseconds(now.steady) - *steady;
-  // Where the kernel does not say which boot it is, our clock may.
-  if (boot == now.boot && !(now.boot.empty() && lag < 0)) return status;
+  // Where the kernel does not say which boot it is, it may be another one,
+  // however far our clock has come: the wall's tells what has passed.
+  if (boot == now.boot && !boot.empty()) return status;
   shift_ = lag - std::max<int64_t>(Milliseconds(now.wall) - wall, 0);
   return status;
 }

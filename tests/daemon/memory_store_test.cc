@@ -251,6 +251,36 @@ TEST_F(MemoryStoreTest, AClockThatRanBackWhileTheHostWasOffWasNoTime) {
   EXPECT_THAT(Left(), ElementsAre(60min));
 }
 
+TEST_F(MemoryStoreTest, ABootOfWhichTheKernelDoesNotTellIsNotTheOneBefore) {
+  now_ = {.boot = "", .steady = Instant() + 20s, .wall = now_.wall};
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h), BanOf("192.0.2.2", 72h)}}});
+  Reboot(48h);
+  now_.boot = "";
+  // Though its own clock has come further than it had in the one before.
+  now_.steady = Instant() + 30s;
+  EXPECT_THAT(Left(), ElementsAre(24h));
+}
+
+TEST_F(MemoryStoreTest, ARestartInSuchABootChangesNoTimesEither) {
+  now_.boot = "";
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+  Pass(20min);
+  Open();
+  EXPECT_THAT(Left(), ElementsAre(40min));
+}
+
+TEST_F(MemoryStoreTest, ABootOfWhichNothingWasToldIsNotThisOne) {
+  now_.boot = "";
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+  Reboot(10min);
+  EXPECT_THAT(Left(), ElementsAre(50min));
+}
+
+TEST(ClockReadingTest, TheKernelSaysWhichBootThisIs) {
+  EXPECT_EQ(ClockReading::Now().boot.size(), 36u);
+  EXPECT_EQ(ClockReading::Now().boot, ClockReading::Now().boot);
+}
+
 TEST_F(MemoryStoreTest, AllTimesAreBroughtToTheNewClock) {
   const Network who = At("192.0.2.1");
   const Instant then = now_.steady;

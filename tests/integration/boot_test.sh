@@ -243,8 +243,9 @@ test_installation() {
   # shellcheck disable=SC2086
   expect "units are enabled and started" on systemctl enable --now $OURS
   for unit in $OURS; do expect "$unit is active" is_active "$unit"; done
-  # Tenths. The enforcer has a capability, and postconf needs its addresses.
-  for unit in breakwaterd:13 breakwater-enforcer:14 breakwater-sets:13 \
+  # Tenths. The enforcer has a capability, and postconf needs its addresses; the
+  # daemon reads in /proc/sys which boot this is.
+  for unit in breakwaterd:14 breakwater-enforcer:14 breakwater-sets:13 \
     breakwater-tarpit:13; do
     expect "$unit is as closed as can be" on systemd-analyze security \
       --no-pager --threshold="${unit#*:}" "${unit%:*}"
@@ -252,6 +253,8 @@ test_installation() {
   expect "no unit has a word that systemd does not know" test -z \
     "$(on systemd-analyze verify breakwaterd.service breakwater-tarpit.service \
       2>&1 | grep -i breakwater | grep -v "Command 'man")"
+  expect "the daemon sees which boot this is" on nsenter \
+    -t "$(main_pid breakwaterd)" -m cat /proc/sys/kernel/random/boot_id
   expect "ready means that the enforcer is there" enforcer_is_there
   expect "the socket's directory is Postfix's" test \
     "$(on stat -c '%U %G %a' /var/spool/postfix/breakwater)" = \
