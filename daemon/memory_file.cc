@@ -357,7 +357,7 @@ void MemoryFile::Write(MemoryStore::Batch& batch) {
 }
 
 void MemoryFile::Retry() {
-  if (store_) return;
+  if (store_ || read_) return;
   if (const absl::Status status = OpenAgain(); !status.ok()) Failed(status);
 }
 
@@ -388,7 +388,7 @@ absl::Status MemoryFile::OpenAgain() {
   bool is_known = false;
   {
     const std::lock_guard lock(mutex_);
-    is_known = all_known_;
+    is_known = all_known_ || read_;
     wants_everybody_ |= store_->is_new();
   }
   if (is_known) {
@@ -400,6 +400,7 @@ absl::Status MemoryFile::OpenAgain() {
     if (status.ok() || absl::IsDataLoss(status)) {
       const std::lock_guard lock(mutex_);
       late_ = std::move(late);
+      read_ = true;
     }
   }
   if (!status.ok()) store_.reset();

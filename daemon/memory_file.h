@@ -172,6 +172,7 @@ class MemoryFile final : public Memory {
 
   // The thread's, once it runs.
   std::unique_ptr<MemoryStore> store_;
+  bool read_ = false;  // late: another try would find less
   Instant next_try_;
   Instant next_prune_;
   std::thread thread_;

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/core/loop.h"
 #include "tests/daemon/test_daemon.h"
@@ -328,6 +329,22 @@ TEST_F(UnusableFileTest, OfALaterVersionIsReadWhatCanBeAndTheFileKept) {
   const Remembered known = Start();
   EXPECT_THAT(known.bans, SizeIs(2));
   for (const auto& ban : known.bans) Ban(ban.network);
+  TickUntil([this] { return memory_->trouble().empty(); });
+  EXPECT_TRUE(std::filesystem::exists(File(".broken")));
+  EXPECT_THAT(WhoIsInTheFile(), UnorderedElementsAre(Nth(1), Nth(2)));
+}
+
+TEST_F(UnusableFileTest, WhatWasReadLateOfABrokenFileIsNotReadAgainFromTheNew) {
+  {
+    Shell shell(path_);
+    shell.Run("PRAGMA locking_mode = EXCLUSIVE; PRAGMA user_version = 999");
+    Start();
+    std::this_thread::sleep_for(30ms);
+    Tick();  // waits for the lock
+    std::this_thread::sleep_for(30ms);
+    Await(loop_, memory_->Written(Source(), {Nth(9)}, 1ms));  // behind it
+  }
+  History(0).IgnoreError();  // both have tried
   TickUntil([this] { return memory_->trouble().empty(); });
   EXPECT_TRUE(std::filesystem::exists(File(".broken")));
   EXPECT_THAT(WhoIsInTheFile(), UnorderedElementsAre(Nth(1), Nth(2)));
