@@ -19,6 +19,15 @@ constexpr size_t kLargestPacket = kMostRecords * kRecordSize;
 EnforcerChannel::EnforcerChannel(FileDescriptor socket)
     : socket_(std::move(socket)), buffer_(kLargestPacket) {}
 
+EnforcerChannel::~EnforcerChannel() {
+  // A unix socket closed with something unread in it resets the other end,
+  // which then hears of the reset before our goodbye.
+  shutdown(socket_.get(), SHUT_RDWR);
+  while (recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT) >
+         0) {
+  }
+}
+
 absl::StatusOr<std::optional<std::vector<Record>>> EnforcerChannel::Receive() {
   // MSG_TRUNC: the length is that of the packet, even if it does not fit.
   const ssize_t received = recv(socket_.get(), buffer_.data(), buffer_.size(),

@@ -16,6 +16,10 @@ namespace breakwater {
 class EnforcerChannel {
  public:
   explicit EnforcerChannel(FileDescriptor socket);
+  // What was sent last is still read by the daemon, whatever it has sent.
+  ~EnforcerChannel();
+  EnforcerChannel(const EnforcerChannel&) = delete;
+  EnforcerChannel& operator=(const EnforcerChannel&) = delete;
 
   // The records of the next packet, or nothing if none has come yet.
   // InvalidArgument if it is not made of records, Unavailable if the daemon
