@@ -8,8 +8,15 @@
 namespace breakwater {
 namespace {
 
-void AddNumbers(Log& line, const Brake::State& state) {
-  line.Add("why", BrakeCauseName(state.cause))
+const char* GroundName(Ground ground) {
+  return ground == Ground::kLists ? "lists" : "offences";
+}
+
+void AddNumbers(Log&& line, Ground ground, Clock::duration length,
+                const Brake::State& state) {
+  line.Add("of", GroundName(ground))
+      .Add("for_s", std::chrono::round<std::chrono::seconds>(length).count())
+      .Add("why", BrakeCauseName(state.cause))
       .Add("bans_per_minute", state.bans)
       .Add("ceiling", state.ceiling)
       .Add("condemned", state.condemned)
@@ -31,10 +38,6 @@ void AddNumbers(Log&& line, const ProxyWatch::State& state, Instant now) {
 bool IsOwnDoing(OffenceKind kind) {
   return kind == OffenceKind::kHelo || kind == OffenceKind::kAfterRefusal ||
          kind == OffenceKind::kVanish;
-}
-
-const char* GroundName(Ground ground) {
-  return ground == Ground::kLists ? "lists" : "offences";
 }
 
 }  // namespace
@@ -164,12 +167,13 @@ void Restraint::UpdateBrake(Ground ground, Instant now) {
   const Instant since = brake.on_since().value_or(now);
   if (!brake.Update(now)) return;
   metrics_.brake_on.Set(std::ranges::any_of(brakes_, &Brake::is_on) ? 1 : 0);
-  const auto length = std::chrono::round<std::chrono::seconds>(now - since);
-  AddNumbers(Log(brake.is_on() ? Severity::kError : Severity::kWarning,
-                 brake.is_on() ? "brake-on" : "brake-off")
-                 .Add("of", GroundName(ground))
-                 .Add("for_s", length.count()),
-             brake.state());
+  if (brake.is_on()) {
+    AddNumbers(Log(Severity::kError, "brake-on"), ground, now - since,
+               brake.state());
+  } else {
+    AddNumbers(Log(Severity::kWarning, "brake-off"), ground, now - since,
+               brake.state());
+  }
 }
 
 }  // namespace breakwater

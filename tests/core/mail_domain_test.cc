@@ -234,7 +234,7 @@ TEST_F(MailDomainTest, AnExchangeThatIsAnAddressLeavesADoubt) {
 TEST_F(MailDomainTest, WhatIsNoDomainIsNotAskedAbout) {
   for (const char* domain :
        {"", ".", "localhost", "[192.0.2.5]", "192.0.2.5", "a..test", "a b.test",
-        "\303\274.test", "-a.test"}) {
+        "\303(.test", "-a.test"}) {
     EXPECT_EQ(Look(domain), MailDomain::kUnknown) << domain;
   }
   EXPECT_EQ(Look(std::string(300, 'a') + ".test"), MailDomain::kUnknown);

@@ -598,7 +598,7 @@ TEST_F(OperatorTest, ExplainTellsAClientsGoodHistory) {
   EXPECT_EQ(Ask("explain 192.0.2.5")["history"], nullptr);
   Configure(std::string("history.probation = \"0s\"\n") + kConfig);
   const Client client{.connection = {.client = *IpAddress::Parse("192.0.2.5")}};
-  screener_.Accepted(client, {});
+  screener_.Accepted(client, {.cleared = true});
   resolver_.On("5.2.0.192.bad.test", Records({0x7f000004}));
   const json answer = Ask("explain 192.0.2.5");
   EXPECT_EQ(answer["history"]["good"], true);
