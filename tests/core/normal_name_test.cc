@@ -14,7 +14,8 @@ constexpr char kALabel[] = "xn--bcher-kva.example";
 TEST(NormalNameTest, ANameBeyondAsciiIsThatOfItsALabels) {
   for (const std::string& text :
        {std::string(kBuecher), std::string("B\u00dcCHER.Example."),
-        std::string("bu\u0308cher.example"),            // decomposed
+        std::string("b"
+                    "u\u0308cher.example"),             // decomposed
         std::string("b\u00fccher\u3002example"),        // an ideographic dot
         std::string("b\u00fccher.\uff45xample\uff61"),  // wide; at the end
         std::string("b\u00fc\u00adcher.example"),       // a soft hyphen

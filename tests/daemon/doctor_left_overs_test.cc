@@ -26,7 +26,9 @@ std::string Ipsets(const std::string& prefix, int references, int entries) {
       " hashsize 65536 maxelem 1000000 timeout 600 bucketsize 12 initval "
       "0x1\nSize in memory: 200\nReferences: " +
       std::to_string(references) +
-      "\nNumber of entries: " + std::to_string(entries) + "\n\n";
+      "\n"
+      "Number of entries: " +
+      std::to_string(entries) + "\n\n";
   return "Name: " + prefix +
          "4\nType: hash:ip\nRevision: 6\nHeader: family "
          "inet" +

@@ -190,8 +190,9 @@ TEST_F(SendmailMailTest, NobodyCanTellATrapFromAnUnknownUser) {
   BREAKWATER_ASSERT_OK_AND_ASSIGN(
       SmtpReply trap, session.client.Command("RCPT TO:<honest@mail.test>"));
   BREAKWATER_ASSERT_OK_AND_ASSIGN(
-      SmtpReply unknown, session.client.Command("RCPT TO:<nobody@mail.test>"));
-  EXPECT_EQ(absl::StrReplaceAll(trap.text, {{"honest", "nobody"}}),
+      SmtpReply unknown,
+      session.client.Command("RCPT TO:<stranger@mail.test>"));
+  EXPECT_EQ(absl::StrReplaceAll(trap.text, {{"honest", "stranger"}}),
             unknown.text);
 }
 
