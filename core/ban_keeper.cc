@@ -379,6 +379,7 @@ void BanKeeper::Restore(RememberedBan remembered) {
   if (ban.expires <= now) return;
   // The kernel may hold it, and not tell.
   if (Against(ban.network) || (rules_->observe && IsJudgement(ban.origin))) {
+    memory_->Changed(ban.network);
     return enforcer_.Unban(ban.network);
   }
   // Whatever the file says.

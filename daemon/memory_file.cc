@@ -113,6 +113,11 @@ void MemoryFile::NoteEnded(const Event& event) {
   }
 }
 
+void MemoryFile::LetIn(const Network& network) {
+  if (nothing_read_late_ || let_in_.size() >= kMostChanged) return;
+  let_in_.insert(network);
+}
+
 void MemoryFile::Finish(const Source& source) {
   HandOver(source, kMostChanged);
   std::unique_lock lock(mutex_);
@@ -210,9 +215,25 @@ asio::awaitable<void> MemoryFile::Learn(Source source, Remembered late) {
   learning_ = false;
   nothing_read_late_ = true;
   unbanned_ = {};
+  let_in_ = {};
   disallowed_ = {};
   const std::lock_guard lock(mutex_);
   all_known_ = true;
+}
+
+const Network* MemoryFile::Ended(const RememberedBan& ban) const {
+  const Network& who = ban.network;
+  const auto holds_it = [&](Width width) {
+    return LengthOf(width) <= who.length &&
+           let_in_.contains(Widened(who.address, width));
+  };
+  const bool is_over = unbanned_.contains(who) ||
+                       std::ranges::any_of(WidthsOf(who.address), holds_it);
+  return is_over ? &who : nullptr;
+}
+
+const Network* MemoryFile::Ended(const Allowance& allowance) const {
+  return disallowed_.contains(allowance.network) ? &allowance.network : nullptr;
 }
 
 template <typename Item>
@@ -224,7 +245,11 @@ asio::awaitable<void> MemoryFile::LearnEach(
   while (next != items.end()) {
     Remembered some;
     for (size_t i = 0; i < kLearnedAtOnce && next != items.end(); ++i, ++next) {
-      if (!IsOver(*next)) (some.*which).push_back(*next);
+      if (const Network* ended = Ended(*next)) {
+        Changed(*ended);  // else a restart would find it
+      } else {
+        (some.*which).push_back(*next);
+      }
     }
     source.learn(std::move(some));
     // Everybody else has a turn.

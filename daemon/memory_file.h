@@ -57,6 +57,8 @@ class MemoryFile final : public Memory {
 
   void Changed(const Network& who) override;
   void Happened(Event event) override;
+  // All in that network (width.h) was let in, so also whose ban is read late.
+  void LetIn(const Network& network);
 
   // What the screener knows.
   struct Source {
@@ -112,16 +114,12 @@ class MemoryFile final : public Memory {
                                   Remembered& late);
   void Keep(DatedEvent event);
   void NoteEnded(const Event& event);
-  // Whether it was ended since, by whom it concerned.
-  bool IsOver(const RememberedBan& ban) const {
-    return unbanned_.contains(ban.network);
-  }
-  bool IsOver(const Allowance& allowance) const {
-    return disallowed_.contains(allowance.network);
-  }
+  // Whom it concerned, if it was ended since.
+  const Network* Ended(const RememberedBan& ban) const;
+  const Network* Ended(const Allowance& allowance) const;
   template <typename Item>
-  bool IsOver(const Item&) const {
-    return false;
+  const Network* Ended(const Item&) const {
+    return nullptr;
   }
   // What `ask` tells, on the thread, behind all that waits there; nothing if it
   // has not by then.
@@ -153,6 +151,7 @@ class MemoryFile final : public Memory {
   bool nothing_read_late_ = false;  // is to come
   // Since the start, while it is not known what the file holds.
   absl::flat_hash_set<Network> unbanned_;
+  absl::flat_hash_set<Network> let_in_;  // with all in them
   absl::flat_hash_set<Network> disallowed_;
 
   mutable std::mutex mutex_;

@@ -296,6 +296,9 @@ asio::awaitable<json> Operator::Unban(ControlRequest request) {
   const std::vector<Ban> bans =
       request.IsWide() ? UnbanNetwork(parts_.screener, parts_.bans, network)
                        : parts_.screener.Unban(request.address);
+  if (request.IsWide() && parts_.memory != nullptr) {
+    parts_.memory->LetIn(network);
+  }
   if (bans.empty()) {
     co_await parts_.settled();
     co_return Failure(absl::NotFoundError(absl::StrCat(
@@ -386,9 +389,16 @@ void Operator::Remember(const Allowance& allowance, EventKind kind,
 asio::awaitable<json> Operator::Disallow(Network network) {
   const std::optional<Allowance> was = parts_.allowances.End(network);
   if (!was) {
-    co_return Failure(absl::NotFoundError(
+    std::string why =
         absl::StrCat(network.ToString(),
-                     " was not allowed; \"breakwater allow\" shows what is")));
+                     " was not allowed; \"breakwater allow\" shows what is");
+    if (parts_.memory != nullptr && !parts_.memory->is_read()) {
+      Remember({.network = network}, EventKind::kDisallowed, {});
+      absl::StrAppend(&why,
+                      ". The memory cannot be read yet: if it is allowed by "
+                      "that, it will not be");
+    }
+    co_return Failure(absl::NotFoundError(why));
   }
   Remember(*was, EventKind::kDisallowed, {});
   parts_.apply_allowances();

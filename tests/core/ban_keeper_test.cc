@@ -117,6 +117,8 @@ TEST_F(BanKeeperTest, WhatIsProtectedIsNeitherBannedNorRestored) {
   EXPECT_EQ(bans_.size(), 0u);
   // Of what was banned before it was protected the kernel may not tell.
   EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+  // Nor is it to come back when it is protected no longer.
+  EXPECT_THAT(memory_.Take(), ElementsAre("changed 192.0.2.5"));
 }
 
 TEST_F(BanKeeperTest, WhatBecomesProtectedIsLetInAtOnce) {

@@ -294,6 +294,30 @@ TEST_F(UnusableFileTest, WhomTheOperatorLetInMeanwhileStaysIn) {
   EXPECT_THAT(WhoIsInTheFile(), ElementsAre(Nth(2)));
 }
 
+TEST_F(UnusableFileTest, ANetworkThatWasLetInMeanwhileStaysInWithAllInIt) {
+  const Network wide = *Network::Parse("192.0.2.0/24");
+  Start();
+  Ban(1);
+  Ban(*Network::Parse("192.0.2.9"));
+  Ban(wide);
+  Ban(*Network::Parse("192.0.3.9"));
+  Tick();
+  memory_.reset();
+  banned_.clear();
+  {
+    Shell shell(path_);
+    shell.Run("PRAGMA locking_mode = EXCLUSIVE; DELETE FROM zones");
+    Start();
+    memory_->LetIn(wide);
+  }
+  TickUntil([this] { return memory_->trouble().empty(); });
+  EXPECT_TRUE(Written(1));
+  const auto others =
+      UnorderedElementsAre(Nth(1), Nth(2), *Network::Parse("192.0.3.9"));
+  EXPECT_THAT(banned_, others);
+  EXPECT_THAT(WhoIsInTheFile(), others) << "not after a restart either";
+}
+
 TEST_F(UnusableFileTest, WhatOnlyMayBeReadIsRead) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can be somebody else";
   for (const char* suffix : {"", "-wal"}) {

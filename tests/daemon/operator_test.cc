@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <map>
 #include <set>
 #include <thread>
@@ -113,24 +115,28 @@ class OperatorTest : public ::testing::Test {
   bool settled_ = true;
   bool remembers_ = true;
   std::vector<Network> asked_to_remember_;
-  Operator operator_{
-      {.screener = screener_,
-       .dnsbl = dnsbl_,
-       .bans = bans_,
-       .allowances = allowances_,
-       .metrics = metrics_,
-       .config = [this] { return config_; },
-       .enforcer = [this] { return enforcer_state_; },
-       .doors = [this] { return doors_; },
-       .settled = [this]() -> asio::awaitable<bool> {
-         co_return settled_&& enforcer_state_.connected;
-       },
-       .remembered = [this](std::vector<Network> who) -> asio::awaitable<bool> {
-         asked_to_remember_ = std::move(who);
-         co_return remembers_;
-       },
-       .apply_allowances = [this] { ApplyAllowances(); },
-       .reload = [this] { return reload_; }}};
+  Operator::Parts PartsWith(MemoryFile* memory) {
+    return {.screener = screener_,
+            .dnsbl = dnsbl_,
+            .bans = bans_,
+            .allowances = allowances_,
+            .metrics = metrics_,
+            .memory = memory,
+            .config = [this] { return config_; },
+            .enforcer = [this] { return enforcer_state_; },
+            .doors = [this] { return doors_; },
+            .settled = [this]() -> asio::awaitable<bool> {
+              co_return settled_&& enforcer_state_.connected;
+            },
+            .remembered =
+                [this](std::vector<Network> who) -> asio::awaitable<bool> {
+              asked_to_remember_ = std::move(who);
+              co_return remembers_;
+            },
+            .apply_allowances = [this] { ApplyAllowances(); },
+            .reload = [this] { return reload_; }};
+  }
+  Operator operator_{PartsWith(nullptr)};
 };
 
 TEST_F(OperatorTest, StatusTellsWhatRunsAndWhatIsProtected) {
@@ -220,6 +226,57 @@ TEST_F(OperatorTest, DisallowEndsItAndSaysWhenThereIsNone) {
   EXPECT_EQ(Ask("ban 192.0.2.5 60")["ok"], true);
   EXPECT_THAT(Ask("disallow 192.0.2.5")["error"].get<std::string>(),
               HasSubstr("192.0.2.5 was not allowed"));
+}
+
+TEST_F(OperatorTest, WhatIsSaidBeforeTheMemoryCanBeReadHoldsOfWhatIsInIt) {
+  const std::string directory =
+      absl::StrCat(testing::TempDir(), "breakwater-late-", getpid());
+  const std::string file = directory + "/memory.db";
+  MemoryFile memory(loop_, metrics_, {.file = file, .retry = 20ms});
+  memory.Start();
+  Operator told(PartsWith(&memory));
+  for (const char* line : {"unban 192.0.2.0/24", "disallow 198.51.100.7"}) {
+    const ControlRequest request = ParseControlRequest(line).value();
+    EXPECT_EQ(Await(loop_, told.Handle(request, 0))["ok"], false) << line;
+  }
+  std::filesystem::create_directory(directory);
+  MemoryStore::Batch batch;
+  for (const char* who : {"192.0.2.5", "192.0.3.5"}) {
+    batch.changed.push_back(*Network::Parse(who));
+    batch.known.bans.push_back(Ban{.network = batch.changed.back(),
+                                   .client = batch.changed.back().address,
+                                   .expires = Clock::now() + 1h});
+  }
+  for (const char* who : {"198.51.100.7", "198.51.100.8"}) {
+    batch.known.allowances.push_back(
+        {.network = *Network::Parse(who), .until = Clock::now() + 1h});
+  }
+  {
+    const auto store = MemoryStore::Open(file);
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)->Write(batch, ClockReading::Now()).ok());
+  }
+  std::vector<std::string> known;
+  const MemoryFile::Source source = {
+      .recall = [](absl::Span<const Network>) { return Remembered(); },
+      .everybody = [] { return std::vector<Network>(); },
+      .learn =
+          [&known](const Remembered& some) {
+            for (const Ban& ban : some.bans) {
+              known.push_back(ban.network.ToString());
+            }
+            for (const Allowance& allowance : some.allowances) {
+              known.push_back(allowance.network.ToString());
+            }
+          },
+      .learned = [] {}};
+  const Instant end = Clock::now() + kPatience;
+  while (!memory.is_read() && Clock::now() < end) {
+    memory.Tick(source);
+    Await(loop_, memory.History({}, 1)).IgnoreError();
+  }
+  EXPECT_THAT(known, ElementsAre("198.51.100.8", "192.0.3.5"));
+  std::filesystem::remove_all(directory);
 }
 
 TEST_F(OperatorTest, StatusNamesWhatSeemsToBeAProxyAndSaysWhatToDo) {
@@ -619,10 +676,11 @@ TEST(BrakeProblem, NamesTheNumbersAndWhatToDo) {
   EXPECT_EQ(BrakeProblem(state, Ground::kLists, false, now), std::nullopt);
   state.on_since = now - 90s;
   state.cause = BrakeCause::kGoodHistory;
-  EXPECT_EQ(*BrakeProblem(state, Ground::kLists, false, now),
-            "the brake has been on for 90s: lists ban nobody: 11 of the last "
-            "40 networks that lists condemned have a good history, most of them "
-            "held by a.test; if that list is wrong, take it out");
+  EXPECT_EQ(
+      *BrakeProblem(state, Ground::kLists, false, now),
+      "the brake has been on for 90s: lists ban nobody: 11 of the last "
+      "40 networks that lists condemned have a good history, most of them "
+      "held by a.test; if that list is wrong, take it out");
   EXPECT_THAT(*BrakeProblem(state, Ground::kOffences, false, now),
               HasSubstr("offences ban nobody: 11 of the last 40"));
   state.cause = BrakeCause::kBans;
