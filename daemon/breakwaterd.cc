@@ -115,7 +115,12 @@ int main(int argc, char** argv) {
   if (places) return breakwater::MakeSocketPlaces(*config);
   breakwater::OpenLog(config->log.target, "breakwaterd");
   breakwater::SetLeastSeverity(config->log.level);
-  if (geteuid() == 0 && !alone) return RunParent(config_path);
+  if (geteuid() == 0) {
+    // Else what listens makes them, for root alone, and a later start by the
+    // unit finds them so. What could not be made, that start tells of.
+    breakwater::MakeSocketPlaces(*config);
+    if (!alone) return RunParent(config_path);
+  }
   for (const std::string& warning : config->warnings) {
     breakwater::Log(breakwater::Severity::kWarning, "config-warning")
         .Add("why", warning);

@@ -17,3 +17,6 @@ daemon_test(enforcer_kernel_test breakwater_enforcer_parts)
 daemon_test(failed_start_test breakwater_enforcer_parts)
 daemon_test(unit_sandbox_test breakwater_config)
 daemon_test(socket_places_test breakwater_config)
+target_compile_definitions(socket_places_test PRIVATE
+  BREAKWATERD_PROGRAM="$<TARGET_FILE:breakwaterd>")
+add_dependencies(socket_places_test breakwaterd breakwater-enforcer)

@@ -1,12 +1,18 @@
 #include "daemon/socket_places.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/substitute.h"
 #include "daemon/privileges.h"
 
 namespace breakwater {
@@ -63,6 +69,70 @@ TEST_F(SocketPlacesTest, ADirectoryIsMadeOnlyInOneThatIsThere) {
   config_.policy.sockets = {absl::StrCat("unix:", base_, "/a/b/policy.sock")};
   EXPECT_EQ(MakeSocketPlaces(config_), 0);
   EXPECT_FALSE(fs::exists(base_ + "/a"));
+}
+
+// A start by hand, to which a start by the unit follows some day.
+class StartAsRootTest : public SocketPlacesTest {
+ protected:
+  void TearDown() override {
+    if (program_ > 0) {
+      kill(program_, SIGTERM);
+      waitpid(program_, nullptr, 0);
+    }
+    SocketPlacesTest::TearDown();
+  }
+
+  void Start(std::vector<std::string> arguments) {
+    const std::string file = base_ + "/breakwater.toml";
+    std::ofstream(file) << absl::Substitute(R"(
+user = "nobody"
+zones = ["list.test"]
+milter.socket = ""
+policy.sockets = ["unix:$0/door/policy.sock"]
+policy.group = "mail"
+control.socket = "$0/control.sock"
+enforcer.socket = "$0/enforcer.sock"
+memory.file = ""
+firewall.backend = "none"
+)",
+                                            base_);
+    arguments.insert(arguments.begin(), BREAKWATERD_PROGRAM);
+    arguments.insert(arguments.end(), {"--config", file});
+    program_ = fork();
+    if (program_ != 0) return;
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  bool Listens() const {
+    for (int i = 0; i < 1000; ++i) {
+      if (fs::is_socket(base_ + "/door/policy.sock")) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+  void ExpectTheDoorIsAsTheUnitNeedsIt() {
+    EXPECT_EQ(Door().st_uid, FindUser("nobody")->user);
+    EXPECT_EQ(Door().st_gid, *FindGroup("mail"));
+    EXPECT_EQ(Door().st_mode & 07777, 02750u);
+  }
+
+ private:
+  pid_t program_ = 0;
+};
+
+TEST_F(StartAsRootTest, MakesTheDirectoriesAsTheUnitDoes) {
+  Start({});
+  ASSERT_TRUE(Listens());
+  ExpectTheDoorIsAsTheUnitNeedsIt();
+}
+
+TEST_F(StartAsRootTest, AlsoWithoutAParent) {
+  Start({"--alone"});
+  ASSERT_TRUE(Listens());
+  ExpectTheDoorIsAsTheUnitNeedsIt();
 }
 
 }  // namespace
