@@ -119,6 +119,7 @@ struct Config {
   std::vector<std::string> sites;
   // Lists of networks and names, read with the configuration into `rules`.
   std::vector<std::string> spare_files;
+  std::vector<std::string> offence_files;  // of traps
   MilterConfig milter;
   PolicyConfig policy;
   DnsblOptions dnsbl;

@@ -70,6 +70,7 @@ void TakeTraps(const OffenceDraft& draft, const TableReader& reader,
   absl::StatusOr<TrapList> traps = TrapList::Parse(draft.recipients);
   if (!traps.ok()) return complain("offence.recipients", traps.status());
   for (const std::string& path : draft.files) {
+    config.offence_files.push_back(path);
     const absl::StatusOr<TrapList> more = LoadTrapFile(path);
     const absl::Status status = more.ok() ? traps->Merge(*more) : more.status();
     if (!status.ok()) return complain("offence.files", status);

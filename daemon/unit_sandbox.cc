@@ -232,6 +232,9 @@ std::vector<std::string> SandboxProblems(const Config& config,
   for (const std::string& file : config.spare_files) {
     checker.Sees("spare.files", file);
   }
+  for (const std::string& file : config.offence_files) {
+    checker.Sees("offence.files", file);
+  }
   return checker.TakeProblems();
 }
 

@@ -98,10 +98,26 @@ TEST_F(UnitSandboxTest, ASocketInPostfixsPrivateDirectoryIsNamed) {
 TEST_F(UnitSandboxTest, FilesThatItDoesNotSeeAreNamed) {
   config_.protect.files = {"/home/admin/networks", "/etc/breakwater/networks"};
   config_.spare_files = {"/tmp/forwarders"};
+  config_.offence_files = {"/root/traps"};
   EXPECT_THAT(
       Problems(),
       ElementsAre(AllOf(HasSubstr("protect.files: "), HasSubstr("/home")),
-                  AllOf(HasSubstr("spare.files: "), HasSubstr("/tmp"))));
+                  AllOf(HasSubstr("spare.files: "), HasSubstr("/tmp")),
+                  AllOf(HasSubstr("offence.files: "), HasSubstr("/root"))));
+}
+
+TEST_F(UnitSandboxTest, SoAreThoseThatTheConfigurationNamesForTraps) {
+  Write("/traps", "trap@example.org\n");
+  const auto config = ParseConfig(
+      absl::StrCat("zones = [\"list.test\"]\n[[offence]]\nkind = \"trap\"\n"
+                   "files = [\"",
+                   root_, "/traps\"]\n"),
+      "b.toml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  UnitSandbox sandbox{.unit = "breakwaterd.service"};
+  sandbox.hidden = {root_};
+  EXPECT_THAT(SandboxProblems(*config, sandbox, root_),
+              testing::Contains(HasSubstr("offence.files: ")));
 }
 
 TEST_F(UnitSandboxTest, AHostWithoutTheUnitHasNoSandbox) {
