@@ -9,6 +9,7 @@
 set -euo pipefail
 
 BUILD=$(realpath "$1")
+README=$(realpath "$(dirname "$0")/../../README.md")
 CACHE=${BREAKWATER_CACHE:-/var/cache/breakwater}
 LOWER=$CACHE/roots/mta-systemd
 NAME=bwboot$$
@@ -105,6 +106,7 @@ make_root() {
   rm -f "$ROOT/usr/sbin/policy-rc.d"
   DESTDIR=$ROOT cmake --install "$BUILD" --strip >"$WORK/install.log" ||
     { cat "$WORK/install.log"; exit 1; }
+  cp "$BUILD/install_manifest.txt" "$WORK"
   mkdir -p "$ROOT/etc/systemd/system/rbldnsd.service.d"
   printf '%s\n' '[Service]' ExecStart= \
     'ExecStart=/usr/sbin/rbldnsd dnsbl.test:ip4set:/var/lib/rbldns/list' \
@@ -415,32 +417,41 @@ test_reboot_with_another_configuration() {
   expect "with its bans" until_true 10 has_ban 198.18.0.5
 }
 
-# As the README says.
+# The README's commands behind "To take it all away again".
+removal_commands() {
+  awk '/^To take it all away again/ {begun = 1}
+    begun && /^    / {print substr($0, 5); seen = 1; next}
+    seen && /./ {exit}' "$README"
+}
+
+# With rules of both kinds, saved for the boot, beside a rule of somebody else.
 test_removal() {
-  # shellcheck disable=SC2086
-  on systemctl disable --now $OURS breakwater-tarpit >/dev/null 2>&1 ||
-    fail "the units cannot be disabled"
-  on sh -c '
-    for ip in iptables ip6tables; do
-      $ip-save | grep -v -i breakwater | $ip-restore
-    done
-    netfilter-persistent save
-    for set in $(ipset list -n | grep ^breakwater); do ipset destroy $set; done
-    ' >"$WORK/removal.log" 2>&1 || { fail "removal"; cat "$WORK/removal.log"; }
-  sed "s|^|$ROOT|" "$BUILD/install_manifest.txt" | xargs -d '\n' rm -f
-  on rm -rf /etc/breakwater /var/lib/breakwater /run/breakwater \
-    /run/breakwater-sendmail /var/spool/postfix/breakwater \
-    /usr/share/doc/breakwater /usr/lib/breakwater
-  on systemctl daemon-reload
+  write_config 'firewall.backend = "nftables"'
+  on sh -c 'iptables -A INPUT -p tcp --dport 9 -j DROP && netfilter-persistent save &&
+    breakwater firewall print --for nftables --apply &&
+    breakwater firewall print --for nftables > /etc/breakwater/rules.nft &&
+    echo "include \"/etc/breakwater/rules.nft\"" >> /etc/nftables.conf' \
+    >"$WORK/rules.log" 2>&1 || { fail "more rules"; cat "$WORK/rules.log"; }
+  mkdir -p "$ROOT/root/build/install"
+  cp "$WORK/install_manifest.txt" "$ROOT/root/build/install"
+  removal_commands >"$ROOT/root/removal"
+  expect "the README has them" grep -q install_manifest "$ROOT/root/removal"
+  on sh -c 'cd /root && sh removal' >"$WORK/removal.log" 2>&1 ||
+    { fail "removal"; cat "$WORK/removal.log"; }
   on systemctl reset-failed || true
   expect "no set is left" test -z "$(on ipset list -n)"
   expect "no rule is left" not grep -qi breakwater \
-    <(on iptables-save; on ip6tables-save)
+    <(on iptables-save; on ip6tables-save; on nft list tables)
   expect "no process is left" not on pgrep breakwater
   expect "no file is left" test -z "$(on find / -xdev -iname '*breakwater*' \
     -not -path '/.breakwater' -not -path '/proc/*' -not -path '/var/log/*' -not -path '/sys/*')"
   expect "mail flows" banner_is 198.18.0.5 "220"
+  expect "what nftables loads at boot is whole" on nft -c -f /etc/nftables.conf
+  reboot_host || { fail "it does not boot again"; return; }
+  expect "the host's own rules are there" until_true 10 has_own_rule
+  expect "and mail flows" until_true 10 banner_is 198.18.0.5 "220"
 }
+has_own_rule() { on iptables -C INPUT -p tcp --dport 9 -j DROP; }
 
 # ---- All of it ---------------------------------------------------------------
 
