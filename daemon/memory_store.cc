@@ -30,7 +30,7 @@ CREATE TABLE proofs (
   PRIMARY KEY (label, family)
 ) WITHOUT ROWID;
 )"};
-static_assert(kUpgrades.empty() || kUpgrades.back() != nullptr);
+static_assert(kUpgrades.back() != nullptr);
 
 constexpr char kTables[] = R"(
 CREATE TABLE clock (boot TEXT, steady INTEGER, wall INTEGER);

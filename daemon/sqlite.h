@@ -2,7 +2,6 @@
 
 #include <sqlite3.h>
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -65,11 +64,6 @@ class SqliteFile {
   // What is in the file itself, and not what stands in a "-wal" beside it, with
   // no more than the right to read it. Nobody may write into it meanwhile.
   static absl::StatusOr<SqliteFile> OpenToRead(const std::string& path);
-
-  // How long a statement waits for another process. Without it: not at all.
-  void WaitForOthers(std::chrono::milliseconds longest) {
-    sqlite3_busy_timeout(database_.get(), static_cast<int>(longest.count()));
-  }
 
   // One or more statements without parameters.
   absl::Status Run(const char* sql);
