@@ -119,11 +119,24 @@ void MemoryFile::LetIn(const Network& network) {
 }
 
 void MemoryFile::Finish(const Source& source) {
-  HandOver(source, kMostChanged);
+  const Instant until = Clock::now() + kPatienceAtTheEnd;
+  // In batches: what of it fits into the time is there afterwards.
+  do {
+    HandOver(source);
+  } while (WaitForRoom(until) && !changed_.empty());
   std::unique_lock lock(mutex_);
   stop_ = true;
   wake_.notify_all();
-  wake_.wait_for(lock, kPatienceAtTheEnd, [this] { return ended_; });
+  wake_.wait_until(lock, until, [this] { return ended_; });
+}
+
+bool MemoryFile::WaitForRoom(Instant until) {
+  std::unique_lock lock(mutex_);
+  const bool is_room = wake_.wait_until(lock, until, [this] {
+    // Whether what cannot be written can be by now, one batch finds out.
+    return batches_waiting_ < (trouble_.empty() ? kMostBatchesWaiting : 1);
+  });
+  return is_room && all_known_ && trouble_.empty() && Clock::now() < until;
 }
 
 void MemoryFile::Tick(const Source& source) {
@@ -132,15 +145,15 @@ void MemoryFile::Tick(const Source& source) {
   // A disk that is full will not have room so soon.
   if (now < next_idle_ && (is_idle || !trouble().empty())) return;
   next_idle_ = now + seconds(1);
-  HandOver(source, kMostABatch);
+  HandOver(source);
 }
 
-void MemoryFile::HandOver(const Source& source, size_t most) {
+void MemoryFile::HandOver(const Source& source) {
   if (!TakeBack(source)) return;
   bool wants_everybody = false;
   {
     const std::lock_guard lock(mutex_);
-    if (most < kMostChanged && batches_waiting_ >= kMostBatchesWaiting) return;
+    if (batches_waiting_ >= kMostBatchesWaiting) return;
     wants_everybody = std::exchange(wants_everybody_, false);
   }
   if (wants_everybody) {
@@ -148,7 +161,7 @@ void MemoryFile::HandOver(const Source& source, size_t most) {
   }
   auto batch = std::make_unique<MemoryStore::Batch>();
   auto next = changed_.begin();
-  while (next != changed_.end() && batch->changed.size() < most) {
+  while (next != changed_.end() && batch->changed.size() < kMostABatch) {
     batch->changed.push_back(*next);
     changed_.erase(next++);
   }
@@ -160,6 +173,7 @@ void MemoryFile::HandOver(const Source& source, size_t most) {
     Write(*batch);
     const std::lock_guard lock(mutex_);
     --batches_waiting_;
+    wake_.notify_all();
   });
   wake_.notify_all();
 }
@@ -264,7 +278,7 @@ asio::awaitable<bool> MemoryFile::Written(Source source,
   const Instant until = Clock::now() + longest;
   std::optional<bool> written;
   do {
-    HandOver(source, kMostABatch);
+    HandOver(source);
     absl::AnyInvocable<bool()> question = [this, who] {
       const std::lock_guard lock(mutex_);
       // What was handed over before may have failed, and this not.

@@ -30,9 +30,9 @@ struct MemoryOptions {
   Duration retry = std::chrono::seconds(10);
 };
 
-// A memory that a thread of its own writes into a file (memory_store.h), a
-// second's changes at a time. The loop never waits for it: while the disk is
-// slow or full, what has changed is kept as names of networks, which are
+// A memory that a thread of its own writes into a file (memory_store.h), twenty
+// times a second what has changed. The loop never waits for it: while the disk
+// is slow or full, what has changed is kept as names of networks, which are
 // bounded, and written when it can be; of events those that find no room are
 // lost, and counted.
 //
@@ -77,8 +77,8 @@ class MemoryFile final : public Memory {
   asio::awaitable<bool> Written(Source source, std::vector<Network> who,
                                 Duration longest);
   // Hands over all that has, and waits until it is written, for two seconds at
-  // most: a disk that hangs holds up nobody's end. Nothing is called afterwards
-  // but the program's.
+  // most: a disk that hangs holds up nobody's end. What is written by then
+  // stays. Nothing is called afterwards but the program's.
   void Finish(const Source& source);
 
   // What happened to any of these networks, the last first. Waits its turn
@@ -103,7 +103,9 @@ class MemoryFile final : public Memory {
  private:
   using Job = absl::AnyInvocable<void()>;
 
-  void HandOver(const Source& source, size_t most);
+  void HandOver(const Source& source);
+  // Whether more may be handed over, before then.
+  bool WaitForRoom(Instant until);
   // Takes back what could not be written, and what was read late. Whether
   // anything may be written.
   bool TakeBack(const Source& source);

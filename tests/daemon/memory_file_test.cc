@@ -153,6 +153,27 @@ TEST_F(MemoryFileTest, AtTheEndAllThatHasChangedIsWritten) {
   EXPECT_THAT(Start().bans, SizeIs(2));
 }
 
+TEST_F(MemoryFileTest, OfMoreThanThereIsTimeForAtTheEndAPartIsWritten) {
+  const auto end = [this] {
+    Start();
+    for (uint32_t i = 0; i < 1'000'000; ++i) memory_->Changed(Nth(i));
+    MemoryFile::Source source = Source();
+    source.recall = [](absl::Span<const Network> networks) {
+      Remembered known;
+      for (const Network& network : networks) {
+        known.bans.push_back(breakwater::Ban{.network = network,
+                                             .client = network.address,
+                                             .expires = Clock::now() + 1h});
+      }
+      return known;
+    };
+    memory_->Finish(source);
+    _exit(0);  // as the daemon's end: nobody waits for the rest
+  };
+  EXPECT_EXIT(end(), testing::ExitedWithCode(0), "");
+  EXPECT_GE(Start().bans.size(), MemoryFile::kMostABatch);
+}
+
 TEST_F(MemoryFileTest, WhoWaitsIsToldWhenItIsWritten) {
   Start();
   Ban(1);
