@@ -393,7 +393,7 @@ void BanKeeper::Restore(RememberedBan remembered) {
   bans_.Add(ban, now);
   if (known) memory_->Changed(ban.network);
   // An enforcer that is not there yet will be asked what it holds.
-  if (!known || known->expires < ban.expires) {
+  if (!known || known->expires + kSameEnd < ban.expires) {
     enforcer_.Ban(ban.network,
                   std::chrono::duration_cast<Duration>(ban.expires - now));
   }

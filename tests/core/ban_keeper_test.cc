@@ -180,6 +180,16 @@ TEST_F(BanKeeperTest, OneThatIsRestoredLateTellsWhyTheKernelHasIt) {
   EXPECT_THAT(enforcer_.Take(), IsEmpty());
 }
 
+TEST_F(BanKeeperTest, AnEndThatTheKernelHasInWholeSecondsIsNotOrderedAgain) {
+  Ban found = BanFor("192.0.2.5", minutes(60));
+  found.origin = Origin::kBeforeRestart;
+  keeper_.Adopt(found);
+  Ban remembered = BanFor("192.0.2.5", minutes(60));
+  remembered.expires = found.expires + std::chrono::milliseconds(999);
+  keeper_.Restore(remembered);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+}
+
 TEST_F(BanKeeperTest, OfTwoThatAreInForceTheOneSaidLastStays) {
   Impose("192.0.2.5", minutes(1));
   enforcer_.Take();
