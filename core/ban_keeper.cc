@@ -352,11 +352,13 @@ void BanKeeper::LiftThoseOf(const std::vector<Network>& suspects) {
   Begin({.which =
              [suspects](const BanTable::Glance& ban) {
                return ban.origin != Origin::kOperator &&
-                      ban.origin != Origin::kList &&
                       std::ranges::any_of(
-                          suspects, [&ban](const Network& suspect) {
+                          suspects,
+                          [&ban](const Network& suspect) {
                             return suspect.Overlaps(ban.network);
-                          });
+                          }) &&
+                      !(ban.origin == Origin::kList &&
+                        BansByAddress(ban.evidence));
              },
          .lifted =
              [this](const Ban& ban) { Lifted(ban.network, ban.id, "proxy"); }});

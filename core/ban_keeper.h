@@ -85,7 +85,8 @@ class BanKeeper {
   std::vector<Ban> LiftAllOf(const IpAddress& address, std::string_view why);
   // Those that rest on that zone alone, since it was last proven true.
   void LiftThoseOf(const ZoneLie& lie);
-  // Those of what seems to be a proxy, but for the operator's and the lists'.
+  // Those of what seems to be a proxy, but for the operator's and those that
+  // rest on what lists say of its address.
   void LiftThoseOf(const std::vector<Network>& suspects);
 
   // The kernel's set holds one that the table does not know: `ban` is all that

@@ -256,6 +256,15 @@ bool DropListings(Evidence& evidence,
          !Judge(*evidence.rules, listings, evidence.offences).ban;
 }
 
+bool BansByAddress(const Evidence& evidence) {
+  if (evidence.rules == nullptr) return false;
+  std::vector<Listing> listings = evidence.listings;
+  std::erase_if(listings, [&](const Listing& listing) {
+    return evidence.rules->zones[listing.zone].type == ZoneType::kDomain;
+  });
+  return Judge(*evidence.rules, listings).ban.has_value();
+}
+
 const std::string& LabelOf(const Rules& rules,
                            absl::Span<const Listing> listings, size_t index) {
   const Zone& zone = rules.zones[index];

@@ -125,6 +125,10 @@ const std::string& LabelOf(const Rules& rules,
 bool DropListings(Evidence& evidence,
                   absl::FunctionRef<bool(const Zone&)> is_worthless);
 
+// Whether what lists say of the client's address is enough to ban it, without
+// what it has done and without the names, which it has chosen itself.
+bool BansByAddress(const Evidence& evidence);
+
 // Whether no answer of the zones that are still to answer can change what is
 // done, whatever offences come on top: pass, defer, reject or ban. It may yet
 // be said in another's name. A zone of domains may have a listing of one name

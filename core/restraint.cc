@@ -43,7 +43,9 @@ bool IsOwnDoing(OffenceKind kind) {
 }  // namespace
 
 Ground GroundOf(const Verdict& verdict) {
-  if (verdict.reason != Reason::kOffence) return Ground::kLists;
+  if (verdict.reason != Reason::kOffence) {
+    return BansByAddress(verdict.evidence) ? Ground::kLists : Ground::kOffences;
+  }
   const std::optional<OffenceKind> kind = ParseOffence(verdict.label);
   return kind && IsOwnDoing(*kind) ? Ground::kOwnDoing : Ground::kOffences;
 }
@@ -85,7 +87,7 @@ void Restraint::AcceptUncleared(const IpAddress& client) {
 
 std::optional<Withheld> Restraint::Against(const IpAddress& client,
                                            Ground ground, Instant now) const {
-  // That a list holds it is no sign of a proxy.
+  // That a list holds its address is no sign of a proxy.
   if (ground != Ground::kLists && proxy_.Suspects(client)) {
     return Withheld::kProxy;
   }

@@ -18,9 +18,10 @@ namespace breakwater {
 
 // By what a verdict condemns.
 enum class Ground : uint8_t {
-  kLists,
+  kLists,     // what they say of its address
   kOffences,  // that our own mistake may make of anybody, as a wrong map of
-              // recipients does
+              // recipients does, or whoever comes in its name, as with a name
+              // that a list holds
   kOwnDoing,  // that nobody but the client can commit
 };
 inline constexpr size_t kBrakes = 2;  // lists and offences have one each

@@ -59,6 +59,23 @@ class RestraintTest : public testing::Test {
   double Withheld(const char* why) {
     return metrics_.BansWithheld(why).Value();
   }
+  // A list of names that bans, and who says a name that is on it.
+  void AddNames() {
+    Rules rules = *screener_->rules();
+    rules.zones.push_back(
+        {.name = "dbl.test", .label = "dbl.test", .type = ZoneType::kDomain});
+    screener_->SetRules(std::make_shared<const Rules>(std::move(rules)));
+    lists_.ListName("spam.test", 1);
+  }
+  Verdict SayListedName(std::string_view address) {
+    Client client = ClientAt(address);
+    client.helo = "spam.test";
+    const Verdict so_far = Ask(address);
+    const Verdict verdict =
+        Await(loop_, screener_->ScreenFurther(client, {.names = true}, so_far));
+    screener_->Answered(client, verdict);
+    return verdict;
+  }
   // Ten who delivered mail are condemned, more than any list should.
   void PutTheBrakeOn() {
     for (int i = 1; i <= 10; ++i) {
@@ -241,6 +258,20 @@ TEST_F(RestraintTest, UnderTheBrakeNobodyKeepsItOnByComingAgain) {
                    *IpAddress::Parse("203.0.1.9"), Clock::now()));
 }
 
+// Clients choose what they say: their words are no mistake of a list's.
+TEST_F(RestraintTest, ListedNamesDoNotKeepListedAddressesFromBeingBanned) {
+  AddNames();
+  for (int i = 1; i <= 11; ++i) {
+    const std::string address = absl::StrCat("203.0.", i, ".9");
+    Deliver(address);
+    SayListedName(address);
+  }
+  EXPECT_FALSE(screener_->restraint().brake(Ground::kLists).is_on());
+  EXPECT_TRUE(screener_->restraint().brake(Ground::kOffences).is_on());
+  lists_.List(kStranger);
+  EXPECT_TRUE(AskAndAnswer(kStranger).ban);
+}
+
 // ---- What seems to be a proxy ----------------------------------------------
 
 class ProxyTest : public RestraintTest {
@@ -286,6 +317,19 @@ TEST_F(ProxyTest, AListsBanIsNoSignOfOne) {
   screener_->Unban(*IpAddress::Parse(kStranger));
   EXPECT_TRUE(AskAndAnswer(kStranger).ban);
   EXPECT_EQ(bans_.size(), 1u) << "and comes again";
+}
+
+TEST_F(ProxyTest, AListedNameIsWhatAnybodyBehindItMaySay) {
+  AddNames();
+  Connect(kStranger, 1);
+  EXPECT_TRUE(SayListedName(kStranger).ban);
+  ASSERT_EQ(bans_.size(), 1u);
+  Connect(kStranger, 2);
+  EXPECT_EQ(bans_.size(), 0u);
+  const Verdict verdict = SayListedName(kStranger);
+  EXPECT_EQ(verdict.action, Action::kReject);
+  EXPECT_EQ(verdict.withheld, breakwater::Withheld::kProxy);
+  EXPECT_EQ(bans_.size(), 0u);
 }
 
 TEST_F(ProxyTest, ItsBansForOffencesAreLiftedAndOthersStay) {
