@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -59,6 +60,13 @@ NetworkSet ShieldsAdded(const Rules& before, const Rules& next) {
   return added;
 }
 
+// The host of a 6to4 address has an IPv4 one (ShieldOf).
+bool Covers(const NetworkSet& shields, const Network& network) {
+  if (shields.FindOverlap(network)) return true;
+  const std::optional<Network> carried = CarriedNetwork(network);
+  return carried && shields.FindOverlap(*carried);
+}
+
 // The ban is a mistake, whether or not there was a restart since: takes back
 // what it made the next one longer by, if it did. Bans before it still count.
 void TakeBackGrowth(const Ban& ban, BanGrowth& growth) {
@@ -96,7 +104,7 @@ void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
   Begin({.which =
              [this, added, from_now_observes](const BanTable::Glance& ban) {
                return (from_now_observes && IsJudgement(ban.origin)) ||
-                      added.FindOverlap(ban.network) ||
+                      Covers(added, ban.network) ||
                       (WidthOf(ban.network) && Against(ban.network) != nullptr);
              },
          .lifted =
@@ -304,7 +312,13 @@ void BanKeeper::LiftTheWideAround(const Network& member) {
 }
 
 void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
-  const auto lifted = std::make_shared<std::vector<Network>>();
+  // The networks' bans that may fall with them are few: each with one member
+  // by which to look at it at the end.
+  struct Fallen {
+    size_t bans = 0;
+    absl::flat_hash_map<Network, Network> around;
+  };
+  const auto fallen = std::make_shared<Fallen>();
   Begin(
       {.which =
            [this, lie](BanTable::Glance& ban) {
@@ -326,24 +340,31 @@ void BanKeeper::LiftThoseOf(const ZoneLie& lie) {
              return falls;
            },
        .lifted =
-           [this, lifted](const Ban& ban) {
+           [this, fallen](const Ban& ban) {
              growth_.Forget(ban.network);
              Lifted(ban.network, ban.id, "zone-lied");
-             lifted->push_back(ban.network);
+             ++fallen->bans;
+             if (!IsClient(ban.network)) return;
+             for (const Width width : WidthsOf(ban.network.address)) {
+               const Network wide = Widened(ban.network.address, width);
+               if (bans_.Find(wide, Clock::now())) {
+                 fallen->around.emplace(wide, ban.network);
+               }
+             }
            },
        .ended =
-           [this, lie, lifted] {
+           [this, lie, fallen] {
              // Of a list that never was believed there is nothing to be
              // told.
-             if (lie.was_believed || lie.listings > 0 || !lifted->empty()) {
+             if (lie.was_believed || lie.listings > 0 || fallen->bans > 0) {
                Log(Severity::kError, "zone-lied")
                    .Add("zone", lie.label)
                    .Add("family", FamilyName(lie.family))
                    .Add("listings", lie.listings)
-                   .Add("bans", lifted->size());
+                   .Add("bans", fallen->bans);
              }
-             for (const Network& network : *lifted) {
-               LiftTheWideAround(network);
+             for (const auto& [wide, member] : fallen->around) {
+               LiftTheWideAround(member);
              }
            }});
 }
@@ -379,10 +400,18 @@ void BanKeeper::Restore(RememberedBan remembered) {
   Ban& ban = remembered;
   const Instant now = Clock::now();
   if (ban.expires <= now) return;
-  // The kernel may hold it, and not tell.
   if (Against(ban.network) || (rules_->observe && IsJudgement(ban.origin))) {
     memory_->Changed(ban.network);
-    return enforcer_.Unban(ban.network);
+    // What the kernel told of is this one: else it would be sent back.
+    const std::optional<Ban> adopted = bans_.Find(ban.network, now);
+    if (adopted && IsAdopted(*adopted)) {
+      bans_.Remove(ban.network);
+      widening_.Forget(ban.network);
+      ShowSize();
+    }
+    // The kernel may hold it, and not tell.
+    if (!bans_.Find(ban.network, now)) enforcer_.Unban(ban.network);
+    return;
   }
   // Whatever the file says.
   ban.expires = std::min(ban.expires, now + seconds(kLongestBanSeconds));

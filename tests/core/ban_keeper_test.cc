@@ -133,6 +133,15 @@ TEST_F(BanKeeperTest, WhatBecomesProtectedIsLetInAtOnce) {
   EXPECT_EQ(bans_.size(), 0u);
 }
 
+TEST_F(BanKeeperTest, SoIsTheHostWithAnAddressThatCarriesIt) {
+  Impose("2002:c000:205::1");
+  ASSERT_EQ(bans_.size(), 1u);
+  enforcer_.Take();
+  Use({.allowed_networks = NetworkSet({*Network::Parse("192.0.2.5")})});
+  EXPECT_EQ(bans_.size(), 0u);
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 2002:c000:205::/64"));
+}
+
 // Nobody's answer waits until all of them are looked through.
 TEST_F(BanKeeperTest, OfManyWhatBecomesProtectedIsLetInBitByBit) {
   constexpr uint32_t kMany = 300'000;
@@ -230,6 +239,28 @@ TEST_F(BanKeeperTest, InObserveModeOnlyTheOperatorsBansAreRestored) {
   EXPECT_EQ(bans_.size(), 1u);
   // The kernel has held it all the time.
   EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5", _));
+}
+
+// The memory was read when the kernel had told of its bans already.
+TEST_F(BanKeeperTest,
+       InObserveModeWhatWasAdoptedEndsWhenItIsKnownForAJudgement) {
+  Use({.observe = true});
+  Ban found = BanFor("192.0.2.5", hours(1));
+  found.origin = Origin::kBeforeRestart;
+  keeper_.Adopt(found);
+  ASSERT_EQ(bans_.size(), 1u);
+  keeper_.Restore(BanFor("192.0.2.5", hours(1)));
+  EXPECT_EQ(bans_.size(), 0u) << "else the enforcer is told of it again";
+  EXPECT_EQ(metrics_.bans_in_force.Value(), 0);
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 192.0.2.5"));
+  // But whom the operator has banned since stays out.
+  Ban operators = BanFor("192.0.2.6", hours(1));
+  operators.origin = Origin::kOperator;
+  keeper_.Put(operators);
+  enforcer_.Take();
+  keeper_.Restore(BanFor("192.0.2.6", hours(1)));
+  EXPECT_EQ(bans_.size(), 1u);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
 }
 
 TEST_F(BanKeeperTest, ARestoredBanOfAListsIsLookedAtAgain) {
