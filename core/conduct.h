@@ -25,6 +25,7 @@ struct Told {
   bool names = false;                  // Client::helo or reverse_name is new
   bool sender = false;                 // so is Client::sender
   std::vector<Offence> offences = {};  // which the front saw for itself
+  bool answered = false;               // the MTA has said all that will be said
 };
 
 // Whether a zone of domains is to be asked about names of that kind.

@@ -15,7 +15,8 @@ namespace breakwater {
 // What both doors tell of one session, and is to count once: that a client has
 // connected, of which Postfix asks the policy server first and then tells its
 // milters; and a mail for a trap, which the policy server has refused and the
-// milter is told of. Bounded. Loop thread only.
+// milter is told of, or asked about where that did not help. Bounded. Loop
+// thread only.
 class Echoes {
  public:
   // Whether the other door has just told of the same.

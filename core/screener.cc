@@ -347,7 +347,13 @@ void Screener::Finish(const Asked& asked, Verdict verdict) {
   metrics_.verdict_seconds.Observe(
       std::chrono::duration<double>(verdict.took).count());
 
+  // What is only claimed spends nobody's grace and puts on no brake. Each
+  // screening knows why it may not ban.
+  const bool is_proven = asked.second;
+  const std::optional<Duration> ban = verdict.ban;
+  if (!is_proven) verdict.ban.reset();
   Weigh(asked.first, verdict);
+  if (!is_proven) verdict.ban = ban;
   for (const auto& screening : waiting.screenings) {
     // An operator may have banned the client while the lists were asked.
     screening->Complete(Banned(screening->client()).value_or(verdict));
@@ -402,7 +408,8 @@ void Screener::Impose(const Client& client, const Verdict& verdict) {
     return;
   }
   Verdict lasting;
-  if (verdict.label == OffenceName(OffenceKind::kTrap)) {
+  if (verdict.reason == Reason::kOffence &&
+      verdict.label == OffenceName(OffenceKind::kTrap)) {
     // Who comes again has not asked for a user who could be unknown.
     lasting = verdict;
     lasting.text = RenderReply("Client {client} is refused [id {id}]",

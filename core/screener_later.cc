@@ -30,10 +30,16 @@ asio::awaitable<Verdict> Screener::Further(Client client, Told told,
   }
   if (std::optional<Verdict> banned = Banned(client)) co_return *banned;
   const Instant start = Clock::now();
-  std::erase_if(told.offences, [&](const Offence& offence) {
-    return offence.kind == OffenceKind::kTrap &&
-           echoes_.IsEcho(client, offence.detail, start);
-  });
+  const size_t echoes =
+      std::erase_if(told.offences, [&](const Offence& offence) {
+        return offence.kind == OffenceKind::kTrap &&
+               echoes_.IsEcho(client, offence.detail, start);
+      });
+  // The other door's refusal has not kept the mail out: its MTA only warns, or
+  // did not wait for it.
+  const bool still_there =
+      echoes > 0 && !told.answered &&
+      rules_->offences[OffenceKind::kTrap].mode == OffenceMode::kOn;
   Answers known{.rules = so_far.evidence.rules};
   if (known.rules == nullptr) known.rules = rules_;
   known.listings.assign(so_far.evidence.listings.begin(),
@@ -46,11 +52,17 @@ asio::awaitable<Verdict> Screener::Further(Client client, Told told,
                                          std::move(found.strikes));
   verdict.cleared = verdict.cleared && so_far.cleared;
   if (verdict.ban && found.ban_duration) verdict.ban = found.ban_duration;
-  if (verdict.action == Action::kPass && found.hit_trap) {
+  if (verdict.action == Action::kPass && (found.hit_trap || still_there)) {
     verdict = OffenceVerdict(client, OffenceKind::kTrap, *rules_);
   }
   verdict.took = std::chrono::duration_cast<std::chrono::microseconds>(
       Clock::now() - start);
+  // What is only claimed spends nobody's grace and puts on no brake.
+  if (const auto why = WithheldFrom(client);
+      why && verdict.ban && !IsProven(client.presence)) {
+    verdict.ban.reset();
+    verdict.withheld = why;
+  }
   Weigh(client.address(), verdict);
   // Nobody is answered with it who would tell of it.
   if (verdict.would) {
@@ -99,6 +111,7 @@ std::shared_ptr<Screening> Screener::StartFurther(
 
 void Screener::NoteFurther(std::shared_ptr<Screening> session, Client client,
                            Told told) {
+  told.answered = true;
   const auto further =
       StartFurther(session, std::move(client), std::move(told));
   asio::post(loop_, [this, session, further] {

@@ -27,8 +27,10 @@ void Screener::Accepted(std::shared_ptr<Screening> screening) {
 }
 
 // Only of whom the lists have said nothing: who passes because they were late,
-// or were not asked, or in observe mode, has proved nothing by it.
+// or were not asked, or in observe mode, has proved nothing by it. Nor has
+// anybody of whom a proxy only claims that it came.
 void Screener::Accepted(const Client& client, const Verdict& verdict) {
+  if (!IsProven(client.presence)) return;
   if (verdict.action != Action::kPass || verdict.reason != Reason::kClean) {
     return;
   }

@@ -131,7 +131,8 @@ std::optional<Verdict> Session::Recipient(std::string_view recipient) {
   std::optional<Verdict> refusal =
       Answer({.kind = OffenceKind::kTrap, .detail = std::string(recipient)});
   // As the MTA would have put it.
-  if (refusal && refusal->label == OffenceName(OffenceKind::kTrap)) {
+  if (refusal && refusal->reason == Reason::kOffence &&
+      refusal->label == OffenceName(OffenceKind::kTrap)) {
     if (is_postfix_) {
       refusal->text.insert(0, PostfixPrefix(recipient));
     } else {

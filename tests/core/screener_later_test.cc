@@ -146,6 +146,32 @@ TEST_F(LaterTest, ATrapIsRefusedBeforeItBans) {
   EXPECT_TRUE(BanOf(kAddress));
 }
 
+// As with warn_if_reject, or when the policy server's answer came too late.
+TEST_F(LaterTest, ATrapThatOneDoorCouldNotShutIsShutByTheOtherAndCountsOnce) {
+  Rule(OffenceKind::kTrap) = {.mode = OffenceMode::kOn, .after = 2};
+  Use();
+  Client client = ClientAt(kAddress);
+  EXPECT_EQ(Further(client, Did(OffenceKind::kTrap)).code, 550);
+  client.front = Front::kMilter;
+  EXPECT_EQ(Further(client, Did(OffenceKind::kTrap)).code, 550);
+  EXPECT_FALSE(BanOf(kAddress));
+}
+
+// The milter is told of what the MTA has refused by the policy server's word.
+TEST_F(LaterTest, ATrapThatWasShutIsNotToldOfAgain) {
+  Rule(OffenceKind::kTrap) = {.mode = OffenceMode::kOn, .after = 2};
+  Use();
+  Client client = ClientAt(kAddress);
+  Further(client, Did(OffenceKind::kTrap));
+  client.front = Front::kMilter;
+  const auto session = screener_->Start(client);
+  testing::internal::CaptureStderr();
+  screener_->NoteFurther(session, client, Did(OffenceKind::kTrap));
+  Settle();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              Not(HasSubstr("event=reject")));
+}
+
 TEST_F(LaterTest, AnObservedTrapTakesItsMail) {
   Rule(OffenceKind::kTrap) = {.mode = OffenceMode::kObserve};
   Use();

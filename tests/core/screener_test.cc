@@ -158,6 +158,17 @@ TEST_F(ScreenerTest, ASessionThatWaitsForAnothersLookupSavesAsking) {
   RunUntil([&] { return second->verdict().has_value(); });
 }
 
+// Its name says nothing of unknown users.
+TEST_F(ScreenerTest, AListThatIsCalledTrapIsAListAllTheSame) {
+  Rules rules = OneZone();
+  rules.zones[0].label = "trap";
+  Use(rules);
+  lists_.List("198.51.100.7");
+  const Client client = ClientAt("198.51.100.7");
+  const Verdict verdict = AskAndAnswer(client);
+  EXPECT_EQ(bans_.Find(client.address(), Clock::now())->text, verdict.text);
+}
+
 TEST_F(ScreenerTest, DoesNotBanAgainForALaterAnswer) {
   lists_.List("198.51.100.7");
   AskAndAnswer(ClientAt("198.51.100.7"));

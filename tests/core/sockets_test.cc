@@ -132,6 +132,40 @@ TEST_F(SocketsTest, WhatAFrontCallsAClaimIsNeverBanned) {
   EXPECT_EQ(bans_.size(), 0u);
 }
 
+// Whoever claims addresses could have their owners banned at once, stop all
+// bans, and make a spammer's address a good one.
+TEST_F(SocketsTest, AClaimIsNoPartOfAnybodysHistory) {
+  Use({.history = {.probation = {}}, .brake = {.good_clients = 1}});
+  Rules rules = *screener_->rules();
+  rules.offences[OffenceKind::kTrap] = {.mode = OffenceMode::kOn};
+  Use(rules);
+  const Client client = ClientAt("203.0.113.9");
+  const Client other = ClientAt("203.0.113.10");
+  screener_->Accepted(client, AskAndAnswer(client));
+  const GoodHistory& history = screener_->restraint().history();
+  ASSERT_TRUE(history.IsGood(client.address(), Clock::now()));
+  sockets_.answer = 0;
+  Client claimed = other;
+  screener_->LookAt(claimed);
+  screener_->Accepted(claimed, AskAndAnswer(claimed));
+  EXPECT_FALSE(history.IsGood(other.address(), Clock::now()));
+  const Verdict clean = Await(loop_, screener_->Screen(client));
+  screener_->Answered(
+      client,
+      Await(loop_,
+            screener_->ScreenFurther(
+                client, {.offences = {{.kind = OffenceKind::kTrap}}}, clean)));
+  lists_.List("203.0.113.9");
+  lists_.ForgetCached();
+  EXPECT_EQ(AskAndAnswer(client).withheld, Withheld::kNoSocket);
+  EXPECT_FALSE(history.IsWarned(client.address(), Clock::now()));
+  for (const Ground ground : {Ground::kLists, Ground::kOffences}) {
+    EXPECT_EQ(screener_->restraint().brake(ground).state().condemned, 0u);
+  }
+  sockets_.answer = 77;
+  EXPECT_EQ(AskAndAnswer(client).withheld, Withheld::kGoodHistory);
+}
+
 // Whoever may speak to the MTA like a proxy offends in the name of others.
 class ClaimedOffencesTest : public SocketsTest {
  protected:
