@@ -17,9 +17,10 @@ class Sockets {
  public:
   virtual ~Sockets() = default;
 
-  // The kernel's number of the socket of exactly this connection, in whatever
-  // state: no other socket has or will have it. 0 if there is none; nothing if
-  // it cannot be told. Microseconds. Any thread.
+  // The kernel's number of the socket of exactly this connection, which a
+  // server of this host can have accepted, in whatever state since: no other
+  // socket has or will have it. 0 if there is none; nothing if it cannot be
+  // told. Microseconds. Any thread.
   virtual std::optional<uint64_t> Find(const Connection& connection) = 0;
 };
 

@@ -16,7 +16,11 @@ std::optional<uint64_t> HostSockets::Find(const Connection& connection) {
   const absl::StatusOr<std::optional<TcpSocket>> socket =
       diag_->Find(connection);
   if (!socket.ok()) return Failed(socket.status());
-  if (!socket->has_value()) return 0;
+  // One that an MTA can have accepted: not half open, and not our own.
+  if (!socket->has_value() || (*socket)->IsHalfOpen()) return 0;
+  const absl::StatusOr<bool> accepted = diag_->IsOfAListener(**socket);
+  if (!accepted.ok()) return Failed(accepted.status());
+  if (!*accepted) return 0;
   const auto& cookie = (*socket)->cookie;
   return uint64_t{cookie[1]} << 32 | cookie[0];
 }

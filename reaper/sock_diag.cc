@@ -110,8 +110,9 @@ absl::StatusOr<SockDiag> SockDiag::Open() {
   return SockDiag(*std::move(socket));
 }
 
-absl::StatusOr<std::optional<TcpSocket>> SockDiag::Find(
-    const Connection& connection, Traffic* traffic) {
+// What the kernel has for it: the connection, else who listens there.
+absl::StatusOr<std::optional<TcpSocket>> SockDiag::Ask(
+    const Connection& connection, uint32_t interface, Traffic* traffic) {
   const bool v4 = connection.client.IsV4() && connection.server.IsV4();
   inet_diag_req_v2 body{};
   // Asked as IPv4, the kernel finds the sockets of dual-stack listeners too.
@@ -120,6 +121,7 @@ absl::StatusOr<std::optional<TcpSocket>> SockDiag::Find(
   if (traffic != nullptr) body.idiag_ext = 1 << (INET_DIAG_INFO - 1);
   body.idiag_states = ~0U;
   body.id = IdOf(connection, body.sdiag_family);
+  body.id.idiag_if = interface;
 
   std::optional<TcpSocket> found;
   Request request(SOCK_DIAG_BY_FAMILY, 0, body);
@@ -130,11 +132,31 @@ absl::StatusOr<std::optional<TcpSocket>> SockDiag::Find(
       });
   if (absl::IsNotFound(status)) return std::nullopt;
   if (!status.ok()) return status;
-  if (!found || found->state == TcpState::kListen ||
-      found->connection != connection) {
+  return found;
+}
+
+absl::StatusOr<std::optional<TcpSocket>> SockDiag::Find(
+    const Connection& connection, Traffic* traffic) {
+  absl::StatusOr<std::optional<TcpSocket>> found =
+      Ask(connection, /*interface=*/0, traffic);
+  if (found.ok() && found->has_value() &&
+      ((*found)->state == TcpState::kListen ||
+       (*found)->connection != connection)) {
     return std::nullopt;
   }
   return found;
+}
+
+absl::StatusOr<bool> SockDiag::IsOfAListener(const TcpSocket& socket) {
+  const IpAddress& server = socket.connection.server;
+  const Connection nobody{
+      .client = server.IsV4() ? IpAddress::FromV4(0) : IpAddress{},
+      .server = server,
+      .server_port = socket.connection.server_port};
+  const absl::StatusOr<std::optional<TcpSocket>> found =
+      Ask(nobody, socket.interface, nullptr);
+  if (!found.ok()) return found.status();
+  return found->has_value() && (*found)->state == TcpState::kListen;
 }
 
 absl::Status SockDiag::Dump(uint32_t states, uint16_t server_port,

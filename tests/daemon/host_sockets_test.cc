@@ -1,6 +1,8 @@
 #include "daemon/host_sockets.h"
 
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "tests/fakes/net_namespace.h"
 #include "tests/reaper/tcp_sockets.h"
@@ -79,6 +81,32 @@ TEST_F(HostSocketsTest, DoesNotSeeAClientThatIsOnlyClaimed) {
   claimed = session.connection;
   ++claimed.client_port;
   EXPECT_EQ(Has(claimed), false);
+}
+
+// To where this host delivers, for example: it is no client of ours.
+TEST_F(HostSocketsTest, DoesNotTakeAConnectionOfThisHostsForAClients) {
+  const TcpSocketFd listener = ListenOn("127.0.0.1", 25);
+  const Session session = ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener);
+  const Connection& there = session.connection;
+  EXPECT_EQ(Has({.client = there.server,
+                 .client_port = there.server_port,
+                 .server = there.client,
+                 .server_port = there.client_port}),
+            false);
+}
+
+// One forged SYN makes such a one.
+TEST_F(HostSocketsTest, DoesNotSeeAClientWhoseHandshakeIsNotOver) {
+  const TcpSocketFd listener = ListenOn("127.0.0.1", 25);
+  const int seconds = 10;  // the kernel keeps it half open until it says a word
+  ASSERT_EQ(setsockopt(listener.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+                       sizeof seconds),
+            0);
+  const Session session =
+      ConnectFrom("127.0.0.5", "127.0.0.1", 25, listener, /*accepted=*/false);
+  EXPECT_EQ(Has(session.connection), false);
+  ASSERT_TRUE(session.client.Say("EHLO"));
+  EXPECT_EQ(Has(session.connection), true);
 }
 
 }  // namespace
