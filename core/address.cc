@@ -180,9 +180,10 @@ NetworkSet::NetworkSet(std::vector<Network> networks)
 }
 
 void NetworkSet::Add(const Network& network) {
-  const auto place = std::find_if(
-      networks_.begin(), networks_.end(),
-      [&](const Network& other) { return other.length < network.length; });
+  // Behind those of its length. Not by a walk: files have 100,000 of them.
+  const auto place = std::upper_bound(
+      networks_.begin(), networks_.end(), network,
+      [](const Network& a, const Network& b) { return a.length > b.length; });
   networks_.insert(place, network);
 }
 
