@@ -108,6 +108,9 @@ std::optional<IpAddress> ReadAddress(const nlattr& nest) {
   return std::nullopt;
 }
 
+// ipset(8): milliseconds are counted in 32 bits, half of which are a time.
+constexpr uint32_t kLongestTimeout = 2'147'483;
+
 void ReadElements(const nlmsghdr& message, std::vector<IpSetElement>& into) {
   const NetlinkAttributes set(message, kHeader);
   const nlattr* elements = set.Find(IPSET_ATTR_ADT);
@@ -116,9 +119,11 @@ void ReadElements(const nlmsghdr& message, std::vector<IpSetElement>& into) {
     const NetlinkAttributes data(element);
     const nlattr* ip = data.Find(IPSET_ATTR_IP);
     if (ip == nullptr) return;
+    const uint32_t seconds = ReadNumber(data.Find(IPSET_ATTR_TIMEOUT, 4));
+    // One that ends while it is read is shown with less than nothing left.
+    if (seconds > kLongestTimeout) return;
     if (const std::optional<IpAddress> address = ReadAddress(*ip)) {
-      into.push_back({.address = *address,
-                      .seconds = ReadNumber(data.Find(IPSET_ATTR_TIMEOUT, 4))});
+      into.push_back({.address = *address, .seconds = seconds});
     }
   });
 }

@@ -90,6 +90,8 @@ BanWatch::Entries BanWatch::ReadIpset() {
         Fault(absl::StrCat("has no end: ", std::string(line)));
         continue;
       }
+      // One that ends right now is shown with less than nothing left.
+      if (left > 2'147'483) continue;
       // Of its time, the fraction of a second is cut off.
       entries[words[2]] = {before + seconds(left), after + seconds(left + 1)};
     }

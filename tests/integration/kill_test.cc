@@ -171,8 +171,8 @@ class KillTest : public BreakwaterTest,
          absl::StrSplit(daemon_.process->Log(), '\n')) {
       absl::Time when;
       if (absl::StrContains(line, absl::StrCat("event=", event, " ")) &&
-          absl::ParseTime(absl::RFC3339_full, line.substr(0, line.find(' ')),
-                          &when, nullptr)) {
+          absl::ParseTime("time=%Y-%m-%dT%H:%M:%E*SZ",
+                          line.substr(0, line.find(' ')), &when, nullptr)) {
         seen.push_back(when);
       }
     }
