@@ -113,7 +113,8 @@ std::optional<RememberedBan> MemoryRow<RememberedBan>::Read(
           .id = row.Text(8),
           .label = row.Text(9),
           .text = row.Text(10),
-          .imposed = InstantAt(row.Integer(3), shift)};
+          .imposed = row.Integer(3) == 0 ? Instant()  // not known
+                                         : InstantAt(row.Integer(3), shift)};
   if (!network || !client || !origin || !count || !members || code < 400 ||
       code > 599 || !(client->IsUnspecified() || network->Contains(*client)) ||
       !IsSafe(ban.id) || !IsSafe(ban.label) || !IsSafe(ban.text)) {

@@ -295,7 +295,9 @@ absl::Status MemoryStore::MoveTimes() {
   absl::Status status = absl::OkStatus();
   if (shift_ == 0) return status;
   for (const char* sql :
-       {"UPDATE bans SET ends = ends + ?1, imposed = imposed + ?1",
+       // Since when one that was imported has been in force is not known: 0.
+       {"UPDATE bans SET ends = ends + ?1, "
+        "imposed = CASE imposed WHEN 0 THEN 0 ELSE imposed + ?1 END",
         "UPDATE growth SET ends = ends + ?1",
         "UPDATE proofs SET since = since + ?1, proven = proven + ?1",
         "UPDATE allowances SET ends = ends + ?1",

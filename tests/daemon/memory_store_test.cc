@@ -228,6 +228,19 @@ TEST_F(MemoryStoreTest, TheTimeForWhichTheHostWasOffCounts) {
   EXPECT_THAT(Left(), ElementsAre(49min));
 }
 
+// What was imported began nobody knows when.
+TEST_F(MemoryStoreTest, WhenABanBeganStaysUnknownWhateverTheClockDoes) {
+  Ban ban = BanOf("192.0.2.1", 1h);
+  ban.imposed = Instant();
+  Write({.known = {.bans = {ban}}});
+  Pass(20min);
+  Reboot(10min);
+  EXPECT_THAT(Load().bans, ElementsAre(Field(&Ban::imposed, Instant())));
+  Write({});
+  Open();
+  EXPECT_THAT(Load().bans, ElementsAre(Field(&Ban::imposed, Instant())));
+}
+
 TEST_F(MemoryStoreTest, AWallClockThatJumpsNeitherProlongsNorCutsABan) {
   for (const auto jump : {24h * 3650, -24h * 3650}) {
     Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
