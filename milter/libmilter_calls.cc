@@ -1,6 +1,7 @@
 #include "milter/libmilter_calls.h"
 
 #include <dlfcn.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -62,8 +64,40 @@ void PauseAfter(int error) {
   std::this_thread::sleep_for(kAcceptPause);
 }
 
+// The address's bytes, without the port.
+std::string_view AddressIn(const sockaddr_storage& one) {
+  if (one.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(one);
+    return {reinterpret_cast<const char*>(&v4.sin_addr), sizeof v4.sin_addr};
+  }
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(one);
+  return {reinterpret_cast<const char*>(&v6.sin6_addr), sizeof v6.sin6_addr};
+}
+
+bool IsFromOwnAddress(int fd, const sockaddr_storage& peer) {
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+         own.ss_family == peer.ss_family && AddressIn(own) == AddressIn(peer);
+}
+
+// Over TCP nobody says which process it is. A ring comes from the address to
+// which it goes, and has ended by the time that it is looked at, or almost; who
+// has ended costs nothing, whoever it is.
+bool IsLikeARing(int fd, const sockaddr_storage& peer) {
+  constexpr int kMoment = 10;  // ms
+  if (!IsFromOwnAddress(fd, peer)) return false;
+  pollfd wanted{.fd = fd, .events = POLLIN, .revents = 0};
+  char byte = 0;
+  return poll(&wanted, 1, kMoment) == 1 &&
+         recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 // Our own doorbell must be heard however many there are.
-bool IsOurselves(int fd) {
+bool IsOurselves(int fd, const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
+    return IsLikeARing(fd, peer);
+  }
   ucred who{};
   socklen_t size = sizeof who;
   return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
@@ -71,11 +105,11 @@ bool IsOurselves(int fd) {
 }
 
 // Where there are too many, one that has not said a word makes room.
-bool HasRoom(int fd) {
+bool HasRoom(int fd, const sockaddr_storage& peer) {
   Door& door = *g_door;
   const size_t most = door.bounds.most_sessions;
   const size_t open = door.peers.size();
-  if (open < most || IsOurselves(fd)) return true;
+  if (open < most || IsOurselves(fd, peer)) return true;
   return open - most < kClosing && door.peers.EndSilent(kSilence);
 }
 
@@ -95,7 +129,7 @@ int AcceptAsPeer(int fd, sockaddr* address, socklen_t* length) {
     return -1;
   }
   Door& door = *g_door;
-  if (!HasRoom(accepted) || !door.peers.Add(accepted, as_address, size)) {
+  if (!HasRoom(accepted, peer) || !door.peers.Add(accepted, as_address, size)) {
     door.bounds.turned_away(PeerName(accepted, as_address));
     close(accepted);
     errno = ECONNABORTED;

@@ -249,6 +249,42 @@ TEST_F(MilterProcessDeathTest, HasABoundForSessions) {
               "event=too-many-connections front=milter peer=uid:.* most=3");
 }
 
+// Over TCP, where the kernel does not say who it is.
+void HearARingWhereItIsFull() {
+  FakeWorld world;
+  const auto front =
+      MilterFront::Open(world.screener, world.metrics,
+                        {.socket = "inet:18891@127.0.0.1", .most_sessions = 3});
+  REQUIRE_OR_EXIT(11, front.ok());
+  (*front)->Start([] { _exit(10); });
+  const auto connect_to_it = [] {
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{.sin_family = AF_INET,
+                        .sin_port = htons(18891),
+                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    REQUIRE_OR_EXIT(12, connect(fd, reinterpret_cast<sockaddr*>(&address),
+                                sizeof address) == 0);
+    return fd;
+  };
+  for (int i = 0; i < 3; ++i) {
+    // Who has spoken makes no room.
+    const char offer[] = "\0\0\0\x0dO\0\0\0\x06\0\0\x01\xff\0\x1f\xff\xff";
+    const int fd = connect_to_it();
+    REQUIRE_OR_EXIT(13, write(fd, offer, 17) == 17);
+    char answer[5] = {};
+    REQUIRE_OR_EXIT(14, recv(fd, answer, 5, MSG_WAITALL) == 5);
+  }
+  // As the doorbell does it; the one after it is accepted after it.
+  close(connect_to_it());
+  char nothing = 0;
+  REQUIRE_OR_EXIT(15, recv(connect_to_it(), &nothing, 1, 0) <= 0);
+  _exit((*front)->load().turned_away == 1 ? 0 : 16);
+}
+
+TEST_F(MilterProcessDeathTest, HearsItsOwnDoorbellOverTcpHoweverManyThereAre) {
+  EXPECT_EXIT(HearARingWhereItIsFull(), ExitedWithCode(0), "");
+}
+
 void StopWithManySessions() {
   SetLeastSeverity(Severity::kError);
   FakeWorld world;
