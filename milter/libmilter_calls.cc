@@ -50,8 +50,24 @@ Function* Next(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
-// ---- Connections that begin
-// --------------------------------------------------
+// What is called instead of ours, and by ours.
+struct CLibrary {
+  decltype(::accept)* accept = Next<decltype(::accept)>("accept");
+  decltype(::read)* read = Next<decltype(::read)>("read");
+  decltype(::poll)* poll = Next<decltype(::poll)>("poll");
+  decltype(::close)* close = Next<decltype(::close)>("close");
+};
+
+const CLibrary& Real() {
+  static const CLibrary found;
+  return found;
+}
+
+// Looked up before main: dlsym() takes locks and memory, and close() is called
+// where neither may be, between fork and exec and by a sanitizer's report.
+[[maybe_unused]] const CLibrary& g_found_early = Real();
+
+// ---- Connections that begin ------------------------------------------------
 
 void PauseAfter(int error) {
   static LogLimit lines{1, std::chrono::seconds(10)};
@@ -114,11 +130,10 @@ bool HasRoom(int fd, const sockaddr_storage& peer) {
 }
 
 int AcceptAsPeer(int fd, sockaddr* address, socklen_t* length) {
-  static const auto next = Next<decltype(accept)>("accept");
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   const auto as_address = reinterpret_cast<sockaddr*>(&peer);
-  const int accepted = next(fd, as_address, &size);
+  const int accepted = Real().accept(fd, as_address, &size);
   if (accepted < 0) {
     const int error = errno;
     if (error != EINTR && error != EAGAIN && error != ECONNABORTED) {
@@ -140,8 +155,7 @@ int AcceptAsPeer(int fd, sockaddr* address, socklen_t* length) {
   return accepted;
 }
 
-// ---- What they send
-// ----------------------------------------------------------
+// ---- What they send --------------------------------------------------------
 
 void End(int fd, MilterPeer& peer, const char* fault) {
   if (std::exchange(peer.ended, true)) return;
@@ -151,9 +165,9 @@ void End(int fd, MilterPeer& peer, const char* fault) {
 // As read; the end of the connection where libmilter must read no further, and
 // where reading fails: of that it would tell syslog, each time.
 ssize_t ReadChecked(int fd, MilterPeer& peer, char* to, size_t count) {
-  static const auto next = Next<decltype(read)>("read");
   if (peer.ended) return 0;
-  const ssize_t got = next(fd, to, std::min(count, peer.frames.Wanted()));
+  const ssize_t got =
+      Real().read(fd, to, std::min(count, peer.frames.Wanted()));
   const bool was_inside = peer.frames.IsInFrame();
   if (got <= 0) {
     if (was_inside) End(fd, peer, "the connection ended within a frame");
@@ -173,7 +187,7 @@ ssize_t ReadChecked(int fd, MilterPeer& peer, char* to, size_t count) {
 }
 
 int PollChecked(pollfd& wait, MilterPeer& peer, int timeout) {
-  static const auto next = Next<decltype(poll)>("poll");
+  const auto next = Real().poll;
   const bool writes = (wait.events & POLLOUT) != 0;
   if (!writes && !peer.frames.IsInFrame()) return next(&wait, 1, timeout);
   const Instant end = (writes ? Clock::now() : peer.frame_began) +
@@ -208,33 +222,29 @@ size_t LibmilterSessions() {
 #define BREAKWATER_SEEN extern "C" [[gnu::visibility("default")]]
 
 BREAKWATER_SEEN int accept(int fd, sockaddr* address, socklen_t* length) {
-  static const auto next = breakwater::Next<decltype(accept)>("accept");
   return breakwater::t_is_listener
              ? breakwater::AcceptAsPeer(fd, address, length)
-             : next(fd, address, length);
+             : breakwater::Real().accept(fd, address, length);
 }
 
 BREAKWATER_SEEN ssize_t read(int fd, void* to, size_t count) {
-  static const auto next = breakwater::Next<decltype(read)>("read");
   breakwater::MilterPeer* peer = breakwater::FindPeer(fd);
-  if (peer == nullptr) return next(fd, to, count);
+  if (peer == nullptr) return breakwater::Real().read(fd, to, count);
   return breakwater::ReadChecked(fd, *peer, static_cast<char*>(to), count);
 }
 
 BREAKWATER_SEEN int poll(pollfd* waits, nfds_t count, int timeout) {
-  static const auto next = breakwater::Next<decltype(poll)>("poll");
   breakwater::MilterPeer* peer =
       count == 1 ? breakwater::FindPeer(waits->fd) : nullptr;
-  if (peer == nullptr) return next(waits, count, timeout);
+  if (peer == nullptr) return breakwater::Real().poll(waits, count, timeout);
   return breakwater::PollChecked(*waits, *peer, timeout);
 }
 
 BREAKWATER_SEEN int close(int fd) {
-  static const auto next = breakwater::Next<decltype(close)>("close");
   if (breakwater::FindPeer(fd) != nullptr) {
     breakwater::g_door.load()->peers.Remove(fd);
   }
-  return next(fd);
+  return breakwater::Real().close(fd);
 }
 
 // Nobody else calls it. The thread has these signals blocked, as all threads
