@@ -15,7 +15,8 @@ namespace breakwater {
 struct Allowance {
   Network network;
   Instant until;
-  std::string reason;  // safe ASCII, may be empty
+  std::string reason;   // safe ASCII, may be empty
+  bool forced = false;  // it was said that it is meant to be as wide
 
   bool operator==(const Allowance&) const = default;
 };
@@ -41,8 +42,12 @@ class Allowances {
   std::vector<Allowance> Expire(Instant now);
 
   bool Has(const Network& network) const;
-  // The one with the longest prefix that holds the address.
+  // The one for exactly this network.
+  std::optional<Allowance> Of(const Network& network) const;
+  // The one with the longest prefix that holds the address, or the whole
+  // network.
   std::optional<Allowance> Find(const IpAddress& address) const;
+  std::optional<Allowance> Find(const Network& network) const;
   // Soonest to end first. What Allow takes back after a restart.
   const std::vector<Allowance>& list() const { return list_; }
 

@@ -435,6 +435,17 @@ void BanKeeper::Restore(RememberedBan remembered) {
   ShowSize();
 }
 
+void BanKeeper::Restore(const Lifting& lifting) {
+  const std::optional<Ban> known = bans_.Find(lifting.network, Clock::now());
+  if (known && !IsAdopted(*known)) return;
+  if (known) {
+    bans_.Remove(lifting.network);
+    widening_.Forget(lifting.network);
+    ShowSize();
+  }
+  enforcer_.Unban(lifting.network);
+}
+
 void BanKeeper::Withdraw(const Network& network) {
   if (const std::optional<Ban> ban = bans_.Remove(network)) {
     TakeBackGrowth(*ban, growth_);

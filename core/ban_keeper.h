@@ -99,6 +99,8 @@ class BanKeeper {
   // one that was found there meanwhile this is the reason. What must not be
   // banned by now the kernel is told to let in.
   void Restore(RememberedBan remembered);
+  // Before the bans: who has been banned anew since is in these.
+  void Restore(const Lifting& lifting);
   // All are restored. A network of which enough clients are banned and that is
   // not was let in by somebody: it takes as many others again.
   void Restored();

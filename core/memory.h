@@ -23,6 +23,14 @@ struct RememberedBan : Ban {
   std::string basis;
 };
 
+// A ban was lifted, and the kernel may hold it all the same.
+struct Lifting {
+  Network network;
+  Instant given;
+
+  bool operator==(const Lifting&) const = default;
+};
+
 // What is known of clients, and was asked of lists, and is to outlive the
 // process. Of clients, who was seen last comes first.
 struct Remembered {
@@ -31,6 +39,7 @@ struct Remembered {
   std::vector<OffenceBook::Entry> offences;
   std::vector<GoodHistory::Entry> history;
   std::vector<Allowance> allowances;
+  std::vector<Lifting> liftings;
   std::vector<ZoneDay> zones;
   std::vector<ZoneProven> proofs;
 };

@@ -43,6 +43,7 @@ Remembered Screener::Recall(absl::Span<const Network> networks) const {
 }
 
 void Screener::Restore(Remembered remembered) {
+  for (const Lifting& lifting : remembered.liftings) keeper_.Restore(lifting);
   for (RememberedBan& ban : remembered.bans) keeper_.Restore(std::move(ban));
   for (const auto& entry : remembered.growth) keeper_.Restore(entry);
   for (const auto& entry : remembered.offences) conduct_.Restore(entry);

@@ -204,6 +204,10 @@ void Daemon::StartParts() {
           [this](const std::vector<EnforcerLink::Protection>&) {
             ApplyRules();
           },
+      .lifting =
+          [this](const Network& network) {
+            if (memory_) memory_->Changed(network);
+          },
   });
   operator_.emplace(Operator::Parts{
       .screener = *screener_,
@@ -264,6 +268,9 @@ void Daemon::Learn(Remembered known) {
   }
   // Nobody who is allowed is banned again.
   if (allows) ApplyRules();
+  for (const Lifting& lifting : known.liftings) {
+    memory_->Changed(lifting.network);
+  }
   const std::vector<ZoneProven> proofs = std::move(known.proofs);
   screener_->Restore(std::move(known));
   dnsbl_->Restore(proofs);
@@ -293,6 +300,7 @@ MemoryFile::Source Daemon::MemorySource() {
               [this](absl::Span<const Network> networks) {
                 Remembered known = screener_->Recall(networks);
                 known.allowances = AllowancesOf(networks);
+                known.liftings = enforcer_->Liftings(networks);
                 known.zones = dnsbl_->Days();
                 known.proofs = dnsbl_->Proofs();
                 return known;
@@ -300,6 +308,9 @@ MemoryFile::Source Daemon::MemorySource() {
           .everybody =
               [this] {
                 std::vector<Network> all = screener_->KnownNetworks();
+                for (const Network& network : enforcer_->LiftedNetworks()) {
+                  all.push_back(network);
+                }
                 for (const Allowance& allowance : allowances_.list()) {
                   all.push_back(allowance.network);
                 }

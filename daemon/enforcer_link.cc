@@ -275,19 +275,8 @@ void EnforcerLink::Lost(const absl::Status& why) {
   ++conversation_;
   ordered_ = carried_out_ = 0;
   WakeWaiting();
-  // Nobody knows how much of it was carried out.
-  const auto remember = [this](RecordKind kind, const Network& network) {
-    if (kind == RecordKind::kUnban) RememberLifted(network);
-  };
-  for (const auto& order : postponed_.TakeAll()) {
-    remember(order.kind, order.network);
-  }
-  for (const Order& order : on_its_way_) {
-    remember(order.record.kind, order.record.network);
-  }
-  for (const Order& order : queue_) {
-    remember(order.record.kind, order.record.network);
-  }
+  // Nobody knows how much of it was carried out: what was lifted is in lifted_.
+  postponed_.Clear();
   on_its_way_.clear();
   queue_.clear();
   backlog_.clear();

@@ -22,6 +22,7 @@
 #include "core/ban.h"
 #include "core/enforcer.h"
 #include "core/log_limit.h"
+#include "core/memory.h"
 #include "core/metrics.h"
 #include "core/record.h"
 #include "daemon/postponed_orders.h"
@@ -33,8 +34,9 @@ namespace breakwater {
 // While one packet of orders is in the kernel the next one collects. When the
 // enforcer is away, mail flows as before: orders are not kept, for the ban
 // table is, and when the enforcer is back the two are compared. Only what the
-// table cannot tell is remembered meanwhile: spared sessions and lifted bans,
-// also those whose lifting was under way when the enforcer went.
+// table cannot tell is remembered meanwhile: spared sessions, and lifted bans
+// until the enforcer has said that they are. These a memory keeps as well, for
+// a process that comes after this one would adopt them from the kernel.
 //
 // What the enforcer refuses for a reason that may pass (too fast, the kernel,
 // too wide for what it has read) is said again after a while, until it is taken
@@ -68,6 +70,8 @@ class EnforcerLink : public Enforcer {
     std::function<void(const Network&, Duration left)> adopt;
     std::function<void(const Network&)> withdraw;
     std::function<void(const std::vector<Protection>&)> protect;
+    // What Liftings says of that network is other than it was.
+    std::function<void(const Network&)> lifting;
   };
 
   EnforcerLink(asio::io_context& loop, Metrics& metrics, Options options);
@@ -80,6 +84,11 @@ class EnforcerLink : public Enforcer {
   void Destroy(const Connection& connection) override;
   void Spare(const Connection& connection) override;
   void Forget(const Connection& connection) override;
+
+  // Which of these were lifted, as far as the enforcer has not confirmed it.
+  std::vector<Lifting> Liftings(absl::Span<const Network> networks);
+  // Of all networks.
+  std::vector<Network> LiftedNetworks() const;
 
   // Has the enforcer read its section of the configuration again.
   void Reload();
@@ -110,6 +119,8 @@ class EnforcerLink : public Enforcer {
   struct Order {
     Record record;
     Instant queued;
+    // Grows from one that is new to the next; 0: it is said again, or refused.
+    uint64_t stamp = 0;
     bool again = false;  // from the backlog, or refused before
     Duration pause{};    // if refused before, that after the last time
   };
@@ -124,12 +135,16 @@ class EnforcerLink : public Enforcer {
   absl::Status Handle(const Record& record);
   void Applied(uint32_t serial);
   void Refused(const Record& record);
-  void Postpone(const Record& refused);
+  void Postpone(const Order& refused);
   void QueuePostponed();
   void CompareWithKernel();
   void SendAllBans();
-  void Queue(const Record& record);
-  void RememberLifted(const Network& network);
+  void Queue(const Record& record) { Queue(record, ++last_stamp_); }
+  void Queue(const Record& record, uint64_t stamp);
+  void NoteLifted(const Network& network);
+  void NoteCarriedOut(const Order& order);
+  // What was said last about the network of a kRefused.
+  Order* FindOnItsWay(const Record& refused);
   void WakeWaiting();
   // The orders of the next packet.
   std::vector<Order> TakeOrders();
@@ -175,7 +190,12 @@ class EnforcerLink : public Enforcer {
   PostponedOrders postponed_;
 
   // What must be said again to an enforcer that was away.
-  absl::flat_hash_set<Network> lifted_;
+  struct Lifted {
+    uint64_t stamp = 0;       // of the order
+    bool remembered = false;  // Liftings has told of it
+  };
+  absl::flat_hash_map<Network, Lifted> lifted_;
+  uint64_t last_stamp_ = 0;
   absl::flat_hash_set<Connection> spared_;
 
   absl::flat_hash_map<Network, uint32_t> entries_;  // while they are listed

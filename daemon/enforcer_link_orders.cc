@@ -55,15 +55,48 @@ void EnforcerLink::Ban(const Network& network, Duration length) {
 }
 
 void EnforcerLink::Unban(const Network& network) {
-  if (!ready_) RememberLifted(network);
   if (!backlog_.empty()) lifted_from_backlog_.insert(network);
   Queue({.kind = RecordKind::kUnban, .network = network});
+  NoteLifted(network);
 }
 
 // A ban of the same network that comes behind is in the table, and is said
 // anew behind the lifting: so the kernel's longer one does not stay.
-void EnforcerLink::RememberLifted(const Network& network) {
-  if (lifted_.size() < kMostLifted) lifted_.insert(network);
+void EnforcerLink::NoteLifted(const Network& network) {
+  if (lifted_.size() >= kMostLifted && !lifted_.contains(network)) return;
+  lifted_[network].stamp = last_stamp_;
+  if (callbacks_.lifting) callbacks_.lifting(network);
+}
+
+// A ban that was said behind it has taken a lifting's place.
+void EnforcerLink::NoteCarriedOut(const Order& order) {
+  if (!IsAboutNetwork(order.record)) return;
+  const auto lifted = lifted_.find(order.record.network);
+  if (lifted == lifted_.end() || order.stamp < lifted->second.stamp) return;
+  const bool remembered = lifted->second.remembered;
+  lifted_.erase(lifted);
+  if (remembered) callbacks_.lifting(order.record.network);
+}
+
+std::vector<Lifting> EnforcerLink::Liftings(
+    absl::Span<const Network> networks) {
+  std::vector<Lifting> liftings;
+  if (lifted_.empty()) return liftings;
+  const Instant now = Clock::now();
+  for (const Network& network : networks) {
+    const auto lifted = lifted_.find(network);
+    if (lifted == lifted_.end()) continue;
+    lifted->second.remembered = true;
+    liftings.push_back({.network = network, .given = now});
+  }
+  return liftings;
+}
+
+std::vector<Network> EnforcerLink::LiftedNetworks() const {
+  std::vector<Network> networks;
+  networks.reserve(lifted_.size());
+  for (const auto& [network, lifted] : lifted_) networks.push_back(network);
+  return networks;
 }
 
 void EnforcerLink::EndAfterReply(const Connection& connection) {
@@ -86,9 +119,9 @@ void EnforcerLink::Forget(const Connection& connection) {
 
 void EnforcerLink::Reload() { Queue({.kind = RecordKind::kReload}); }
 
-void EnforcerLink::Queue(const Record& record) {
+void EnforcerLink::Queue(const Record& record, uint64_t stamp) {
   if (!ready_ || queue_.size() >= kMostQueued) return;
-  queue_.push_back({.record = record, .queued = Clock::now()});
+  queue_.push_back({.record = record, .queued = Clock::now(), .stamp = stamp});
   ++ordered_;
   wake_.cancel();
 }
@@ -141,6 +174,7 @@ void EnforcerLink::Applied(uint32_t serial) {
   const Instant now = Clock::now();
   for (const Order& order : on_its_way_) {
     if (!order.again) ++carried_out_;
+    NoteCarriedOut(order);
     if (order.record.kind != RecordKind::kBan || order.again) continue;
     metrics_.ban_applied_seconds.Observe(
         std::chrono::duration<double>(now - order.queued).count());
@@ -160,22 +194,28 @@ void EnforcerLink::Refused(const Record& record) {
         .Add("held_back", *held_back);
   }
   if (refusal == Refusal::kProtected) callbacks_.withdraw(record.network);
-  if (MayPass(refusal)) Postpone(record);
+  Order* const order = FindOnItsWay(record);
+  if (order == nullptr) return;
+  order->stamp = 0;
+  if (MayPass(refusal)) Postpone(*order);
 }
 
-void EnforcerLink::Postpone(const Record& refused) {
-  if (on_its_way_.empty() || refused.serial != serial_) return;
-  // Of several orders about one network the last one counts.
+// Of several orders about one network the last one counts.
+EnforcerLink::Order* EnforcerLink::FindOnItsWay(const Record& refused) {
+  if (on_its_way_.empty() || refused.serial != serial_) return nullptr;
   const auto order = std::find_if(
       on_its_way_.rbegin(), on_its_way_.rend(), [&](const Order& order) {
         return IsAboutNetwork(order.record) &&
                order.record.network == refused.network;
       });
-  if (order == on_its_way_.rend()) return;
-  postponed_.Add({.kind = order->record.kind,
-                  .network = refused.network,
-                  .ends = sent_ + seconds(order->record.seconds),
-                  .pause = order->pause},
+  return order == on_its_way_.rend() ? nullptr : &*order;
+}
+
+void EnforcerLink::Postpone(const Order& refused) {
+  postponed_.Add({.kind = refused.record.kind,
+                  .network = refused.record.network,
+                  .ends = sent_ + seconds(refused.record.seconds),
+                  .pause = refused.pause},
                  Clock::now());
 }
 
@@ -189,6 +229,9 @@ void EnforcerLink::QueuePostponed() {
                    .pause = due.pause};
     if (due.kind == RecordKind::kBan) {
       order.record.seconds = SecondsUntil(due.ends, now);
+    } else if (const auto lifted = lifted_.find(due.network);
+               lifted != lifted_.end()) {
+      order.stamp = lifted->second.stamp;
     }
     queue_.push_front(order);
   }
@@ -206,9 +249,9 @@ void EnforcerLink::CompareWithKernel() {
   has_tried_ = true;
   excused_until_ = {};
   metrics_.enforcer_up.Set(1);
-  for (const Network& network : std::exchange(lifted_, {})) {
+  for (const auto& [network, lifted] : lifted_) {
     entries_.erase(network);
-    Queue({.kind = RecordKind::kUnban, .network = network});
+    Queue({.kind = RecordKind::kUnban, .network = network}, lifted.stamp);
   }
   for (const Connection& connection : spared_) {
     Queue({.kind = RecordKind::kSpare, .connection = connection});

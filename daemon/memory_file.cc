@@ -219,6 +219,7 @@ asio::awaitable<void> MemoryFile::Learn(Source source, Remembered late) {
   Tell(file_, late);
   // First what a person has said.
   co_await LearnEach(source, &Remembered::allowances, late);
+  co_await LearnEach(source, &Remembered::liftings, late);
   co_await LearnEach(source, &Remembered::zones, late);
   co_await LearnEach(source, &Remembered::history, late);
   co_await LearnEach(source, &Remembered::growth, late);

@@ -239,10 +239,14 @@ void MemoryRow<DatedEvent>::Bind(SqliteStatement& row,
 std::optional<Allowance> MemoryRow<Allowance>::Read(const SqliteStatement& row,
                                                     int64_t shift) {
   const absl::StatusOr<Network> network = Network::Parse(row.Text(0));
-  if (!network.ok() || LetsInTheWorld(*network)) return std::nullopt;
+  const bool forced = row.Integer(3) == 1;
+  if (!network.ok() || (LetsInTheWorld(*network) && !forced)) {
+    return std::nullopt;
+  }
   Allowance allowance{.network = *network,
                       .until = InstantAt(row.Integer(1), shift),
-                      .reason = row.Text(2)};
+                      .reason = row.Text(2),
+                      .forced = forced};
   if (!IsSafe(allowance.reason)) return std::nullopt;
   return allowance;
 }
@@ -251,7 +255,22 @@ void MemoryRow<Allowance>::Bind(SqliteStatement& row,
                                 const Allowance& allowance) {
   row.Bind(allowance.network.ToString())
       .Bind(Milliseconds(allowance.until))
-      .Bind(allowance.reason);
+      .Bind(allowance.reason)
+      .Bind(int64_t{allowance.forced});
+}
+
+// ---- Liftings ---------------------------------------------------------------
+
+std::optional<Lifting> MemoryRow<Lifting>::Read(const SqliteStatement& row,
+                                                int64_t shift) {
+  const std::optional<Network> network = WhoIn(row);
+  if (!network) return std::nullopt;
+  return Lifting{.network = *network,
+                 .given = InstantAt(row.Integer(1), shift)};
+}
+
+void MemoryRow<Lifting>::Bind(SqliteStatement& row, const Lifting& lifting) {
+  row.Bind(lifting.network.ToString()).Bind(Milliseconds(lifting.given));
 }
 
 // ---- What lists were asked --------------------------------------------------

@@ -79,12 +79,21 @@ struct MemoryRow<GoodHistory::Entry> {
 template <>
 struct MemoryRow<Allowance> {
   static constexpr char kSelect[] =
-      "SELECT network, ends, reason FROM allowances";
+      "SELECT network, ends, reason, forced FROM allowances";
   static constexpr char kInsert[] =
-      "INSERT OR REPLACE INTO allowances VALUES (?,?,?)";
+      "INSERT OR REPLACE INTO allowances VALUES (?,?,?,?)";
   static std::optional<Allowance> Read(const SqliteStatement& row,
                                        int64_t shift);
   static void Bind(SqliteStatement& row, const Allowance& allowance);
+};
+
+template <>
+struct MemoryRow<Lifting> {
+  static constexpr char kSelect[] = "SELECT network, given FROM liftings";
+  static constexpr char kInsert[] =
+      "INSERT OR REPLACE INTO liftings VALUES (?,?)";
+  static std::optional<Lifting> Read(const SqliteStatement& row, int64_t shift);
+  static void Bind(SqliteStatement& row, const Lifting& lifting);
 };
 
 template <>

@@ -18,7 +18,7 @@ using SystemClock = std::chrono::system_clock;
 
 // "BrWa", and which tables it has: whoever changes these counts it up.
 constexpr int64_t kApplication = 0x42725761;
-constexpr int64_t kVersion = 5;
+constexpr int64_t kVersion = 6;
 constexpr int64_t kOldestVersion = 4;  // that is known how to upgrade
 // From each of these to the next.
 constexpr std::array<const char*, kVersion - kOldestVersion> kUpgrades = {
@@ -29,6 +29,10 @@ CREATE TABLE proofs (
   label TEXT, family TEXT, since INTEGER, proven INTEGER,
   PRIMARY KEY (label, family)
 ) WITHOUT ROWID;
+)",
+    R"(
+ALTER TABLE allowances ADD COLUMN forced INTEGER;
+CREATE TABLE liftings (network TEXT PRIMARY KEY, given INTEGER) WITHOUT ROWID;
 )"};
 static_assert(kUpgrades.back() != nullptr);
 
@@ -51,8 +55,9 @@ CREATE TABLE history (
   first INTEGER, last INTEGER, warned INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE allowances (
-  network TEXT PRIMARY KEY, ends INTEGER, reason TEXT
+  network TEXT PRIMARY KEY, ends INTEGER, reason TEXT, forced INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE liftings (network TEXT PRIMARY KEY, given INTEGER) WITHOUT ROWID;
 CREATE TABLE zones (
   label TEXT PRIMARY KEY, day INTEGER, tally TEXT
 ) WITHOUT ROWID;
@@ -72,11 +77,12 @@ struct Table {
   const char* name;
   const char* last;
 };
-constexpr std::array<Table, 5> kOfNetworks = {{{"bans", "ends"},
+constexpr std::array<Table, 6> kOfNetworks = {{{"bans", "ends"},
                                                {"growth", "ends"},
                                                {"offences", "last"},
                                                {"history", "last"},
-                                               {"allowances", "ends"}}};
+                                               {"allowances", "ends"},
+                                               {"liftings", "given"}}};
 
 absl::Status Prepared(SqliteFile& file, absl::string_view sql,
                       absl::FunctionRef<absl::Status(SqliteStatement&)> use) {
@@ -254,6 +260,7 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
   std::erase_if(known.allowances, [&](const Allowance& allowance) {
     return allowance.until <= now.steady;
   });
+  load(known.liftings);
   load(known.bans);
   std::erase_if(known.bans,
                 [&](const Ban& ban) { return ban.expires <= now.steady; });
@@ -301,6 +308,7 @@ absl::Status MemoryStore::MoveTimes() {
         "UPDATE growth SET ends = ends + ?1",
         "UPDATE proofs SET since = since + ?1, proven = proven + ?1",
         "UPDATE allowances SET ends = ends + ?1",
+        "UPDATE liftings SET given = given + ?1",
         "UPDATE offences SET begin = begin + ?1, last = last + ?1",
         "UPDATE history SET weighed = weighed + ?1, first = first + ?1, "
         "last = last + ?1, warned = warned + ?1"}) {
@@ -381,6 +389,7 @@ absl::Status MemoryStore::WriteAll(const Batch& batch,
   insert(batch.known.offences);
   insert(batch.known.history);
   insert(batch.known.allowances);
+  insert(batch.known.liftings);
   insert(batch.known.zones);
   insert(batch.known.proofs);
   insert(batch.events);

@@ -37,13 +37,9 @@ std::vector<PostponedOrders::Order> PostponedOrders::Take(Instant now) {
   return due;
 }
 
-std::vector<PostponedOrders::Order> PostponedOrders::TakeAll() {
-  std::vector<Order> all;
-  for (const auto& [network, waiting] : std::exchange(waiting_, {})) {
-    all.push_back(waiting.order);
-  }
+void PostponedOrders::Clear() {
+  waiting_.clear();
   next_ = Instant::max();
-  return all;
 }
 
 }  // namespace breakwater

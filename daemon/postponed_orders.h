@@ -37,8 +37,7 @@ class PostponedOrders {
   std::vector<Order> Take(Instant now);
   // When there may be some; Instant::max() if nothing waits.
   Instant next() const { return next_; }
-  // All of them, which are then forgotten.
-  std::vector<Order> TakeAll();
+  void Clear();
 
  private:
   struct Waiting {

@@ -24,7 +24,9 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
 Network Net(std::string_view text) { return *Network::Parse(text); }
@@ -72,6 +74,10 @@ class EnforcerLinkTest : public testing::Test {
         .protect =
             [this](const std::vector<EnforcerLink::Protection>& protections) {
               protected_ = protections.size();
+            },
+        .lifting =
+            [this](const Network& network) {
+              lifting_.push_back(network.ToString());
             },
     });
   }
@@ -178,6 +184,7 @@ class EnforcerLinkTest : public testing::Test {
   std::vector<std::string> adopted_;
   std::vector<std::string> withdrawn_;
   size_t protected_ = 0;
+  std::vector<std::string> lifting_;  // of which something has changed
 };
 
 // Whether all is settled, once that is known.
@@ -451,6 +458,42 @@ TEST_F(EnforcerLinkTest, ALiftingThatWasUnderWayWhenTheEnforcerWentIsRepeated) {
   const Record orders[] = {Hear(), Hear()};
   EXPECT_THAT(orders, UnorderedElementsAre(Unbans("198.51.100.7"),
                                            Unbans("198.51.100.8")));
+}
+
+TEST_F(EnforcerLinkTest, ALiftingIsToBeRememberedUntilItIsConfirmed) {
+  const std::vector<Network> asked = {Net("198.51.100.7"), Net("192.0.2.1")};
+  Open();
+  link_->Unban(Net("198.51.100.7"));
+  EXPECT_THAT(lifting_, ElementsAre("198.51.100.7"));
+  EXPECT_THAT(link_->Liftings(asked),
+              ElementsAre(Field(&Lifting::network, Net("198.51.100.7"))));
+  Say({.kind = RecordKind::kApplied, .serial = Hear().serial});
+  EXPECT_THAT(lifting_, ElementsAre("198.51.100.7", "198.51.100.7"));
+  EXPECT_THAT(link_->Liftings(asked), IsEmpty());
+}
+
+TEST_F(EnforcerLinkTest, OneThatTheKernelRefusedIsNotConfirmed) {
+  const std::vector<Network> asked = {Net("198.51.100.7")};
+  Open();
+  link_->Unban(Net("198.51.100.7"));
+  Refuse(Hear(), Refusal::kKernel);
+  EXPECT_THAT(link_->Liftings(asked), SizeIs(1));
+  const Record again = Hear();
+  Say({.kind = RecordKind::kApplied, .serial = again.serial});
+  EXPECT_THAT(link_->Liftings(asked), IsEmpty());
+}
+
+TEST_F(EnforcerLinkTest, ABanBehindALiftingTakesItsPlaceOnceItIsCarriedOut) {
+  const std::vector<Network> asked = {Net("198.51.100.7")};
+  Open();
+  link_->Unban(Net("198.51.100.7"));
+  Refuse(Hear(), Refusal::kKernel);
+  link_->Ban(Net("198.51.100.7"), minutes(10));
+  const Record ban = Hear();
+  EXPECT_EQ(ban.kind, RecordKind::kBan);
+  EXPECT_THAT(link_->Liftings(asked), SizeIs(1));
+  Say({.kind = RecordKind::kApplied, .serial = ban.serial});
+  EXPECT_THAT(link_->Liftings(asked), IsEmpty());
 }
 
 TEST_F(EnforcerLinkTest, ABanBehindALiftingThatWasUnderWayIsInForce) {

@@ -165,6 +165,8 @@ TEST_F(MemoryStoreTest, AFileOfTheVersionBeforeIsBroughtToThisOne) {
   {
     auto file = SqliteFile::Open(path_);
     ASSERT_TRUE(file->Run("ALTER TABLE bans DROP COLUMN basis;"
+                          "ALTER TABLE allowances DROP COLUMN forced;"
+                          "DROP TABLE liftings;"
                           "DROP TABLE proofs; PRAGMA user_version = 4")
                     .ok());
   }
@@ -188,6 +190,25 @@ TEST_F(MemoryStoreTest, AndEachZonesLastDay) {
   EXPECT_THAT(Load().zones, UnorderedElementsAre(one, old));
   ASSERT_TRUE(store_->Prune({.keep = 25h}, now_).ok());
   EXPECT_THAT(Load().zones, ElementsAre(one));
+}
+
+TEST_F(MemoryStoreTest, AndLiftingsUntilTheyAreConfirmed) {
+  const Network lifted = At("192.0.2.1");
+  Write({.changed = {lifted},
+         .known = {.liftings = {{.network = lifted, .given = now_.steady}}}});
+  Reboot(10min);
+  EXPECT_THAT(Load().liftings,
+              ElementsAre(Lifting{lifted, now_.steady - 10min}));
+  Write({.changed = {lifted}});
+  EXPECT_THAT(Load().liftings, IsEmpty());
+}
+
+TEST_F(MemoryStoreTest, AndThatOneIsMeantToLetInEverybody) {
+  const Allowance everybody{.network = *Network::Parse("0.0.0.0/0"),
+                            .until = now_.steady + 1h,
+                            .forced = true};
+  Write({.known = {.allowances = {everybody}}});
+  EXPECT_THAT(Load().allowances, ElementsAre(everybody));
 }
 
 TEST_F(MemoryStoreTest, AndAllowances) {

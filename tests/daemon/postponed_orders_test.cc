@@ -54,9 +54,14 @@ TEST_F(PostponedOrdersTest, WhatANewerOrderIsAboutIsForgotten) {
   orders_.Add(Ban(1), now_);
   orders_.Add(Ban(2), now_);
   orders_.Forget(Nth(1));
-  EXPECT_THAT(orders_.TakeAll(), SizeIs(1));
-  EXPECT_THAT(orders_.TakeAll(), IsEmpty());
+  EXPECT_THAT(orders_.Take(now_ + 5s), SizeIs(1));
+}
+
+TEST_F(PostponedOrdersTest, NothingIsSaidAgainOfWhatWasCleared) {
+  orders_.Add(Ban(1), now_);
+  orders_.Clear();
   EXPECT_EQ(orders_.next(), Instant::max());
+  EXPECT_THAT(orders_.Take(now_ + 5s), IsEmpty());
 }
 
 TEST_F(PostponedOrdersTest, ManyAreSaidAFewAtATimeAndTooManyNotAtAll) {

@@ -28,7 +28,7 @@ TEST_F(CourierFilterTest, AClientBannedInDataReadsWhyAfterItAndNothingIsTaken) {
   ASSERT_FALSE(HasFatalFailure());
   {
     // Else it would be reset before it comes to the end.
-    const Paused enforcer(breakwater_->ChildPid("breakwater-enfo"));
+    const Paused enforcer(breakwater_->ChildPid("breakwater-enforcer"));
     ASSERT_THAT(Ask({"ban", kClean}), HasSubstr("\"ok\""));
     BREAKWATER_ASSERT_OK_AND_ASSIGN(SmtpReply reply,
                                     session.client.Command("."));

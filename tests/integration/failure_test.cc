@@ -65,7 +65,7 @@ TEST_F(FailureTest, MailFlowsWhenTheListsAreSilentAndStatusSaysSo) {
 TEST_F(FailureTest, AKilledEnforcerIsStartedAgainAndKnowsTheBans) {
   StartBothDoors();
   ASSERT_FALSE(HasFatalFailure());
-  const pid_t enforcer = breakwater_->ChildPid("breakwater-enfo");
+  const pid_t enforcer = breakwater_->ChildPid("breakwater-enforcer");
   ASSERT_GT(enforcer, 0);
   ASSERT_EQ(kill(enforcer, SIGKILL), 0);
   ASSERT_TRUE(breakwater_->WaitForLog("event=enforcer-lost"));
@@ -101,7 +101,7 @@ TEST_F(FailureTest, AKilledParentLeavesNobodyBehindAndAnotherOneServes) {
   BREAKWATER_ASSERT_OK(Open(kListed));
   ASSERT_TRUE(WaitUntil([&] { return IsBanned(kListed); }));
   const pid_t daemon = breakwater_->ChildPid("breakwaterd");
-  const pid_t enforcer = breakwater_->ChildPid("breakwater-enfo");
+  const pid_t enforcer = breakwater_->ChildPid("breakwater-enforcer");
   ASSERT_EQ(kill(enforcer, SIGSTOP), 0);
   ASSERT_EQ(kill(breakwater_->pid(), SIGKILL), 0);
   for (const pid_t child : {daemon, enforcer}) {
@@ -142,7 +142,7 @@ TEST_F(FailureTest, ASetDestroyedUnderUsIsMadeAgainWithItsBans) {
 TEST_F(FailureTest, StatusSaysThatTheEnforcerIsAway) {
   StartBothDoors();
   ASSERT_FALSE(HasFatalFailure());
-  const pid_t enforcer = breakwater_->ChildPid("breakwater-enfo");
+  const pid_t enforcer = breakwater_->ChildPid("breakwater-enforcer");
   ASSERT_EQ(kill(enforcer, SIGSTOP), 0);
   BREAKWATER_ASSERT_OK(Open(kListed));  // an order that is not answered
   EXPECT_TRUE(WaitUntil(

@@ -100,6 +100,21 @@ TEST_F(MemoryTest, WhatTheOperatorWasAnsweredNoCrashUndoes) {
   EXPECT_FALSE(IsBanned(kListed));
 }
 
+TEST_F(MemoryTest, ABanThatWasLiftedWhileTheEnforcerHungStaysLifted) {
+  StartPolicy();
+  ASSERT_FALSE(HasFatalFailure());
+  GetBanned(kListed);
+  ASSERT_TRUE(IsWritten(kListed));
+  const pid_t enforcer = breakwater_->ChildPid("breakwater-enforcer");
+  ASSERT_GT(enforcer, 0);
+  ASSERT_EQ(kill(enforcer, SIGSTOP), 0);
+  EXPECT_THAT(Ask({"unban", kListed}), HasSubstr("not confirmed"));
+  ASSERT_EQ(kill(breakwater_->ChildPid("breakwaterd"), SIGKILL), 0);
+  ASSERT_EQ(kill(enforcer, SIGKILL), 0);
+  EXPECT_TRUE(WaitUntil([&] { return !IsBanned(kListed); }));
+  EXPECT_THAT(Ask({"bans"}), HasSubstr("\"total\":0"));
+}
+
 TEST_F(MemoryTest, WhoIsAllowedIsSoAfterARestart) {
   StartPolicy();
   ASSERT_FALSE(HasFatalFailure());

@@ -202,7 +202,7 @@ TEST_F(ProtectionTest, UntilTheEnforcerHasToldWhomItProtectsAllMailPasses) {
   StartParts(parts);
   ASSERT_FALSE(HasFatalFailure());
   ASSERT_TRUE(breakwater_->WaitForLog("event=protection-known"));
-  const pid_t enforcer = breakwater_->ChildPid("breakwater-enfo");
+  const pid_t enforcer = breakwater_->ChildPid("breakwater-enforcer");
   const pid_t daemon = breakwater_->ChildPid("breakwaterd");
   ASSERT_GT(enforcer, 0);
   ASSERT_GT(daemon, 0);

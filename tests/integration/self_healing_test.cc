@@ -146,7 +146,7 @@ TEST_F(SelfHealingTest,
   ASSERT_FALSE(HasFatalFailure());
   BanForAnHour("203.0.113.9");
   ASSERT_TRUE(IsBackInNft("breakwater4", "203.0.113.9"));
-  const pid_t before = breakwater_->ChildPid("breakwater-enfo");
+  const pid_t before = breakwater_->ChildPid("breakwater-enforcer");
   ASSERT_GT(before, 0);
   kill(before, SIGKILL);
   EXPECT_GT(LeftInNft("breakwater4", "203.0.113.9"), 3500);

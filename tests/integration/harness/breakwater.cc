@@ -100,8 +100,10 @@ CommandResult Breakwater::Command(std::vector<std::string> words) const {
 
 pid_t Breakwater::ChildPid(const std::string& name) const {
   if (process_ == nullptr) return 0;
+  // The kernel cuts a process' name off (proc(5), comm).
+  constexpr size_t kLongestName = 15;
   for (pid_t pid : ChildrenOf(process_->pid())) {
-    if (NameOf(pid) == name) return pid;
+    if (NameOf(pid) == name.substr(0, kLongestName)) return pid;
   }
   return 0;
 }
