@@ -11,6 +11,10 @@ namespace {
 constexpr int kWidestV4 = 96 + 16;
 constexpr int kWidestV6 = 32;
 
+bool Holds(const Network& whole, const Network& part) {
+  return whole.length <= part.length && whole.Contains(part.address);
+}
+
 }  // namespace
 
 bool IsWide(const Network& network) {
@@ -54,10 +58,19 @@ bool Allowances::Has(const Network& network) const {
   return std::ranges::find(list_, network, &Allowance::network) != list_.end();
 }
 
+std::optional<Allowance> Allowances::Of(const Network& network) const {
+  const auto place = std::ranges::find(list_, network, &Allowance::network);
+  return place == list_.end() ? std::nullopt : std::optional(*place);
+}
+
 std::optional<Allowance> Allowances::Find(const IpAddress& address) const {
+  return Find(Network{.address = address, .length = 128});
+}
+
+std::optional<Allowance> Allowances::Find(const Network& network) const {
   const Allowance* found = nullptr;
   for (const Allowance& allowance : list_) {
-    if (!allowance.network.Contains(address)) continue;
+    if (!Holds(allowance.network, network)) continue;
     if (found == nullptr || found->network.length < allowance.network.length) {
       found = &allowance;
     }

@@ -251,7 +251,15 @@ std::string ShowAllow(const json& answer) {
   const json& allowed = Member(answer, "allowed");
   std::string out = absl::StrCat(Text(allowed, "network"),
                                  " is neither judged nor banned until ",
-                                 Text(allowed, "until"), "\n");
+                                 Text(allowed, "until"));
+  if (const json& replaced = Member(answer, "replaced"); replaced.is_object()) {
+    absl::StrAppend(&out, "; it was so until ", Text(replaced, "until"));
+  }
+  out += "\n";
+  if (const json& by = Member(answer, "protected"); by.is_object()) {
+    absl::StrAppend(&out, "it is protected anyway, by ", Text(by, "by"), ": ",
+                    Text(by, "network"), "\n");
+  }
   if (const int64_t unbanned = Number(answer, "unbanned"); unbanned > 0) {
     absl::StrAppend(&out, unbanned, unbanned == 1 ? " ban was" : " bans were",
                     " lifted\n");
@@ -265,8 +273,14 @@ std::string ShowAllowed(const json& answer) {
 }
 
 std::string ShowDisallow(const json& answer) {
-  return absl::StrCat(Text(Member(answer, "was"), "network"),
-                      " is judged again\n", NoteLine(answer));
+  const std::string network = Text(Member(answer, "was"), "network");
+  const json& still = Member(answer, "still");
+  if (!still.is_object()) {
+    return absl::StrCat(network, " is judged again\n", NoteLine(answer));
+  }
+  return absl::StrCat(network, " is no longer allowed by itself, but with ",
+                      Text(still, "network"), " until ", Text(still, "until"),
+                      "\n", NoteLine(answer));
 }
 
 // What each list answered, asked about an address or a name.

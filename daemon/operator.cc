@@ -345,7 +345,10 @@ asio::awaitable<json> Operator::Allow(ControlRequest request) {
   const Instant now = Clock::now();
   const Allowance allowance{.network = request.network,
                             .until = now + request.length,
-                            .reason = request.reason};
+                            .reason = request.reason,
+                            .forced = request.force};
+  const std::optional<Allowance> replaced =
+      parts_.allowances.Of(request.network);
   const absl::Status status = parts_.allowances.Allow(allowance);
   if (!status.ok()) co_return Failure(status);
   Remember(allowance, EventKind::kAllowed, request.length);
@@ -358,6 +361,13 @@ asio::awaitable<json> Operator::Allow(ControlRequest request) {
   json answer = {{"ok", true},
                  {"allowed", DescribeAllowance(allowance, now)},
                  {"unbanned", unbanned}};
+  if (replaced) answer["replaced"] = DescribeAllowance(*replaced, now);
+  if (const auto protection = FindProtection(
+          request.network.address, *parts_.config(), parts_.enforcer());
+      protection && protection->network.length <= request.network.length) {
+    answer["protected"] = {{"network", protection->network.ToString()},
+                           {"by", protection->why}};
+  }
   std::vector<Network> changed = {request.network};
   co_return co_await WhenSettled(std::move(answer), "it", std::move(changed));
 }
@@ -389,9 +399,15 @@ void Operator::Remember(const Allowance& allowance, EventKind kind,
 asio::awaitable<json> Operator::Disallow(Network network) {
   const std::optional<Allowance> was = parts_.allowances.End(network);
   if (!was) {
+    const std::optional<Allowance> wider = parts_.allowances.Find(network);
     std::string why =
-        absl::StrCat(network.ToString(),
-                     " was not allowed; \"breakwater allow\" shows what is");
+        wider ? absl::StrCat(network.ToString(), " is allowed with ",
+                             wider->network.ToString(),
+                             ", and not by itself; \"breakwater disallow ",
+                             wider->network.ToString(), "\" ends that")
+              : absl::StrCat(
+                    network.ToString(),
+                    " was not allowed; \"breakwater allow\" shows what is");
     if (parts_.memory != nullptr && !parts_.memory->is_read()) {
       Remember({.network = network}, EventKind::kDisallowed, {});
       absl::StrAppend(&why,
@@ -403,6 +419,9 @@ asio::awaitable<json> Operator::Disallow(Network network) {
   Remember(*was, EventKind::kDisallowed, {});
   parts_.apply_allowances();
   json answer = {{"ok", true}, {"was", DescribeAllowance(*was, Clock::now())}};
+  if (const auto wider = parts_.allowances.Find(network)) {
+    answer["still"] = DescribeAllowance(*wider, Clock::now());
+  }
   std::vector<Network> changed = {network};
   co_return co_await WhenSettled(std::move(answer), "it", std::move(changed));
 }

@@ -214,6 +214,26 @@ TEST_F(OperatorTest, AWideAllowanceIsAProblemAsLongAsItLasts) {
   EXPECT_THAT(Ask("status")["problems"].dump(), Not(HasSubstr("is allowed")));
 }
 
+TEST_F(OperatorTest, AllowSaysWhatItReplaces) {
+  EXPECT_FALSE(Ask("allow 192.0.2.5 86400").contains("replaced"));
+  EXPECT_GE(Ask("allow 192.0.2.5 60")["replaced"]["seconds_left"], 86'399);
+}
+
+TEST_F(OperatorTest, AllowSaysWhoIsProtectedAnyway) {
+  EXPECT_EQ(Ask("allow 127.0.0.1 60")["protected"]["network"], "127.0.0.0/8");
+  EXPECT_FALSE(Ask("allow 192.0.2.5 60").contains("protected"));
+}
+
+TEST_F(OperatorTest, DisallowNamesTheAllowanceThatStillHolds) {
+  Ask("allow 192.0.2.0/24 86400");
+  EXPECT_THAT(Ask("disallow 192.0.2.5")["error"].get<std::string>(),
+              HasSubstr("is allowed with 192.0.2.0/24, and not by itself; "
+                        "\"breakwater disallow 192.0.2.0/24\" ends that"));
+  Ask("allow 192.0.2.5 60");
+  EXPECT_EQ(Ask("disallow 192.0.2.5")["still"]["network"], "192.0.2.0/24");
+  EXPECT_FALSE(Ask("disallow 192.0.2.0/24").contains("still"));
+}
+
 TEST_F(OperatorTest, AllowTellsTheKernelEvenOfWhatTheTableHasForgotten) {
   EXPECT_EQ(Ask("allow 2001:db8::5 60")["allowed"]["network"], "2001:db8::/64");
   EXPECT_THAT(enforcer_.orders(), Contains("unban 2001:db8::/64"));
