@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "asio/experimental/as_tuple.hpp"
@@ -23,6 +24,7 @@ using asio::experimental::as_tuple;
 using std::chrono::seconds;
 
 constexpr Duration kPrunePeriod = std::chrono::minutes(5);
+constexpr Duration kLossTold = std::chrono::hours(24);
 constexpr Duration kPatienceAtTheEnd = seconds(2);
 constexpr Duration kPatienceForHistory = seconds(20);
 // What a stranger has written into an event.
@@ -373,7 +375,11 @@ void MemoryFile::Run() {
 
 void MemoryFile::Write(MemoryStore::Batch& batch) {
   absl::Status status = absl::OkStatus();
-  if (!store_) status = OpenAgain();
+  if (store_ && store_->HasMoved()) {
+    status = Replace();
+  } else if (!store_) {
+    status = OpenAgain();
+  }
   if (status.ok()) status = store_->Write(batch, ClockReading::Now());
   if (status.ok()) {
     Works();
@@ -447,6 +453,34 @@ absl::Status MemoryFile::OpenAgain() {
   return status;
 }
 
+absl::Status MemoryFile::Replace() {
+  Log(Severity::kError, "memory-replaced").Add("file", file_);
+  NoteLoss(absl::StrCat(
+      file_,
+      " was moved, deleted or replaced while breakwaterd had it open: "
+      "all that is known was written anew, but for what happened before"));
+  store_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    wants_everybody_ = true;
+  }
+  absl::Status status = Open();
+  if (status.ok()) status = store_->FindClock(ClockReading::Now());
+  if (status.ok()) status = store_->DropNetworks();
+  return status;
+}
+
+void MemoryFile::NoteLoss(std::string what) {
+  const std::lock_guard lock(mutex_);
+  loss_ = std::move(what);
+  lost_at_ = Clock::now();
+}
+
+std::string MemoryFile::loss() const {
+  const std::lock_guard lock(mutex_);
+  return Clock::now() < lost_at_ + kLossTold ? loss_ : "";
+}
+
 void MemoryFile::Failed(const absl::Status& why) {
   const std::string message(why.message());
   // A full disk may have room again, and who holds a lock gives it up; all else
@@ -468,9 +502,15 @@ void MemoryFile::MoveAside(const std::string& why) {
   const std::string aside = file_ + ".broken";
   const bool moved = rename(file_.c_str(), aside.c_str()) == 0;
   // What belongs to a file that is not there any more would break the next.
-  for (const char* suffix : {"-wal", "-shm"}) {
-    std::remove((file_ + suffix).c_str());
+  if (rename((file_ + "-wal").c_str(), (aside + "-wal").c_str()) != 0) {
+    std::remove((file_ + "-wal").c_str());
+    std::remove((aside + "-wal").c_str());  // an earlier one's
   }
+  std::remove((file_ + "-shm").c_str());
+  NoteLoss(
+      absl::StrCat("the memory was broken (", why, ")",
+                   moved ? absl::StrCat(" and is in ", aside, " now") : "",
+                   ": what could be read of it is known, the rest is not"));
   if (moved) next_try_ = Instant();
   Log(Severity::kError, "memory-broken")
       .Add("why", why)

@@ -42,7 +42,9 @@ struct MemoryOptions {
 // by bit while mail flows, and only then anything is written.
 //
 // A file that is broken is moved aside to FILE.broken and begun anew, with all
-// that could be read of it and all that is known by then.
+// that could be read of it and all that is known by then. So is one begun anew
+// that somebody has moved or deleted meanwhile; into one that he has put there,
+// all that is known is written in place of what it held.
 //
 // Loop thread only, except where it says otherwise.
 class MemoryFile final : public Memory {
@@ -91,6 +93,9 @@ class MemoryFile final : public Memory {
 
   // Why nothing can be written now; empty if it can. Any thread.
   std::string trouble() const;
+  // What became of the file that was begun anew last, on its own; empty if that
+  // is longer ago than a day. Any thread.
+  std::string loss() const;
   // Whether all that the file holds is known. Any thread.
   bool is_read() const;
 
@@ -138,6 +143,8 @@ class MemoryFile final : public Memory {
   absl::Status OpenAgain();
   void Failed(const absl::Status& why);
   void MoveAside(const std::string& why);
+  absl::Status Replace();
+  void NoteLoss(std::string what);
   void Works();
 
   asio::io_context& loop_;
@@ -164,6 +171,8 @@ class MemoryFile final : public Memory {
   bool stop_ = false;
   bool ended_ = false;
   std::string trouble_;
+  std::string loss_;
+  Instant lost_at_;
   std::vector<Network> not_written_;
   std::vector<DatedEvent> events_not_written_;
   bool wants_everybody_ = false;  // the file is a new one

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -147,6 +149,15 @@ ClockReading ClockReading::Now() {
 
 absl::StatusOr<std::unique_ptr<MemoryStore>> MemoryStore::Open(
     const std::string& path) {
+  // SQLite would make a new one of it, and drop what is in the log.
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  const bool is_empty = !error && size == 0;
+  const std::uintmax_t log = std::filesystem::file_size(path + "-wal", error);
+  if (is_empty && !error && log > 0) {
+    return absl::DataLossError(
+        absl::StrCat(path, " is empty, and ", path, "-wal is not"));
+  }
   // NORMAL: what was written last may be lost with the power, but never the
   // file. EXCLUSIVE: what is ours alone needs no lock for each batch.
   absl::Status status;
@@ -365,6 +376,18 @@ absl::Status MemoryStore::Write(const Batch& batch, const ClockReading& now) {
   });
   if (status.ok()) shift_ = 0;
   return status;
+}
+
+absl::Status MemoryStore::DropNetworks() {
+  if (!strange_.ok()) return strange_;
+  return Transact([this] {
+    absl::Status status = absl::OkStatus();
+    for (const Table& table : kOfNetworks) {
+      if (!status.ok()) break;
+      status = file_.Run(absl::StrCat("DELETE FROM ", table.name).c_str());
+    }
+    return status;
+  });
 }
 
 absl::Status MemoryStore::WriteAll(const Batch& batch,

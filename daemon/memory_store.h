@@ -77,6 +77,11 @@ class MemoryStore {
   // Whether there was no such file, or nothing in it.
   bool is_new() const { return is_new_; }
 
+  // Whether somebody has taken the file away, or put another in its place.
+  bool HasMoved() { return file_.HasMoved(); }
+  // Drops all that is known of networks, for it is written anew.
+  absl::Status DropNetworks();
+
   struct Batch {
     // Of these all that was known is replaced by what is.
     std::vector<Network> changed;

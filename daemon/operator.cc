@@ -153,6 +153,8 @@ json Operator::Status() const {
               "not, until it can be: ",
         forgets));
   }
+  std::string loss = parts_.memory == nullptr ? "" : parts_.memory->loss();
+  if (!loss.empty()) problems.push_back(std::move(loss));
 
   json zones = json::array();
   for (size_t i = 0; i < health.size() && i < rules.zones.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,11 +17,13 @@ namespace {
 
 absl::Status ErrorOf(sqlite3* database) {
   const char* path = sqlite3_db_filename(database, "main");
-  const std::string message =
-      absl::StrCat(path == nullptr ? "" : path, ": ", sqlite3_errmsg(database));
+  const bool is_named = path != nullptr && *path != '\0';
+  const std::string message = absl::StrCat(
+      is_named ? path : "", is_named ? ": " : "", sqlite3_errmsg(database));
   switch (sqlite3_errcode(database) & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR:  // our SQL is right: the tables are not ours
       return absl::DataLossError(message);
     case SQLITE_FULL:
       return absl::ResourceExhaustedError(message);
@@ -150,6 +153,24 @@ absl::Status SqliteFile::Run(const char* sql) {
     return absl::OkStatus();
   }
   return ErrorOf(database_.get());
+}
+
+bool SqliteFile::HasMoved() {
+  int moved = 0;
+  if (sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_HAS_MOVED,
+                           &moved) == SQLITE_OK &&
+      moved != 0) {
+    return true;
+  }
+  // SQLite does not say it of the log, which lasts as long as we have it open.
+  const char* path = sqlite3_db_filename(database_.get(), "main");
+  struct stat found;
+  if (stat(absl::StrCat(path, "-wal").c_str(), &found) != 0) {
+    return log_.has_value();
+  }
+  const std::pair log(found.st_dev, found.st_ino);
+  if (!log_) log_ = log;
+  return log_ != log;
 }
 
 absl::StatusOr<SqliteStatement> SqliteFile::Prepare(absl::string_view sql) {

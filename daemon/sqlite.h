@@ -1,9 +1,11 @@
 #pragma once
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -17,7 +19,8 @@ namespace breakwater {
 // SQLite (sqlite3.h) with owners and errors. One thread.
 //
 // Errors name the file and what SQLite says:
-//   kDataLoss           the file is no database, or a broken one
+//   kDataLoss           the file is no database, a broken one, or lacks a table
+//                       or column
 //   kResourceExhausted  the disk is full
 //   kAborted            another process has it locked
 //   kUnavailable        all else, which may pass
@@ -70,6 +73,9 @@ class SqliteFile {
   // Must not outlive this. SQL that cannot be prepared is an error of ours, or
   // the file has not the tables that it should have.
   absl::StatusOr<SqliteStatement> Prepare(absl::string_view sql);
+  // Whether the file, or the log of what was written last, is no longer in its
+  // place: somebody has moved or deleted it, or put another there.
+  bool HasMoved();
   // Rows that the last statement has changed.
   int64_t changes() const { return sqlite3_changes64(database_.get()); }
 
@@ -80,6 +86,8 @@ class SqliteFile {
   SqliteFile(FileDescriptor lock, sqlite3* database)
       : lock_(std::move(lock)), database_(database) {}
 
+  // The log of what was written last, once it has been seen.
+  std::optional<std::pair<dev_t, ino_t>> log_;
   // Outlives the database: closing any descriptor of a file gives up all of
   // this process' POSIX locks on it, and SQLite's are such.
   FileDescriptor lock_;

@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::Field;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -131,6 +132,83 @@ TEST_F(MemoryFileTest, ABrokenFileIsMovedAsideAndAllThatIsKnownWrittenAnew) {
   Tick();
   EXPECT_EQ(std::filesystem::file_size(File(".broken")), 5000u);
   EXPECT_THAT(Start().bans, SizeIs(3));
+}
+
+TEST_F(MemoryFileTest, WhereAFileLacksATableOrAColumnWhatItHasIsKnown) {
+  for (const char* damage :
+       {"DROP TABLE growth", "DROP TABLE events", "DROP TABLE clock",
+        "ALTER TABLE history DROP COLUMN weight"}) {
+    SCOPED_TRACE(damage);
+    std::filesystem::remove(File(".broken"));
+    Start();
+    Ban(1);
+    Tick();
+    memory_.reset();
+    ASSERT_TRUE(SqliteFile::Open(path_)->Run(damage).ok());
+    Start();
+    Tick();
+    TickUntil([this] {
+      return memory_->trouble().empty() && !memory_->loss().empty();
+    });
+    Tick();
+    ASSERT_TRUE(Written(1));
+    EXPECT_TRUE(std::filesystem::exists(File(".broken")));
+    EXPECT_THAT(memory_->loss(), HasSubstr(".broken"));
+    EXPECT_THAT(Start().bans, SizeIs(1));
+    EXPECT_THAT(memory_->loss(), IsEmpty());
+  }
+}
+
+TEST_F(MemoryFileTest, AFileThatWasTakenAwayMeanwhileIsBegunAnewWithAll) {
+  const auto remove_log = [this] { std::filesystem::remove(File("-wal")); };
+  const auto remove = [this] { std::filesystem::remove(path_); };
+  const auto move = [this] {
+    std::filesystem::rename(path_, File(".elsewhere"));
+  };
+  for (const std::function<void()>& away :
+       std::vector<std::function<void()>>{remove, move, remove_log}) {
+    Start();
+    Ban(1);
+    Tick();
+    ASSERT_TRUE(Written(1));
+    away();
+    Ban(2);
+    TickUntil([this] { return !memory_->loss().empty(); });
+    Tick();
+    ASSERT_TRUE(Written(2));
+    EXPECT_THAT(memory_->loss(), HasSubstr("moved, deleted or replaced"));
+    EXPECT_THAT(Start().bans, SizeIs(Ge(2u)));
+  }
+}
+
+TEST_F(MemoryFileTest, OfAFileThatWasPutThereMeanwhileNothingIsBelieved) {
+  Start();
+  Ban(1);
+  Tick();
+  memory_.reset();
+  std::filesystem::copy_file(path_, File(".copy"));
+  Start();
+  banned_.clear();
+  memory_->Changed(Nth(1));
+  Tick();
+  ASSERT_TRUE(Written(1));
+  std::filesystem::rename(File(".copy"), path_);
+  Ban(2);
+  TickUntil([this] { return !memory_->loss().empty(); });
+  Tick();
+  ASSERT_TRUE(Written(2));
+  const Remembered known = Start();
+  ASSERT_THAT(known.bans, SizeIs(1));
+  EXPECT_EQ(known.bans[0].network, Nth(2));
+}
+
+TEST_F(MemoryFileTest, AnEmptyFileBesideALogIsMovedAsideWithIt) {
+  std::ofstream(File("-wal")) << std::string(5000, 'x');
+  std::ofstream(path_).flush();
+  Start();
+  EXPECT_THAT(memory_->trouble(), HasSubstr("is empty, and"));
+  TickUntil([this] { return memory_->trouble().empty(); });
+  EXPECT_EQ(std::filesystem::file_size(File(".broken-wal")), 5000u);
 }
 
 TEST_F(MemoryFileTest, WithoutItsDirectoryItForgetsAndSaysWhy) {
