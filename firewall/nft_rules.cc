@@ -63,6 +63,13 @@ absl::Status Dump(NetlinkSocket& socket, uint16_t question,
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
+// What refuses a packet, sends it elsewhere, or does what only its module
+// knows.
+const std::set<std::string> kActs = {"reject", "redir",    "nat",   "tproxy",
+                                     "queue",  "synproxy", "target"};
+// What matches nothing.
+const std::set<std::string> kUnconditional = {"counter", "log", "notrack"};
+
 extern "C" int CountElement(nftnl_set_elem*, void* count) {
   ++*static_cast<size_t*>(count);
   return 0;
@@ -83,6 +90,9 @@ struct NftRules::Rule {
   std::vector<std::string> changes;   // those that it puts something into
   std::vector<std::string> leads_to;  // chains
   bool leads_anywhere = false;        // by a map of verdicts
+  bool acts = false;                  // whoever matches does not just go on
+  bool takes_all = false;             // has no condition
+  bool lets_pass = false;             // accepts, or leaves the chain
 };
 
 struct NftRules::AnonymousSet {
@@ -114,8 +124,26 @@ absl::StatusOr<std::optional<NftRules>> NftRules::Read(
   return rules;
 }
 
+absl::Status NftRules::ReadFlags(NetlinkSocket& socket) {
+  alignas(nlmsghdr) char bytes[kLongestQuestion];
+  nlmsghdr* message =
+      nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
+  mnl_attr_put_strz(message, NFTA_TABLE_NAME, table_.c_str());
+  const absl::Status status =
+      socket.Query(message, [this](const nlmsghdr& answer) {
+        const NetlinkAttributes found(answer, kHeader);
+        if (const nlattr* flags = found.Find(NFTA_TABLE_FLAGS, 4)) {
+          is_dormant_ =
+              (ntohl(mnl_attr_get_u32(flags)) & NFT_TABLE_F_DORMANT) != 0;
+        }
+      });
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
 absl::Status NftRules::ReadAll(NetlinkSocket& socket) {
-  absl::Status status =
+  absl::Status status = ReadFlags(socket);
+  if (!status.ok()) return status;
+  status =
       Dump(socket, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, table_,
            [this](const nlmsghdr& answer) {
              Chain chain{.chain = {nftnl_chain_alloc(), nftnl_chain_free}};
@@ -182,11 +210,21 @@ void NftRules::Describe(Rule& rule) {
           !chain.empty()) {
         rule.leads_to.push_back(chain);
       }
+      if (nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT)) {
+        const auto verdict = static_cast<int>(
+            nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT));
+        rule.lets_pass |= verdict == NF_ACCEPT || verdict == NFT_RETURN;
+        rule.acts |= verdict == NF_DROP || verdict == NF_QUEUE ||
+                     verdict == NFT_JUMP || verdict == NFT_GOTO;
+      }
     } else if (name == "objref" || name == "flow_offload") {
       static_cast<Visit*>(data)->rules.can_be_put_back_ = false;
     }
+    rule.acts |= kActs.contains(name);
+    rule.takes_all &= name == "immediate" || kUnconditional.contains(name);
     return 0;
   };
+  rule.takes_all = true;
   nftnl_expr_foreach(rule.rule.get(), each, &visit);
 }
 
@@ -240,8 +278,20 @@ std::set<std::string> NftRules::Sets() const {
   return sets;
 }
 
-// The chains that packets can come to.
-std::set<std::string> NftRules::Reachable() const {
+// In this chain, those to which a packet can come.
+std::vector<const NftRules::Rule*> NftRules::ReachableIn(
+    const std::string& chain) const {
+  std::vector<const Rule*> rules;
+  for (const Rule& rule : rules_) {
+    if (rule.chain != chain) continue;
+    rules.push_back(&rule);
+    if (rule.takes_all && rule.lets_pass) break;
+  }
+  return rules;
+}
+
+std::vector<const NftRules::Rule*> NftRules::Reachable() const {
+  std::vector<const Rule*> rules;
   std::set<std::string> reached;
   std::vector<std::string> open;
   const auto reach = [&](const std::string& chain) {
@@ -253,21 +303,21 @@ std::set<std::string> NftRules::Reachable() const {
   while (!open.empty()) {
     const std::string from = std::move(open.back());
     open.pop_back();
-    for (const Rule& rule : rules_) {
-      if (rule.chain != from) continue;
-      for (const std::string& chain : rule.leads_to) reach(chain);
-      if (!rule.leads_anywhere) continue;
+    for (const Rule* rule : ReachableIn(from)) {
+      rules.push_back(rule);
+      for (const std::string& chain : rule->leads_to) reach(chain);
+      if (!rule->leads_anywhere) continue;
       for (const Chain& chain : chains_) reach(chain.name);
     }
   }
-  return reached;
+  return rules;
 }
 
 bool NftRules::LookInto(const std::string& set) const {
-  const std::set<std::string> reachable = Reachable();
-  return std::ranges::any_of(rules_, [&](const Rule& rule) {
-    return reachable.contains(rule.chain) &&
-           std::ranges::find(rule.lookups, set) != rule.lookups.end();
+  if (is_dormant_) return false;
+  return std::ranges::any_of(Reachable(), [&](const Rule* rule) {
+    return (rule->acts || rule->leads_anywhere) &&
+           std::ranges::find(rule->lookups, set) != rule->lookups.end();
   });
 }
 

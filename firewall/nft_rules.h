@@ -30,8 +30,12 @@ class NftRules {
   NftRules& operator=(NftRules&&) noexcept;
   ~NftRules();
 
-  // Whether a packet can come to a rule that looks into the set.
+  // Whether a packet can come to a rule that looks into the set and does
+  // something against who is in it: one that only counts, or accepts, is none,
+  // nor is one behind another that lets everything through.
   bool LookInto(const std::string& set) const;
+  // Nothing in it sees a packet (nft(8), flags dormant).
+  bool is_dormant() const { return is_dormant_; }
   // The sets with a name that rules refer to, wherever they stand.
   std::set<std::string> Sets() const;
   bool SharesChainWith(const NftRules& other) const;
@@ -51,15 +55,18 @@ class NftRules {
 
   explicit NftRules(std::string table);
   absl::Status ReadAll(NetlinkSocket& socket);
+  absl::Status ReadFlags(NetlinkSocket& socket);
   absl::Status ReadAnonymousSets(NetlinkSocket& socket);
   void Describe(Rule& rule);
-  std::set<std::string> Reachable() const;
+  std::vector<const Rule*> ReachableIn(const std::string& chain) const;
+  std::vector<const Rule*> Reachable() const;
 
   std::string table_;
   std::vector<Chain> chains_;
   std::vector<Rule> rules_;
   std::vector<AnonymousSet> anonymous_;
   bool can_be_put_back_ = true;
+  bool is_dormant_ = false;
 };
 
 }  // namespace breakwater

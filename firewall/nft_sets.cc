@@ -202,7 +202,8 @@ absl::StatusOr<SetNumbers> NftSets::WithRule(const SetNumbers& wanted,
     rules_ = ours ? *std::move(rules) : std::nullopt;
     return with_rule_;
   }
-  if (!rules_) return with_rule_;
+  // Who has put it to sleep meant that, too.
+  if (!rules_ || (*rules)->is_dormant()) return with_rule_;
   if (!(*rules)->SharesChainWith(*rules_)) {
     rules_.reset();
     return with_rule_;

@@ -110,6 +110,38 @@ class NftRulesTest : public testing::Test {
   bool restored_ = false;
 };
 
+TEST_F(NftRulesTest, ARuleThatLetsPassWhoIsInTheSetIsNone) {
+  const SetNumbers v4 = Sets({0});
+  for (const char* harmless : {"accept", "return", "counter", "continue"}) {
+    Run("nft flush chain inet breakwater banned");
+    Load(absl::StrCat("add rule inet breakwater banned ip saddr @breakwater4 ",
+                      harmless,
+                      "\nadd rule inet breakwater banned ip6 saddr & "
+                      "ffff:ffff:ffff:ffff:: @breakwater6 drop"));
+    EXPECT_EQ(Look(), v4) << harmless;
+    EXPECT_FALSE(restored_);
+  }
+}
+
+TEST_F(NftRulesTest, BehindOneThatAcceptsEverythingNoneIsReached) {
+  Run("nft insert rule inet breakwater banned counter accept");
+  EXPECT_EQ(Look(), Sets({}));
+  EXPECT_TRUE(restored_);
+  EXPECT_EQ(Listed(), before_);
+  Run("nft insert rule inet breakwater banned ip saddr 192.0.2.1 accept");
+  EXPECT_EQ(Look(), Sets({})) << "a friend's";
+  EXPECT_FALSE(restored_);
+}
+
+TEST_F(NftRulesTest, ADormantTableHasNoRulesAndIsLeftAsleep) {
+  Run("nft 'add table inet breakwater { flags dormant; }'");
+  EXPECT_EQ(Look(), Sets({0, 1}));
+  EXPECT_FALSE(restored_);
+  EXPECT_THAT(Listed(), HasSubstr("dormant"));
+  Run("nft 'add table inet breakwater { }'");
+  EXPECT_EQ(Look(), Sets({}));
+}
+
 TEST_F(NftRulesTest, AFlushedRulesetHasOurTableBackWhole) {
   for (const char* flush :
        {"nft flush ruleset", "nft delete table inet breakwater",
