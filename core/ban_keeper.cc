@@ -34,6 +34,12 @@ bool IsJudgement(Origin origin) {
          origin == Origin::kNeighbours;
 }
 
+// By then a ban is in the kernel, and sessions that were open have ended.
+constexpr Duration kOnItsWay = seconds(5);
+constexpr Duration kSaidAgainAfter = seconds(30);
+// So many within that time: where no rule drops anybody all are at the door.
+constexpr size_t kMostSaidAgain = 300;
+
 // What is known of it is that the kernel holds it.
 bool IsAdopted(const Ban& ban) {
   return ban.origin == Origin::kBeforeRestart ||
@@ -394,6 +400,31 @@ void BanKeeper::Adopt(const Ban& ban) {
   bans_.Add(ban, now);
   if (IsClient(ban.network)) widening_.Note(ban.network, ban.expires, now);
   ShowSize();
+}
+
+void BanKeeper::IsAtTheDoor(const IpAddress& client) {
+  const Instant now = Clock::now();
+  const std::optional<Ban> ban = bans_.Find(client, now);
+  if (!ban || ban->imposed + kOnItsWay > now ||
+      !MaySayAgain(ban->network, now)) {
+    return;
+  }
+  enforcer_.Ban(ban->network,
+                std::chrono::duration_cast<Duration>(ban->expires - now));
+}
+
+bool BanKeeper::MaySayAgain(const Network& network, Instant now) {
+  const auto is_past = [now](const auto& said) {
+    return said.second + kSaidAgainAfter <= now;
+  };
+  const auto said = said_again_.find(network);
+  if (said != said_again_.end() && !is_past(*said)) return false;
+  if (said_again_.size() >= kMostSaidAgain) {
+    absl::erase_if(said_again_, is_past);
+    if (said_again_.size() >= kMostSaidAgain) return false;
+  }
+  said_again_[network] = now;
+  return true;
 }
 
 void BanKeeper::Restore(RememberedBan remembered) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/random/random.h"
 #include "core/ban_growth.h"
 #include "core/ban_table.h"
@@ -92,6 +93,9 @@ class BanKeeper {
   // The kernel's set holds one that the table does not know: `ban` is all that
   // can be said of it. What is shielded is taken out of the set.
   void Adopt(const Ban& ban);
+  // A banned client has come through the kernel. Once its ban is some seconds
+  // old that is said again, now and then: somebody may have taken this one out.
+  void IsAtTheDoor(const IpAddress& client);
   // The enforcer has refused it: the network holds a protected address.
   void Withdraw(const Network& network);
 
@@ -133,6 +137,7 @@ class BanKeeper {
   void LiftTheWideAround(const Network& member);
   void Lifted(const Network& network, const std::string& id,
               std::string_view why);
+  bool MaySayAgain(const Network& network, Instant now);
   void ShowSize();
 
   // Lifts all bans of which `which` says so.
@@ -151,6 +156,8 @@ class BanKeeper {
   Memory* memory_ = &NoMemory();
   std::shared_ptr<const Rules> rules_;
   BanGrowth growth_;
+  // When the ban of one that was at the door was said again. Bounded.
+  absl::flat_hash_map<Network, Instant> said_again_;
   BanWidening widening_;
   Objection objection_;
   LogLimit refusals_{10, std::chrono::seconds(10)};

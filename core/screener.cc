@@ -140,6 +140,7 @@ std::optional<Verdict> Screener::Known(const Client& client,
 void Screener::DecidedByKnown(const Client& client, const Verdict& known) {
   if (known.reason == Reason::kBanned) {
     lists_.NoteSaving(client.address(), Saving::kBan);
+    keeper_.IsAtTheDoor(client.address());
   } else if (known.reason == Reason::kClean) {
     lists_.NoteSaving(client.address(), Saving::kCache);
   }

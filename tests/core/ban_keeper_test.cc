@@ -83,6 +83,23 @@ TEST_F(BanKeeperTest, TableKernelMetricsAndMemoryAreToldOfABan) {
               ElementsAre("changed 192.0.2.5", "ban 192.0.2.5 list.test"));
 }
 
+TEST_F(BanKeeperTest, WhoIsAtTheDoorAllTheSameIsSaidAgainNowAndThen) {
+  const IpAddress client = *IpAddress::Parse("192.0.2.5");
+  keeper_.IsAtTheDoor(client);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty()) << "no ban";
+  Impose("192.0.2.5");
+  enforcer_.Take();
+  keeper_.IsAtTheDoor(client);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty()) << "it is on its way";
+  bans_.Remove(At("192.0.2.5"));
+  keeper_.Restore(RememberedBan(BanFor("192.0.2.5", minutes(9))));
+  enforcer_.Take();
+  keeper_.IsAtTheDoor(client);
+  EXPECT_THAT(enforcer_.Take(), ElementsAre(StartsWith("ban 192.0.2.5 5")));
+  keeper_.IsAtTheDoor(client);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty()) << "not for each connection";
+}
+
 TEST_F(BanKeeperTest, AndWhenItIsLifted) {
   Impose("192.0.2.5");
   enforcer_.Take();

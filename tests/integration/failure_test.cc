@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <thread>
 
 #include "tests/integration/harness/wait.h"
 #include "tests/integration/whole_path.h"
@@ -137,6 +138,21 @@ TEST_F(FailureTest, ASetDestroyedUnderUsIsMadeAgainWithItsBans) {
   BREAKWATER_ASSERT_OK(sets_->Destroy("breakwater4"));
   EXPECT_TRUE(WaitUntil([&] { return IsBanned(kListed); }));
   EXPECT_TRUE(breakwater_->WaitForLog("event=sets-made"));
+}
+
+TEST_F(FailureTest, ABanTakenOutOfASetComesBackWhenItsClientDoes) {
+  StartParts({.policy = true});
+  ASSERT_FALSE(HasFatalFailure());
+  EXPECT_THAT(Ask({"ban", kListed, "--for", "1h"}), HasSubstr("\"ok\":true"));
+  ASSERT_TRUE(WaitUntil([&] { return IsBanned(kListed); }));
+  // What came within a few seconds may have been on its way.
+  std::this_thread::sleep_for(seconds(6));
+  ASSERT_TRUE(RunIn(mta(), {"ipset", "del", "breakwater4", kListed}).ok());
+  BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kListed));
+  EXPECT_EQ(session.banner.code, 521);
+  EXPECT_TRUE(WaitUntil([&] { return IsBanned(kListed); }));
+  EXPECT_GT(sets_->Timeout("breakwater4", kListed), seconds(3500));
+  EXPECT_TRUE(IsDropped(kListed));
 }
 
 TEST_F(FailureTest, StatusSaysThatTheEnforcerIsAway) {
