@@ -40,6 +40,13 @@ bool MayPass(Refusal refusal) {
          refusal == Refusal::kTooWide;
 }
 
+// A ban runs from when it was ordered, however long it has waited since.
+uint32_t SecondsLeft(uint32_t length, Instant ordered, Instant now) {
+  const auto waited = std::chrono::floor<seconds>(now - ordered).count();
+  return static_cast<uint32_t>(
+      std::max<int64_t>(int64_t{length} - std::max<int64_t>(waited, 0), 1));
+}
+
 // Rounded down: rounded up, a ban that is said again and again would grow.
 uint32_t SecondsUntil(Instant end, Instant now) {
   const auto whole = std::chrono::floor<seconds>(end - now);
@@ -150,9 +157,14 @@ void EnforcerLink::WakeWaiting() {
 
 std::vector<EnforcerLink::Order> EnforcerLink::TakeOrders() {
   std::vector<Order> orders;
+  const Instant now = Clock::now();
   while (!queue_.empty() && orders.size() < kMostRecords) {
-    orders.push_back(queue_.front());
+    Order& order = orders.emplace_back(queue_.front());
     queue_.pop_front();
+    if (order.record.kind == RecordKind::kBan) {
+      order.record.seconds =
+          SecondsLeft(order.record.seconds, order.queued, now);
+    }
   }
   while (!backlog_.empty() && orders.size() < kMostRecords) {
     const Record record = backlog_.front();

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <deque>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "asio/co_spawn.hpp"
@@ -280,6 +281,16 @@ TEST_F(EnforcerLinkTest, SaysABanAndWaitsForItsAnswer) {
   EXPECT_EQ(Hear().network, Net("198.51.100.8"));
   ASSERT_EQ(heard_.size(), 1u);
   EXPECT_EQ(Hear().connection, SomeConnection(4711));
+}
+
+TEST_F(EnforcerLinkTest, ABanThatHadToWaitEndsWhenItWouldHaveEnded) {
+  Open();
+  link_->Unban(Net("198.51.100.7"));
+  const Record first = Hear();
+  link_->Ban(Net("198.51.100.8"), minutes(10));
+  std::this_thread::sleep_for(milliseconds(1'050));
+  Say({.kind = RecordKind::kApplied, .serial = first.serial});
+  EXPECT_EQ(Hear().seconds, 599u);
 }
 
 TEST_F(EnforcerLinkTest, AdoptsWhatTheKernelHoldsAndTellsWhatItLacks) {
