@@ -375,11 +375,8 @@ void MemoryFile::Run() {
 
 void MemoryFile::Write(MemoryStore::Batch& batch) {
   absl::Status status = absl::OkStatus();
-  if (store_ && store_->HasMoved()) {
-    status = Replace();
-  } else if (!store_) {
-    status = OpenAgain();
-  }
+  if (store_ && store_->HasMoved()) LetGo();
+  if (!store_) status = OpenAgain();
   if (status.ok()) status = store_->Write(batch, ClockReading::Now());
   if (status.ok()) {
     Works();
@@ -439,6 +436,8 @@ absl::Status MemoryFile::OpenAgain() {
   }
   if (is_known) {
     status = store_->FindClock(ClockReading::Now());
+    if (status.ok() && drop_networks_) status = store_->DropNetworks();
+    if (status.ok()) drop_networks_ = false;
   } else {
     auto late = std::make_unique<Remembered>();
     status = store_->Load(ClockReading::Now(), *late);
@@ -453,21 +452,17 @@ absl::Status MemoryFile::OpenAgain() {
   return status;
 }
 
-absl::Status MemoryFile::Replace() {
+void MemoryFile::LetGo() {
   Log(Severity::kError, "memory-replaced").Add("file", file_);
   NoteLoss(absl::StrCat(
       file_,
       " was moved, deleted or replaced while breakwaterd had it open: "
       "all that is known was written anew, but for what happened before"));
   store_.reset();
-  {
-    const std::lock_guard lock(mutex_);
-    wants_everybody_ = true;
-  }
-  absl::Status status = Open();
-  if (status.ok()) status = store_->FindClock(ClockReading::Now());
-  if (status.ok()) status = store_->DropNetworks();
-  return status;
+  next_try_ = Instant();
+  drop_networks_ = true;
+  const std::lock_guard lock(mutex_);
+  wants_everybody_ = true;
 }
 
 void MemoryFile::NoteLoss(std::string what) {

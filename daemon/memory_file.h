@@ -143,7 +143,7 @@ class MemoryFile final : public Memory {
   absl::Status OpenAgain();
   void Failed(const absl::Status& why);
   void MoveAside(const std::string& why);
-  absl::Status Replace();
+  void LetGo();  // the file is not in its place any more
   void NoteLoss(std::string what);
   void Works();
 
@@ -182,7 +182,8 @@ class MemoryFile final : public Memory {
 
   // The thread's, once it runs.
   std::unique_ptr<MemoryStore> store_;
-  bool read_ = false;  // late: another try would find less
+  bool read_ = false;           // late: another try would find less
+  bool drop_networks_ = false;  // somebody else has put the file there
   Instant next_try_;
   Instant next_prune_;
   std::thread thread_;

@@ -202,6 +202,30 @@ TEST_F(MemoryFileTest, OfAFileThatWasPutThereMeanwhileNothingIsBelieved) {
   EXPECT_EQ(known.bans[0].network, Nth(2));
 }
 
+TEST_F(MemoryFileTest, NorOfOneThatCouldNotBeOpenedAtOnce) {
+  Start();
+  Ban(1);
+  Tick();
+  memory_.reset();
+  std::filesystem::copy_file(path_, File(".copy"));
+  Start();
+  banned_.clear();
+  memory_->Changed(Nth(1));
+  Tick();
+  ASSERT_TRUE(Written(1));
+  std::filesystem::remove(path_);
+  std::filesystem::create_directory(path_);
+  TickUntil([this] { return !memory_->trouble().empty(); });
+  std::filesystem::remove(path_);
+  std::filesystem::rename(File(".copy"), path_);
+  TickUntil([this] { return memory_->trouble().empty(); });
+  Ban(2);
+  ASSERT_TRUE(Written(2));
+  const Remembered known = Start();
+  ASSERT_THAT(known.bans, SizeIs(1));
+  EXPECT_EQ(known.bans[0].network, Nth(2));
+}
+
 TEST_F(MemoryFileTest, AnEmptyFileBesideALogIsMovedAsideWithIt) {
   std::ofstream(File("-wal")) << std::string(5000, 'x');
   std::ofstream(path_).flush();
