@@ -55,7 +55,7 @@ std::vector<Allowance> Allowances::Expire(Instant now) {
 }
 
 bool Allowances::Has(const Network& network) const {
-  return std::ranges::find(list_, network, &Allowance::network) != list_.end();
+  return Of(network).has_value();
 }
 
 std::optional<Allowance> Allowances::Of(const Network& network) const {

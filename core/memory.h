@@ -26,7 +26,7 @@ struct RememberedBan : Ban {
 // A ban was lifted, and the kernel may hold it all the same.
 struct Lifting {
   Network network;
-  Instant given;
+  Instant given;  // or said again, after a restart
 
   bool operator==(const Lifting&) const = default;
 };
