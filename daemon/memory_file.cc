@@ -289,11 +289,17 @@ asio::awaitable<bool> MemoryFile::Written(Source source,
                                      not_written_, who) == not_written_.end();
     };
     written = co_await Ask<bool>(until, std::move(question));
-  } while (written == true &&
-           std::ranges::any_of(who, [this](const Network& one) {
-             return changed_.contains(one);
-           }));
+  } while (written == true && IsToBeHandedOver(who));
   co_return written == true;
+}
+
+bool MemoryFile::IsToBeHandedOver(absl::Span<const Network> who) const {
+  const std::lock_guard lock(mutex_);
+  // A file that was begun anew meanwhile holds nobody yet.
+  return wants_everybody_ ||
+         std::ranges::any_of(who, [this](const Network& one) {
+           return changed_.contains(one);
+         });
 }
 
 asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> MemoryFile::History(
@@ -481,12 +487,13 @@ void MemoryFile::Failed(const absl::Status& why) {
   // A full disk may have room again, and who holds a lock gives it up; all else
   // is tried from the beginning.
   if (!absl::IsResourceExhausted(why) && !absl::IsAborted(why)) store_.reset();
-  if (absl::IsDataLoss(why)) MoveAside(message);
   bool was_well = false;
   {
+    // Before the loss is told: who sees that must not take the file for whole.
     const std::lock_guard lock(mutex_);
     was_well = std::exchange(trouble_, message).empty();
   }
+  if (absl::IsDataLoss(why)) MoveAside(message);
   metrics_.memory_up.Set(0);
   if (was_well && !absl::IsDataLoss(why)) {
     Log(Severity::kError, "memory-failed").Add("why", message);

@@ -119,6 +119,7 @@ class MemoryFile final : public Memory {
   asio::awaitable<void> LearnEach(const Source& source,
                                   std::vector<Item> Remembered::*which,
                                   Remembered& late);
+  bool IsToBeHandedOver(absl::Span<const Network> who) const;
   void Keep(DatedEvent event);
   void NoteEnded(const Event& event);
   // Whom it concerned, if it was ended since.
