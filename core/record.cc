@@ -1,5 +1,7 @@
 #include "core/record.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "absl/status/status.h"
@@ -67,6 +69,10 @@ uint8_t LastDetail(RecordKind kind) {
   }
 }
 
+bool IsTimed(RecordKind kind) {
+  return kind == RecordKind::kBan || kind == RecordKind::kEntry;
+}
+
 absl::Status Bad(const char* field, uint64_t value) {
   return absl::InvalidArgumentError(
       absl::StrCat("record: ", field, " is ", value));
@@ -120,6 +126,31 @@ const char* EnforcerCounterName(EnforcerCounter counter) {
       return "addresses_left_over";
   }
   return "unknown";
+}
+
+uint32_t ToSeconds(Duration length) {
+  const auto whole = std::chrono::ceil<std::chrono::seconds>(length).count();
+  return static_cast<uint32_t>(
+      std::clamp<int64_t>(whole, 1, kLongestBanSeconds));
+}
+
+Record TimedRecord(RecordKind kind, const Network& network, Instant ends,
+                   Instant now) {
+  const auto end = std::chrono::ceil<Duration>(ends.time_since_epoch());
+  return {.kind = kind,
+          .network = network,
+          .seconds = ToSeconds(std::chrono::ceil<Duration>(ends - now)),
+          .number = static_cast<uint64_t>(std::max<int64_t>(end.count(), 1))};
+}
+
+Duration LeftOf(const Record& record, Instant now) {
+  const Duration most = std::chrono::seconds(record.seconds);
+  const auto passed =
+      std::chrono::floor<Duration>(now.time_since_epoch()).count();
+  // A stranger's number may be anything.
+  if (record.number >= static_cast<uint64_t>(passed + most.count()))
+    return most;
+  return Duration(static_cast<int64_t>(record.number) - passed);
 }
 
 RecordBytes EncodeRecord(const Record& record) {
@@ -181,8 +212,11 @@ absl::StatusOr<Record> DecodeRecord(absl::Span<const uint8_t> bytes) {
   if (record.seconds > kLongestBanSeconds) {
     return Bad("seconds", record.seconds);
   }
-  if (record.kind == RecordKind::kBan && record.seconds == 0) {
+  if (IsTimed(record.kind) && record.seconds == 0) {
     return Bad("seconds of a ban", record.seconds);
+  }
+  if (IsTimed(record.kind) && record.number == 0) {
+    return Bad("end of a ban", record.number);
   }
   if (record.kind == RecordKind::kNoRule &&
       record.number >> kSetsOfBackend != 0) {

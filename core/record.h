@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "core/address.h"
 #include "core/client.h"
+#include "core/clock.h"
 
 namespace breakwater {
 
@@ -25,7 +26,7 @@ enum class RecordKind : uint8_t {
   kHello = 1,  // number: kProtocolVersion
 
   // The daemon's orders.
-  kBan = 16,       // network, seconds
+  kBan = 16,       // network, how long (TimedRecord)
   kUnban,          // network
   kEndAfterReply,  // connection: close it once our reply was acknowledged
   kDestroy,        // connection: close it now
@@ -39,7 +40,7 @@ enum class RecordKind : uint8_t {
   kProtectedEnd,
   kApplied,  // serial
   kRefused,  // serial, network, detail: Refusal
-  kEntry,    // network, seconds that are left
+  kEntry,    // network, what is left (TimedRecord)
   kEntriesEnd,
   kSetsMade,  // sets were missing or emptied and are there: say all bans
   kCounter,   // detail: EnforcerCounter, number: since the enforcer started
@@ -101,7 +102,7 @@ enum class EnforcerCounter : uint8_t {
 // As metrics and the operator name it: "added", "destroyed" ...
 const char* EnforcerCounterName(EnforcerCounter counter);
 
-inline constexpr uint64_t kProtocolVersion = 4;
+inline constexpr uint64_t kProtocolVersion = 5;
 // Timeouts in the kernel's sets are seconds below 2^31 / 1000 (ipset(8)).
 inline constexpr uint32_t kLongestBanSeconds = 2'147'483;
 
@@ -120,6 +121,18 @@ struct Record {
 inline constexpr size_t kRecordSize = 80;
 // Records in one packet; 20 KiB fit any socket buffer.
 inline constexpr size_t kMostRecords = 256;
+
+// A kBan or kEntry that ends then. `number` is the end in milliseconds of the
+// clock that all programs of the host share (CLOCK_MONOTONIC): what waits, or
+// is said again and again, must not end later or earlier for it. `seconds` is
+// the most that may be left, in case that one of both runs by another clock.
+Record TimedRecord(RecordKind kind, const Network& network, Instant ends,
+                   Instant now);
+// What is left of it; zero or less if it has ended.
+Duration LeftOf(const Record& timed, Instant now);
+// Whole seconds as the kernel counts them: never less than that, at least 1
+// and at most kLongestBanSeconds.
+uint32_t ToSeconds(Duration length);
 
 using RecordBytes = std::array<uint8_t, kRecordSize>;
 RecordBytes EncodeRecord(const Record& record);

@@ -222,8 +222,8 @@ absl::Status EnforcerLink::Handle(const Record& record) {
       Refused(record);
       return absl::OkStatus();
     case RecordKind::kEntry: {
-      uint32_t& left = entries_[record.network];
-      left = std::max(left, record.seconds);
+      Duration& left = entries_[record.network];
+      left = std::max(left, LeftOf(record, Clock::now()));
       return absl::OkStatus();
     }
     case RecordKind::kEntriesEnd:

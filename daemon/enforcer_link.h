@@ -198,7 +198,7 @@ class EnforcerLink : public Enforcer {
   uint64_t last_stamp_ = 0;
   absl::flat_hash_set<Connection> spared_;
 
-  absl::flat_hash_map<Network, uint32_t> entries_;  // while they are listed
+  absl::flat_hash_map<Network, Duration> entries_;  // while they are listed
   bool say_all_ = false;  // sets were made while they were listed
   std::vector<Protection> protections_;
   bool has_told_protections_ = false;

@@ -22,14 +22,8 @@ constexpr size_t kMostSpared = 100'000;
 constexpr size_t kMostQueued = 1'200'000;
 // Lifted bans that the enforcer may not know of: nothing else tells them.
 constexpr size_t kMostLifted = kMostQueued;
-// Kernel and table count in different units.
-constexpr uint32_t kSameSeconds = 3;
-
-uint32_t ToSeconds(Duration length) {
-  const auto whole = std::chrono::ceil<seconds>(length).count();
-  return static_cast<uint32_t>(
-      std::clamp<int64_t>(whole, 1, kLongestBanSeconds));
-}
+// Some backends count in whole seconds.
+constexpr Duration kSame = seconds(3);
 
 bool IsAboutNetwork(const Record& record) {
   return record.kind == RecordKind::kBan || record.kind == RecordKind::kUnban;
@@ -40,25 +34,11 @@ bool MayPass(Refusal refusal) {
          refusal == Refusal::kTooWide;
 }
 
-// A ban runs from when it was ordered, however long it has waited since.
-uint32_t SecondsLeft(uint32_t length, Instant ordered, Instant now) {
-  const auto waited = std::chrono::floor<seconds>(now - ordered).count();
-  return static_cast<uint32_t>(
-      std::max<int64_t>(int64_t{length} - std::max<int64_t>(waited, 0), 1));
-}
-
-// Rounded down: rounded up, a ban that is said again and again would grow.
-uint32_t SecondsUntil(Instant end, Instant now) {
-  const auto whole = std::chrono::floor<seconds>(end - now);
-  return whole < seconds(1) ? 0 : ToSeconds(whole);
-}
-
 }  // namespace
 
 void EnforcerLink::Ban(const Network& network, Duration length) {
-  Queue({.kind = RecordKind::kBan,
-         .network = network,
-         .seconds = ToSeconds(length)});
+  const Instant now = Clock::now();
+  Queue(TimedRecord(RecordKind::kBan, network, now + length, now));
 }
 
 void EnforcerLink::Unban(const Network& network) {
@@ -157,14 +137,9 @@ void EnforcerLink::WakeWaiting() {
 
 std::vector<EnforcerLink::Order> EnforcerLink::TakeOrders() {
   std::vector<Order> orders;
-  const Instant now = Clock::now();
   while (!queue_.empty() && orders.size() < kMostRecords) {
-    Order& order = orders.emplace_back(queue_.front());
+    orders.push_back(queue_.front());
     queue_.pop_front();
-    if (order.record.kind == RecordKind::kBan) {
-      order.record.seconds =
-          SecondsLeft(order.record.seconds, order.queued, now);
-    }
   }
   while (!backlog_.empty() && orders.size() < kMostRecords) {
     const Record record = backlog_.front();
@@ -226,7 +201,7 @@ EnforcerLink::Order* EnforcerLink::FindOnItsWay(const Record& refused) {
 void EnforcerLink::Postpone(const Order& refused) {
   postponed_.Add({.kind = refused.record.kind,
                   .network = refused.record.network,
-                  .ends = sent_ + seconds(refused.record.seconds),
+                  .ends = sent_ + LeftOf(refused.record, sent_),
                   .pause = refused.pause},
                  Clock::now());
 }
@@ -240,7 +215,7 @@ void EnforcerLink::QueuePostponed() {
                    .again = true,
                    .pause = due.pause};
     if (due.kind == RecordKind::kBan) {
-      order.record.seconds = SecondsUntil(due.ends, now);
+      order.record = TimedRecord(RecordKind::kBan, due.network, due.ends, now);
     } else if (const auto lifted = lifted_.find(due.network);
                lifted != lifted_.end()) {
       order.stamp = lifted->second.stamp;
@@ -269,7 +244,7 @@ void EnforcerLink::CompareWithKernel() {
     Queue({.kind = RecordKind::kSpare, .connection = connection});
   }
   for (const auto& [network, left] : entries_) {
-    callbacks_.adopt(network, seconds(left));
+    callbacks_.adopt(network, left);
   }
   const size_t found = entries_.size();
   if (std::exchange(say_all_, false)) entries_.clear();
@@ -285,14 +260,13 @@ void EnforcerLink::SendAllBans() {
   backlog_.clear();
   lifted_from_backlog_.clear();
   for (const InForce& ban : callbacks_.bans()) {
-    const uint32_t left = SecondsUntil(ban.expires, now);
-    if (left == 0) continue;
+    if (ban.expires <= now) continue;
     const auto entry = entries_.find(ban.network);
-    if (entry != entries_.end() && entry->second + kSameSeconds >= left) {
+    if (entry != entries_.end() && now + entry->second + kSame >= ban.expires) {
       continue;
     }
     backlog_.push_back(
-        {.kind = RecordKind::kBan, .network = ban.network, .seconds = left});
+        TimedRecord(RecordKind::kBan, ban.network, ban.expires, now));
   }
   wake_.cancel();
 }

@@ -326,10 +326,11 @@ void EnforcerServer::SortBan(const Record& record, OrderBatch& batch) {
   if (!IsClient(record.network) && !(width && widening_.Allows(*width))) {
     return Refuse(record.serial, record.network, Refusal::kTooWide);
   }
-  if (!bucket_.Take(Clock::now())) {
+  const Instant now = Clock::now();
+  if (!bucket_.Take(now)) {
     return Refuse(record.serial, record.network, Refusal::kTooFast);
   }
-  batch.Ban(record.network, record.seconds);
+  batch.Ban(record.network, LeftOf(record, now));
 }
 
 void EnforcerServer::SortConnection(const Record& record, OrderBatch& batch) {
@@ -394,6 +395,7 @@ void EnforcerServer::RefuseFailed(uint32_t serial, const Network& network,
 // ---- What the daemon is told ------------------------------------------------
 
 void EnforcerServer::BeginListing() {
+  listed_ = Clock::now();
   listing_ = sets_.List();
   is_listing_ = true;
   if (std::exchange(list_was_told_, true)) return;
@@ -411,10 +413,10 @@ void EnforcerServer::ExpectAllBans() {
 }
 
 void EnforcerServer::ContinueListing() {
+  const Instant now = Clock::now();
   for (size_t i = 0; i < kMostRecords && !listing_.empty(); ++i) {
-    Say({.kind = RecordKind::kEntry,
-         .network = listing_.back().network,
-         .seconds = listing_.back().seconds});
+    const auto& [network, left] = listing_.back();
+    Say(TimedRecord(RecordKind::kEntry, network, listed_ + left, now));
     listing_.pop_back();
   }
   if (!listing_.empty()) return;

@@ -128,6 +128,7 @@ class EnforcerServer {
   bool greeted_ = false;  // it has said hello
   bool list_wanted_ = false;
   std::vector<TimedNetwork> listing_;  // of which the end is still to be sent
+  Instant listed_;                     // when what is left was
   bool is_listing_ = false;
 
   static constexpr size_t kCounters =

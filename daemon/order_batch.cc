@@ -10,15 +10,15 @@ OrderBatch::Fate& OrderBatch::FateOf(const Network& network) {
   return fates_[place->second];
 }
 
-void OrderBatch::Ban(const Network& network, uint32_t seconds) {
+void OrderBatch::Ban(const Network& network, Duration left) {
   Fate& fate = FateOf(network);
-  fate.seconds = std::max(fate.seconds, seconds);
+  fate.left = std::max(fate.left, left);
 }
 
 void OrderBatch::Unban(const Network& network) {
   Fate& fate = FateOf(network);
   fate.remove = true;
-  fate.seconds = 0;
+  fate.left = {};
 }
 
 void OrderBatch::AddConnection(const Record& record) {
@@ -50,7 +50,9 @@ std::vector<Network> OrderBatch::Removes() const {
 std::vector<TimedNetwork> OrderBatch::Adds() const {
   std::vector<TimedNetwork> result;
   for (const Fate& fate : fates_) {
-    if (fate.seconds > 0) result.push_back({fate.network, fate.seconds});
+    if (fate.left > Duration::zero()) {
+      result.push_back({fate.network, fate.left});
+    }
   }
   return result;
 }

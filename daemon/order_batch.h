@@ -15,7 +15,7 @@ namespace breakwater {
 // whether it is in, and a ban behind an unban starts anew.
 class OrderBatch {
  public:
-  void Ban(const Network& network, uint32_t seconds);
+  void Ban(const Network& network, Duration left);
   void Unban(const Network& network);
   // An order about a connection.
   void AddConnection(const Record& record);
@@ -30,7 +30,7 @@ class OrderBatch {
   struct Fate {
     Network network;
     bool remove = false;
-    uint32_t seconds = 0;  // 0: not to be put in
+    Duration left{};  // zero: not to be put in
   };
   Fate& FateOf(const Network& network);
 

@@ -31,8 +31,7 @@ std::vector<PostponedOrders::Order> PostponedOrders::Take(Instant now) {
   next_ = std::max(next_, now + first_pause_);
   for (const Order& order : due) waiting_.erase(order.network);
   std::erase_if(due, [now](const Order& order) {
-    return order.kind == RecordKind::kBan &&
-           order.ends < now + std::chrono::seconds(1);
+    return order.kind == RecordKind::kBan && order.ends <= now;
   });
   return due;
 }

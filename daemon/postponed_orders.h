@@ -33,7 +33,7 @@ class PostponedOrders {
   void Add(const Order& refused, Instant now);
   // Something newer goes to the enforcer about this network.
   void Forget(const Network& network) { waiting_.erase(network); }
-  // Those whose time has come, but for bans that end within a second.
+  // Those whose time has come, but for bans that have ended.
   std::vector<Order> Take(Instant now);
   // When there may be some; Instant::max() if nothing waits.
   Instant next() const { return next_; }

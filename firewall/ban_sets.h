@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "core/address.h"
+#include "core/clock.h"
 #include "core/record.h"
 #include "core/width.h"
 
@@ -20,7 +21,7 @@ namespace breakwater {
 // A network that is kept out for so long from now.
 struct TimedNetwork {
   Network network;
-  uint32_t seconds = 0;
+  Duration left{};
 
   bool operator==(const TimedNetwork&) const = default;
 };

@@ -145,7 +145,7 @@ absl::Status IpSets::Inspect(Set& set) {
   if (!elements.ok()) return elements.status();
   const Instant now = Clock::now();
   for (const TimedNetwork& element : *elements) {
-    set.endings.Note(element.network, element.seconds, now);
+    set.endings.Note(element.network, element.left, now);
   }
   return absl::OkStatus();
 }
@@ -193,7 +193,7 @@ std::vector<ElementFailure> IpSets::TakeOut(
     Set& set, absl::Span<const Network> networks) {
   std::vector<TimedNetwork> elements;
   elements.reserve(networks.size());
-  for (const Network& network : networks) elements.push_back({network, 0});
+  for (const Network& network : networks) elements.push_back({network, {}});
   return Apply(IPSET_CMD_DEL, set, elements);
 }
 
@@ -231,7 +231,8 @@ absl::Status IpSets::Command(int command, const Set& set,
   ipset_data_set(data, IPSET_OPT_IP,
                  set.family == AF_INET ? address + 12 : address);
   if (command == IPSET_CMD_ADD) {
-    ipset_data_set(data, IPSET_OPT_TIMEOUT, &element.seconds);
+    const uint32_t seconds = ToSeconds(element.left);
+    ipset_data_set(data, IPSET_OPT_TIMEOUT, &seconds);
   }
   if (ipset_cmd(session_, static_cast<enum ipset_cmd>(command), line) < 0) {
     return TakeError(absl::StrCat(command == IPSET_CMD_ADD ? "add " : "remove ",
@@ -261,7 +262,8 @@ absl::StatusOr<std::vector<TimedNetwork>> IpSets::ElementsOf(const Set& set) {
   std::vector<TimedNetwork> elements;
   elements.reserve(found->size());
   for (const IpSetElement& element : *found) {
-    elements.push_back({set.ElementAt(element.address), element.seconds});
+    elements.push_back({set.ElementAt(element.address),
+                        std::chrono::seconds(element.seconds)});
   }
   return elements;
 }

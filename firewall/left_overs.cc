@@ -264,7 +264,7 @@ void LeftOvers::Remove(const std::vector<Network>& networks) {
       for (const std::string& set : SetsFor(network, prefix)) {
         std::vector<char> scratch;
         NftBatch batch(nft_, scratch);
-        const TimedNetwork element{network, 0};
+        const TimedNetwork element{network, {}};
         batch.DeleteElements({prefix, set}, {&element, 1});
         batch.Send().IgnoreError();
       }

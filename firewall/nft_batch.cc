@@ -48,15 +48,14 @@ void AddNftElement(nftnl_set* set, const TimedNetwork& element, bool refresh) {
   } else {
     nftnl_set_elem_set(entry, NFTNL_SET_ELEM_KEY, bytes, 16);
   }
-  if (element.seconds > 0) {
-    nftnl_set_elem_set_u64(entry, NFTNL_SET_ELEM_TIMEOUT,
-                           uint64_t{element.seconds} * 1000);
+  const auto left = static_cast<uint64_t>(element.left.count());
+  if (left > 0) {
+    nftnl_set_elem_set_u64(entry, NFTNL_SET_ELEM_TIMEOUT, left);
   }
   // Linux since 6.12 takes the same timeout as before for no change, unless it
   // is told when the element ends, too.
   if (refresh) {
-    nftnl_set_elem_set_u64(entry, NFTNL_SET_ELEM_EXPIRATION,
-                           uint64_t{element.seconds} * 1000);
+    nftnl_set_elem_set_u64(entry, NFTNL_SET_ELEM_EXPIRATION, left);
   }
   nftnl_set_elem_add(set, entry);
 }
@@ -156,7 +155,7 @@ uint32_t NftBatch::Elements(uint16_t type, const NftSetName& name,
   const SetHandle set(DescribeNftSet(name), nftnl_set_free);
   const bool refresh = type == NFT_MSG_NEWSETELEM && (flags & NLM_F_EXCL) == 0;
   for (TimedNetwork element : elements) {
-    if (type == NFT_MSG_DELSETELEM) element.seconds = 0;
+    if (type == NFT_MSG_DELSETELEM) element.left = {};
     AddNftElement(set.get(), element, refresh);
   }
   nlmsghdr* message =

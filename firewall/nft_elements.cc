@@ -87,7 +87,7 @@ void NftSets::PutDrafts(Set& set, std::vector<Draft> drafts, Instant now,
                                  ": set ", set.name))});
     } else {
       // It may have been in for longer than we knew.
-      set.endings.Note(draft.element.network, draft.element.seconds, now);
+      set.endings.Note(draft.element.network, draft.element.left, now);
     }
   }
 }
@@ -164,9 +164,8 @@ bool NftSets::TryAnotherManner(const Set& set, Draft& draft) {
   if (draft.manner == Manner::kNew && draft.error == EEXIST) {
     const auto left = Left(set, draft.element.network);
     if (!left.ok() || !left->has_value()) return left.ok();
-    if (**left >= draft.element.seconds) {
-      // Left as it is: put in anew, it would lose a part of a second each time.
-      draft.element.seconds = **left;
+    if (**left >= draft.element.left) {
+      draft.element.left = **left;
       draft.error = 0;
       return false;
     }
@@ -187,7 +186,7 @@ std::vector<ElementFailure> NftSets::TakeOut(
   for (size_t at = 0; at < networks.size(); at += kTogether) {
     const auto chunk = networks.subspan(at, kTogether);
     std::vector<TimedNetwork> elements;
-    for (const Network& network : chunk) elements.push_back({network, 0});
+    for (const Network& network : chunk) elements.push_back({network, {}});
     NftBatch together(socket_, scratch_);
     together.DeleteElements(name, elements);
     if (together.Send().ok()) continue;

@@ -73,9 +73,11 @@ NftSets::NftSets(NftSetOptions options, NetlinkSocket socket)
 NftSets::~NftSets() = default;
 
 absl::StatusOr<bool> NftSets::ProbeReadd() {
+  constexpr Duration kShort = std::chrono::seconds(100);
   const Set probe{.name = absl::StrCat(table_, "-probe"), .family = AF_INET};
   const NftSetName name{table_, probe.name};
-  TimedNetwork element{Network::OfClient(IpAddress::FromV4(0xc0000201)), 100};
+  TimedNetwork element{Network::OfClient(IpAddress::FromV4(0xc0000201)),
+                       kShort};
   const auto failed = [](const absl::Status& status) {
     return absl::Status(status.code(),
                         absl::StrCat("try out nftables: ", status.message()));
@@ -85,7 +87,7 @@ absl::StatusOr<bool> NftSets::ProbeReadd() {
   make.NewSet(name, /*v4=*/true, 16);
   make.NewElements(name, {&element, 1}, 0);
   if (absl::Status status = make.Send(); !status.ok()) return failed(status);
-  element.seconds = 1000;
+  element.left = 10 * kShort;
   NftBatch again(socket_, scratch_);
   again.NewElements(name, {&element, 1}, 0);
   absl::Status status = again.Send();
@@ -95,7 +97,7 @@ absl::StatusOr<bool> NftSets::ProbeReadd() {
   status.Update(clean.Send());
   status.Update(left.status());
   if (!status.ok()) return failed(status);
-  return left->value_or(0) > 100;
+  return left->value_or(Duration()) > kShort;
 }
 
 // ---- The sets ---------------------------------------------------------------
@@ -232,21 +234,20 @@ absl::StatusOr<std::vector<TimedNetwork>> NftSets::List() {
 
 // ---- The elements -----------------------------------------------------------
 
-absl::StatusOr<std::optional<uint32_t>> NftSets::Left(const Set& set,
+absl::StatusOr<std::optional<Duration>> NftSets::Left(const Set& set,
                                                       const Network& network) {
   alignas(nlmsghdr) char bytes[kLongestQuestion];
   nlmsghdr* message =
       nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETSETELEM, NFPROTO_INET, 0, 0);
   nftnl_set* question = DescribeNftSet({table_, set.name});
-  AddNftElement(question, {network, 0});
+  AddNftElement(question, {network, {}});
   nftnl_set_elems_nlmsg_build_payload(message, question);
   nftnl_set_free(question);
-  uint32_t left = 0;
+  Duration left{};
   const auto read = [&left](const nlattr& element) {
     const NetlinkAttributes data(element);
     if (const nlattr* milliseconds = data.Find(NFTA_SET_ELEM_EXPIRATION, 8)) {
-      left =
-          static_cast<uint32_t>(be64toh(mnl_attr_get_u64(milliseconds)) / 1000);
+      left = Duration(be64toh(mnl_attr_get_u64(milliseconds)));
     }
   };
   const absl::Status status =

@@ -23,10 +23,10 @@ struct NftSetOptions : TimedSetsOptions {
 // else of ours. The rules that name them must stand in this table, too:
 // `breakwater firewall print --for nftables --apply` puts them there. As they
 // were seen last they are put back if somebody takes the table out of the
-// kernel (`nft flush ruleset`), empties a chain, or puts a rule before them that
-// accepts everything; where all of their chains were deleted and the table was
-// left, as `breakwater firewall remove` does, they are to be gone, and where it
-// was put to sleep it is left asleep.
+// kernel (`nft flush ruleset`), empties a chain, or puts a rule before them
+// that accepts everything; where all of their chains were deleted and the table
+// was left, as `breakwater firewall remove` does, they are to be gone, and
+// where it was put to sleep it is left asleep.
 //
 // Each change is a batch, which the kernel carries out as a whole or not at
 // all. An add of what is already in refreshes its timeout only since Linux
@@ -89,8 +89,8 @@ class NftSets final : public TimedSets {
   // Whether no set but ours is referred to.
   bool AreAboutOurSets(const NftRules& rules);
   absl::Status PutRulesBack();
-  // The seconds that an element has left; nothing if it is not in.
-  absl::StatusOr<std::optional<uint32_t>> Left(const Set& set,
+  // What an element has left; nothing if it is not in.
+  absl::StatusOr<std::optional<Duration>> Left(const Set& set,
                                                const Network& network);
   // Finds out whether an add refreshes.
   absl::StatusOr<bool> ProbeReadd();

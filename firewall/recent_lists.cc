@@ -189,7 +189,7 @@ std::vector<ElementFailure> RecentLists::Add(
   std::vector<ElementFailure> failures;
   const Instant now = Clock::now();
   for (size_t i = 0; i < elements.size(); ++i) {
-    const auto& [network, seconds] = elements[i];
+    const auto& [network, left] = elements[i];
     if (!IsClient(network)) {
       failures.push_back({i, NotCovered(network)});
       continue;
@@ -198,7 +198,7 @@ std::vector<ElementFailure> RecentLists::Add(
     if (absl::Status status = Write(file, '+', network); !status.ok()) {
       failures.push_back({i, std::move(status)});
     } else {
-      file.endings.Note(network, seconds, now);
+      file.endings.Note(network, left, now);
     }
   }
   return failures;

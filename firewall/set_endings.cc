@@ -17,23 +17,21 @@ constexpr uint8_t kV4Mark[] = {0, 0, 0xff, 0xff};
 
 }  // namespace
 
-uint32_t SetEndings::Longest(const Network& network, uint32_t seconds,
+Duration SetEndings::Longest(const Network& network, Duration left,
                              Instant now) const {
   const uint64_t key = KeyOf(network);
   const Table& table = tables_[PlaceOf(key)];
   const auto found = table.endings.find(key);
-  const uint32_t begin = SecondsOf(now);
-  if (found == table.endings.end() || found->second <= begin) return seconds;
-  return std::max(seconds, found->second - begin);
+  if (found == table.endings.end()) return left;
+  return std::max(left, std::chrono::ceil<Duration>(found->second - now));
 }
 
-void SetEndings::Note(const Network& network, uint32_t seconds, Instant now) {
+void SetEndings::Note(const Network& network, Duration left, Instant now) {
   const uint64_t key = KeyOf(network);
   Table& table = tables_[PlaceOf(key)];
-  const uint32_t begin = SecondsOf(now);
-  if (table.endings.size() >= table.next_sweep) Sweep(table, begin);
-  uint32_t& ending = table.endings[key];
-  ending = std::max(ending, begin + seconds);
+  if (table.endings.size() >= table.next_sweep) Sweep(table, now);
+  Instant& ending = table.endings[key];
+  ending = std::max(ending, now + left);
 }
 
 void SetEndings::Forget(const Network& network) {
@@ -45,7 +43,7 @@ bool SetEndings::Holds(const Network& network, Instant now) const {
   const uint64_t key = KeyOf(network);
   const Table& table = tables_[PlaceOf(key)];
   const auto found = table.endings.find(key);
-  return found != table.endings.end() && found->second > SecondsOf(now);
+  return found != table.endings.end() && found->second > now;
 }
 
 size_t SetEndings::size() const {
@@ -56,15 +54,13 @@ size_t SetEndings::size() const {
 
 std::vector<Network> SetEndings::Witnesses(size_t count, Duration margin,
                                            Instant now) {
-  // Seconds are cut off on both sides.
-  const uint32_t until = SecondsOf(now + margin) + 1;
   std::vector<Network> witnesses;
   for (size_t i = 0; i < kTables && witnesses.size() < count; ++i) {
     next_witness_ = (next_witness_ + 1) % kTables;
     // A table of any size begins with one that has not ended or nearly so:
     // what has ended is swept.
     for (const auto& [key, ending] : tables_[next_witness_].endings) {
-      if (ending <= until) continue;
+      if (ending <= now + margin) continue;
       witnesses.push_back(NetworkOf(key));
       break;
     }
@@ -73,59 +69,55 @@ std::vector<Network> SetEndings::Witnesses(size_t count, Duration margin,
 }
 
 std::vector<TimedNetwork> SetEndings::List(Instant now) const {
-  // Endings are cut off to seconds: so that what is told is never more than
-  // what is left, now must not be.
-  const uint32_t begin = SecondsOf(now) + 1;
   std::vector<TimedNetwork> list;
   list.reserve(size());
   for (const Table& table : tables_) {
     for (const auto& [key, ending] : table.endings) {
-      if (ending > begin) list.push_back({NetworkOf(key), ending - begin});
+      const auto left = std::chrono::floor<Duration>(ending - now);
+      if (left > Duration::zero()) list.push_back({NetworkOf(key), left});
     }
   }
   return list;
 }
 
 std::vector<Network> SetEndings::Soonest(size_t count, Instant now) {
-  const uint32_t begin = SecondsOf(now);
-  if (size() < kFewEnough) return SoonestOfAll(count, begin);
-  const uint32_t latest = SampleSoonest(begin);
+  if (size() < kFewEnough) return SoonestOfAll(count, now);
+  const Instant latest = SampleSoonest(now);
   std::vector<Network> soonest;
   for (size_t i = 0; i < kTables && soonest.size() < count; ++i) {
     next_soonest_ = (next_soonest_ + 1) % kTables;
     for (const auto& [key, ending] : tables_[next_soonest_].endings) {
-      if (ending > begin && ending <= latest) {
+      if (ending > now && ending <= latest) {
         soonest.push_back(NetworkOf(key));
       }
     }
   }
-  return soonest.size() < count ? SoonestOfAll(count, begin) : soonest;
+  return soonest.size() < count ? SoonestOfAll(count, now) : soonest;
 }
 
-uint32_t SetEndings::SampleSoonest(uint32_t begin) const {
-  std::vector<uint32_t> sample;
+Instant SetEndings::SampleSoonest(Instant now) const {
+  std::vector<Instant> sample;
   sample.reserve(kTables * kSampleOfTable);
   for (const Table& table : tables_) {
     size_t taken = 0;
     for (const auto& [key, ending] : table.endings) {
       if (taken++ == kSampleOfTable) break;
-      if (ending > begin) sample.push_back(ending);
+      if (ending > now) sample.push_back(ending);
     }
   }
-  if (sample.empty()) return begin;
+  if (sample.empty()) return now;
   const auto hundredth =
       sample.begin() + static_cast<ptrdiff_t>(sample.size() / 100);
   std::nth_element(sample.begin(), hundredth, sample.end());
   return *hundredth;
 }
 
-std::vector<Network> SetEndings::SoonestOfAll(size_t count,
-                                              uint32_t begin) const {
-  std::vector<std::pair<uint32_t, uint64_t>> all;
+std::vector<Network> SetEndings::SoonestOfAll(size_t count, Instant now) const {
+  std::vector<std::pair<Instant, uint64_t>> all;
   all.reserve(size());
   for (const Table& table : tables_) {
     for (const auto& [key, ending] : table.endings) {
-      if (ending > begin) all.emplace_back(ending, key);
+      if (ending > now) all.emplace_back(ending, key);
     }
   }
   count = std::min(count, all.size());
@@ -159,14 +151,9 @@ Network SetEndings::NetworkOf(uint64_t key) const {
   return width_ ? Widened(address, *width_) : Network::OfClient(address);
 }
 
-uint32_t SetEndings::SecondsOf(Instant now) {
-  return static_cast<uint32_t>(
-      std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count());
-}
-
-void SetEndings::Sweep(Table& table, uint32_t begin) {
+void SetEndings::Sweep(Table& table, Instant now) {
   absl::erase_if(table.endings,
-                 [begin](const auto& entry) { return entry.second <= begin; });
+                 [now](const auto& entry) { return entry.second <= now; });
   table.next_sweep = std::max(kSmallest, 2 * table.endings.size());
 }
 

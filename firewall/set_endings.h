@@ -27,11 +27,11 @@ class SetEndings {
   SetEndings() = default;  // of clients
   explicit SetEndings(Width width) : width_(width) {}
 
-  // The seconds to give the kernel so that the element stays at least as long
-  // as it would have without this add.
-  uint32_t Longest(const Network& network, uint32_t seconds, Instant now) const;
+  // What to give the kernel so that the element stays at least as long as it
+  // would have without this add.
+  Duration Longest(const Network& network, Duration left, Instant now) const;
   // It was put in for so long, or found there.
-  void Note(const Network& network, uint32_t seconds, Instant now);
+  void Note(const Network& network, Duration left, Instant now);
   void Forget(const Network& network);
   void Clear() { tables_ = {}; }
 
@@ -43,8 +43,7 @@ class SetEndings {
   // Up to `count` elements that must still be there so long from now, from
   // other places at each call.
   std::vector<Network> Witnesses(size_t count, Duration margin, Instant now);
-  // All that was put in, with what is left at the least: who puts it in again
-  // by that makes nothing last longer. Not what ends within a second.
+  // All that was put in and has not ended.
   std::vector<TimedNetwork> List(Instant now) const;
   // Elements that end first: `count` of them or somewhat more, fewer only if
   // there are no more. Of many elements it looks at a part, and takes from
@@ -56,21 +55,20 @@ class SetEndings {
   static constexpr size_t kTables = 256;
   static constexpr size_t kSmallest = 16;
   struct Table {
-    absl::flat_hash_map<uint64_t, uint32_t> endings;
+    absl::flat_hash_map<uint64_t, Instant> endings;
     size_t next_sweep = kSmallest;
   };
 
   static uint64_t KeyOf(const Network& network);
   Network NetworkOf(uint64_t key) const;
-  static uint32_t SecondsOf(Instant now);
   static size_t PlaceOf(uint64_t key) {
     // Fibonacci hashing: the top bits depend on all of the key's.
     return (key * 0x9e3779b97f4a7c15) >> 56;
   }
-  static void Sweep(Table& table, uint32_t begin);
+  static void Sweep(Table& table, Instant now);
   // The ending up to which about the first hundredth of all end.
-  uint32_t SampleSoonest(uint32_t begin) const;
-  std::vector<Network> SoonestOfAll(size_t count, uint32_t begin) const;
+  Instant SampleSoonest(Instant now) const;
+  std::vector<Network> SoonestOfAll(size_t count, Instant now) const;
 
   std::optional<Width> width_;
   std::array<Table, kTables> tables_;

@@ -154,7 +154,7 @@ size_t TimedSets::SetFor(const TimedNetwork& element) const {
     return kClientSets + static_cast<size_t>(*width);
   }
   const bool extends =
-      options_.extend && element.seconds == options_.usual_seconds;
+      options_.extend && ToSeconds(element.left) == options_.usual_seconds;
   return (extends ? 2 : 0) + (element.network.IsV4() ? 0 : 1);
 }
 
@@ -196,8 +196,8 @@ std::vector<ElementFailure> TimedSets::AddTo(
   }
   const Instant now = Clock::now();
   std::vector<TimedNetwork> longest(elements.begin(), elements.end());
-  for (auto& [network, seconds] : longest) {
-    seconds = set.endings.Longest(network, seconds, now);
+  for (auto& [network, left] : longest) {
+    left = set.endings.Longest(network, left, now);
   }
   std::vector<ElementFailure> failures = PutAndNote(set, longest, now);
   for (const ElementFailure& failure : failures) {
@@ -240,7 +240,7 @@ std::vector<ElementFailure> TimedSets::PutAndNote(
   for (const ElementFailure& failure : failures) failed[failure.index] = true;
   for (size_t i = 0; i < elements.size(); ++i) {
     if (!failed.empty() && failed[i]) continue;
-    set.endings.Note(elements[i].network, elements[i].seconds, now);
+    set.endings.Note(elements[i].network, elements[i].left, now);
   }
   return failures;
 }
@@ -329,16 +329,16 @@ absl::StatusOr<std::vector<TimedNetwork>> TimedSets::ListEach(
 std::vector<TimedNetwork> MergeLater(std::vector<TimedNetwork> elements,
                                      absl::Span<const TimedNetwork> others) {
   if (others.empty()) return elements;
-  absl::flat_hash_map<Network, uint32_t> rest;
-  for (const auto& [network, seconds] : others) rest[network] = seconds;
-  for (auto& [network, seconds] : elements) {
+  absl::flat_hash_map<Network, Duration> rest;
+  for (const auto& [network, left] : others) rest[network] = left;
+  for (auto& [network, left] : elements) {
     const auto other = rest.find(network);
     if (other == rest.end()) continue;
-    seconds = std::max(seconds, other->second);
+    left = std::max(left, other->second);
     rest.erase(other);
   }
-  for (const auto& [network, seconds] : rest) {
-    elements.push_back({network, seconds});
+  for (const auto& [network, left] : rest) {
+    elements.push_back({network, left});
   }
   return elements;
 }

@@ -27,6 +27,7 @@
 namespace breakwater {
 namespace {
 
+using std::chrono::seconds;
 using Microseconds = std::chrono::duration<double, std::micro>;
 
 struct Times {
@@ -53,6 +54,13 @@ void Print(const char* name, Times& times, size_t per_call = 1) {
 
 Network Address(uint32_t number) {
   return Network::OfClient(IpAddress::FromV4(0x0b000000 + number));
+}
+
+constexpr Duration kBare = seconds(kBareSeconds);
+
+Record Ban(uint32_t number) {
+  const Instant now = Clock::now();
+  return TimedRecord(RecordKind::kBan, Address(number), now + kBare, now);
 }
 
 std::unique_ptr<IpSets> OpenSets() {
@@ -83,7 +91,7 @@ void Compare(const char* name, BanSets& sets,
     for (int i = 0; i < (batch == 1 ? 100'000 : 2'000); ++i) {
       std::vector<TimedNetwork> elements;
       for (uint32_t j = 0; j < batch; ++j) {
-        elements.push_back({Address(number++), kBareSeconds});
+        elements.push_back({Address(number++), kBare});
       }
       ours.Measure([&] {
         if (!sets.Add(elements).empty()) std::abort();
@@ -142,7 +150,7 @@ void CompareWithExec() {
   Times ours;
   Times exec;
   for (uint32_t i = 0; i < 500; ++i) {
-    ours.Measure([&] { sets->Add({{{Address(2 * i), kBareSeconds}}}); });
+    ours.Measure([&] { sets->Add({{{Address(2 * i), kBare}}}); });
     const std::string address = Address(2 * i + 1).ToString();
     exec.Measure([&address] {
       const char* words[] = {"ipset",   "add", "breakwater4", address.c_str(),
@@ -166,7 +174,7 @@ void FillTo(BanSets& sets, uint32_t count, Times& times) {
   for (uint32_t first = 0; first < count; first += kBatch) {
     std::vector<TimedNetwork> elements;
     for (uint32_t i = 0; i < kBatch; ++i) {
-      elements.push_back({Address(first + i), kBareSeconds + i});
+      elements.push_back({Address(first + i), kBare + seconds(i)});
     }
     times.Measure([&] {
       if (!sets.Add(elements).empty()) std::abort();
@@ -183,7 +191,7 @@ void AMillion(const char* name, BanSets& sets) {
   const auto more = [&](const char* what, int count) {
     Times one;
     for (int i = 0; i < count; ++i) {
-      const TimedNetwork element{Address(number++), kBareSeconds};
+      const TimedNetwork element{Address(number++), kBare};
       one.Measure([&] {
         if (!sets.Add({&element, 1}).empty()) std::abort();
       });
@@ -199,7 +207,7 @@ void AMillion(const char* name, BanSets& sets) {
   while (sets.evicted() == 0) {
     std::vector<TimedNetwork> elements;
     for (int i = 0; i < 100; ++i) {
-      elements.push_back({Address(number++), kBareSeconds});
+      elements.push_back({Address(number++), kBare});
     }
     (void)sets.Add(elements);
   }
@@ -240,9 +248,7 @@ void Restore(const char* name, std::unique_ptr<BanSets> sets,
     for (uint32_t first = 0; first < kBans; first += kMostRecords) {
       std::vector<Record> orders;
       for (uint32_t i = first; i < first + kMostRecords && i < kBans; ++i) {
-        orders.push_back({.kind = RecordKind::kBan,
-                          .network = Address(i),
-                          .seconds = kBareSeconds});
+        orders.push_back(Ban(i));
       }
       const std::vector<Record> answer = daemon.Order(std::move(orders));
       for (const Record& record : answer) {
@@ -287,9 +293,7 @@ void RoundTrip(const char* name, int per_second, int bans, bool with_sessions) {
   for (int i = 0; i < bans; ++i) {
     std::this_thread::sleep_until(next);
     next += std::chrono::microseconds(1'000'000 / per_second);
-    std::vector<Record> orders = {{.kind = RecordKind::kBan,
-                                   .network = Address(static_cast<uint32_t>(i)),
-                                   .seconds = kBareSeconds}};
+    std::vector<Record> orders = {Ban(static_cast<uint32_t>(i))};
     if (with_sessions) {
       orders.push_back({.kind = RecordKind::kEndAfterReply,
                         .connection = {.client = orders[0].network.address,

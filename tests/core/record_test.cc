@@ -8,12 +8,14 @@
 namespace breakwater {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 Record Ban() {
   return {.kind = RecordKind::kBan,
           .network = *Network::Parse("192.0.2.5"),
-          .seconds = 600};
+          .seconds = 600,
+          .number = 4'711'000};
 }
 
 const Connection kConnection = {.client = *IpAddress::Parse("192.0.2.5"),
@@ -35,7 +37,8 @@ TEST(RecordTest, EveryKindMakesTheRoundTrip) {
       {.kind = RecordKind::kBan,
        .serial = 7,
        .network = network,
-       .seconds = kLongestBanSeconds},
+       .seconds = kLongestBanSeconds,
+       .number = 0xffffffffffffffff},
       {.kind = RecordKind::kUnban, .network = network},
       {.kind = RecordKind::kEndAfterReply, .connection = kConnection},
       {.kind = RecordKind::kDestroy, .connection = kConnection},
@@ -52,7 +55,10 @@ TEST(RecordTest, EveryKindMakesTheRoundTrip) {
        .detail = static_cast<uint8_t>(Refusal::kTooFast),
        .serial = 9,
        .network = network},
-      {.kind = RecordKind::kEntry, .network = network, .seconds = 1},
+      {.kind = RecordKind::kEntry,
+       .network = network,
+       .seconds = 1,
+       .number = 1},
       {.kind = RecordKind::kEntriesEnd},
       {.kind = RecordKind::kSetsMade},
       {.kind = RecordKind::kCounter,
@@ -107,6 +113,43 @@ TEST(RecordTest, ABanWithoutAnEndIsRefused) {
   EXPECT_FALSE(DecodeRecord(EncodeRecord(ban)).ok());
   ban.seconds = kLongestBanSeconds + 1;
   EXPECT_FALSE(DecodeRecord(EncodeRecord(ban)).ok());
+}
+
+TEST(RecordTest, NorIsOneThatEndsAtNoTime) {
+  Record ban = Ban();
+  ban.number = 0;
+  EXPECT_THAT(std::string(DecodeRecord(EncodeRecord(ban)).status().message()),
+              HasSubstr("end of a ban"));
+}
+
+TEST(RecordTest, ABanEndsWhenItEndsHoweverLateItIsSaid) {
+  const Instant now = Instant(1h);
+  const Instant ends = now + 9'900ms;
+  for (const Duration later : {0ms, 1ms, 4'321ms, 9'899ms}) {
+    const Record ban = TimedRecord(RecordKind::kBan, Ban().network, ends, now);
+    EXPECT_EQ(LeftOf(ban, now + later), 9'900ms - later);
+    const Record again =
+        TimedRecord(RecordKind::kBan, Ban().network, ends, now + later);
+    EXPECT_EQ(LeftOf(again, now + later), 9'900ms - later);
+  }
+  const Record ban = TimedRecord(RecordKind::kBan, Ban().network, ends, now);
+  EXPECT_LE(LeftOf(ban, ends), Duration::zero());
+  EXPECT_LE(LeftOf(ban, ends + 24h), Duration::zero());
+}
+
+TEST(RecordTest, NoBanComesToMoreThanItsSeconds) {
+  Record ban = Ban();
+  for (const uint64_t end : {uint64_t{1} << 40, ~uint64_t{0}}) {
+    ban.number = end;
+    EXPECT_EQ(LeftOf(ban, Instant(1h)), 600s);
+  }
+}
+
+TEST(RecordTest, SecondsAreRoundedUp) {
+  EXPECT_EQ(ToSeconds(0ms), 1u);
+  EXPECT_EQ(ToSeconds(1'000ms), 1u);
+  EXPECT_EQ(ToSeconds(1'001ms), 2u);
+  EXPECT_EQ(ToSeconds(24h * 365), kLongestBanSeconds);
 }
 
 TEST(RecordTest, ADetailFitsItsKind) {

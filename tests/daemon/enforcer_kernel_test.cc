@@ -22,9 +22,10 @@ constexpr milliseconds kSoon(2000);
 constexpr milliseconds kNotYet(400);
 
 Record Ban(const std::string& client, uint32_t seconds = 600) {
-  return {.kind = RecordKind::kBan,
-          .network = Network::OfClient(*IpAddress::Parse(client)),
-          .seconds = seconds};
+  const Instant now = Clock::now();
+  return TimedRecord(RecordKind::kBan,
+                     Network::OfClient(*IpAddress::Parse(client)),
+                     now + std::chrono::seconds(seconds), now);
 }
 
 // The whole enforcer on real sets, rules and sockets. The server's end is this

@@ -40,7 +40,7 @@ class CheckedSets final : public BanSets {
   std::vector<ElementFailure> Add(
       absl::Span<const TimedNetwork> elements) override {
     const std::lock_guard lock(kernel_.mutex);
-    for (const auto& [network, seconds] : elements) {
+    for (const auto& [network, left] : elements) {
       if (kernel_.Forbids(network)) {
         ADD_FAILURE() << network.ToString() << " reached the set";
       }
@@ -58,7 +58,9 @@ class CheckedSets final : public BanSets {
   absl::StatusOr<std::vector<TimedNetwork>> List() override {
     const std::lock_guard lock(kernel_.mutex);
     std::vector<TimedNetwork> list;
-    for (const Network& network : kernel_.held) list.push_back({network, 600});
+    for (const Network& network : kernel_.held) {
+      list.push_back({network, std::chrono::seconds(600)});
+    }
     return list;
   }
 
@@ -101,9 +103,10 @@ class EnforcerPropertyTest : public testing::Test {
 
   Record Order() {
     const int kind = random_.Below(20);
-    Record record{.kind = RecordKind::kBan,
-                  .network = random_.AnyNetwork(),
-                  .seconds = 1 + static_cast<uint32_t>(random_.Below(100'000))};
+    const Instant now = Clock::now();
+    Record record = TimedRecord(
+        RecordKind::kBan, random_.AnyNetwork(),
+        now + std::chrono::seconds(1 + random_.Below(100'000)), now);
     if (kind == 0) record.kind = RecordKind::kUnban;
     // "::" has no connections: that would be no sound record.
     const IpAddress client = random_.Address();

@@ -17,16 +17,18 @@ using testing::Contains;
 using testing::Each;
 using testing::ElementsAre;
 using testing::Field;
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
 Network Net(const char* text) { return *Network::Parse(text); }
-Record Ban(const char* network, uint32_t seconds = 600) {
-  return {
-      .kind = RecordKind::kBan, .network = Net(network), .seconds = seconds};
+Record Ban(const Network& network, Duration length = 600s) {
+  const Instant now = Clock::now();
+  return TimedRecord(RecordKind::kBan, network, now + length, now);
 }
+Record Ban(const char* network) { return Ban(Net(network)); }
 Record Unban(const char* network) {
   return {.kind = RecordKind::kUnban, .network = Net(network)};
 }
@@ -42,7 +44,7 @@ class MemorySets final : public BanSets {
  public:
   struct State {
     std::mutex mutex;
-    std::map<Network, uint32_t> elements;
+    std::map<Network, Duration> elements;
     int batches = 0;
     bool gone = false;
     bool flushed = false;
@@ -82,7 +84,7 @@ class MemorySets final : public BanSets {
       } else if (!state_.failure.ok()) {
         failures.push_back({i, state_.failure});
       } else {
-        state_.elements[elements[i].network] = elements[i].seconds;
+        state_.elements[elements[i].network] = elements[i].left;
       }
     }
     return failures;
@@ -96,8 +98,8 @@ class MemorySets final : public BanSets {
   absl::StatusOr<std::vector<TimedNetwork>> List() override {
     const std::lock_guard lock(state_.mutex);
     std::vector<TimedNetwork> list;
-    for (const auto& [network, seconds] : state_.elements) {
-      list.push_back({network, seconds});
+    for (const auto& [network, left] : state_.elements) {
+      list.push_back({network, left});
     }
     return list;
   }
@@ -123,9 +125,14 @@ class EnforcerServerTest : public testing::Test {
     daemon->ReadTo(RecordKind::kProtectedEnd);
     return daemon;
   }
+  // In seconds, as the kernel gets them.
   std::map<Network, uint32_t> Elements() {
     const std::lock_guard lock(state_.mutex);
-    return state_.elements;
+    std::map<Network, uint32_t> elements;
+    for (const auto& [network, left] : state_.elements) {
+      elements[network] = ToSeconds(left);
+    }
+    return elements;
   }
 
   // Without root it is not made, and the addresses of the host count.
@@ -157,7 +164,7 @@ TEST_F(EnforcerServerTest, AnswersAPacketOfOrdersOnceAllIsInTheSets) {
   StartEnforcer();
   auto daemon = Connect();
   const auto answer =
-      daemon->Order({Ban("192.0.2.5"), Ban("2001:db8::/64", 86'400)});
+      daemon->Order({Ban("192.0.2.5"), Ban(Net("2001:db8::/64"), 24h)});
   EXPECT_EQ(answer.back().kind, RecordKind::kApplied);
   EXPECT_EQ(answer.back().serial, daemon->serial());
   EXPECT_THAT(Elements(),
@@ -202,9 +209,7 @@ TEST_F(EnforcerServerTest, ANetworkWithOneProtectedAddressInItIsRefused) {
     IpAddress next = hit.address;
     ++next.bytes[IsV4(width) ? 13 : 3];
     const Network clear = Widened(next, width);
-    const auto answer = daemon->Order(
-        {{.kind = RecordKind::kBan, .network = hit, .seconds = 60},
-         {.kind = RecordKind::kBan, .network = clear, .seconds = 60}});
+    const auto answer = daemon->Order({Ban(hit), Ban(clear)});
     EXPECT_THAT(answer,
                 Contains(Refuses(hit.ToString().c_str(), Refusal::kProtected)));
     EXPECT_THAT(answer, Contains(IsKind(RecordKind::kRefused)).Times(1));
@@ -461,7 +466,7 @@ TEST_F(EnforcerServerTest, ADaemonThatComesLaterIsToldOfSetsMadeMeanwhile) {
 
 TEST_F(EnforcerServerTest, ListsWhatTheSetsHold) {
   for (uint32_t i = 0; i < 10'000; ++i) {
-    state_.elements[Network::OfClient(IpAddress::FromV4(0xc6120000 + i))] = 60;
+    state_.elements[Network::OfClient(IpAddress::FromV4(0xc6120000 + i))] = 60s;
   }
   StartEnforcer();
   auto daemon = Connect();
@@ -474,7 +479,7 @@ TEST_F(EnforcerServerTest, ListsWhatTheSetsHold) {
 
 TEST_F(EnforcerServerTest, ADaemonThatDoesNotReadItsListIsNotWaitedFor) {
   for (uint32_t i = 0; i < 100'000; ++i) {
-    state_.elements[Network::OfClient(IpAddress::FromV4(0xc6120000 + i))] = 60;
+    state_.elements[Network::OfClient(IpAddress::FromV4(0xc6120000 + i))] = 60s;
   }
   StartEnforcer();
   auto idle = Connect();
@@ -490,9 +495,9 @@ TEST_F(EnforcerServerTest, ADaemonThatDoesNotReadItsListIsNotWaitedFor) {
 }
 
 TEST_F(EnforcerServerTest, AnAddressThatBecomesProtectedLeavesTheSet) {
-  state_.elements[Net("203.0.113.9")] = 600;
-  state_.elements[Net("198.51.100.9")] = 600;  // configured meanwhile
-  state_.elements[Net("2001:db8:5::/56")] = 600;
+  state_.elements[Net("203.0.113.9")] = 600s;
+  state_.elements[Net("198.51.100.9")] = 600s;  // configured meanwhile
+  state_.elements[Net("2001:db8:5::/56")] = 600s;
   StartEnforcer();
   EXPECT_THAT(Elements(), ElementsAre(std::pair(Net("203.0.113.9"), 600U)));
   auto daemon = Connect();
@@ -555,7 +560,8 @@ TEST_F(EnforcerServerTest, AGarbledPacketEndsTheConversationAndNothingElse) {
       {"another version",
        Bytes({.kind = RecordKind::kHello, .number = kProtocolVersion + 1}),
        "of one release"},
-      {"a ban for no time", Bytes(Ban("192.0.2.5", 0)), "seconds of a ban"},
+      {"a ban for no time", Bytes({.kind = RecordKind::kBan}),
+       "seconds of a ban"},
   };
   for (const Garbage& garbage : cases) {
     auto daemon = Connect();

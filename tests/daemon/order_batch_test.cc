@@ -6,6 +6,7 @@
 namespace breakwater {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -13,7 +14,7 @@ Network Net(const char* text) { return *Network::Parse(text); }
 
 TEST(OrderBatch, ABanBehindWhichAnUnbanComesIsNone) {
   OrderBatch batch;
-  batch.Ban(Net("192.0.2.5"), 600);
+  batch.Ban(Net("192.0.2.5"), 600s);
   batch.Unban(Net("192.0.2.5"));
   EXPECT_THAT(batch.Adds(), IsEmpty());
   EXPECT_THAT(batch.Removes(), ElementsAre(Net("192.0.2.5")));
@@ -21,20 +22,20 @@ TEST(OrderBatch, ABanBehindWhichAnUnbanComesIsNone) {
 
 TEST(OrderBatch, ABanBehindAnUnbanStartsAnew) {
   OrderBatch batch;
-  batch.Ban(Net("192.0.2.5"), 86'400);
+  batch.Ban(Net("192.0.2.5"), 86'400s);
   batch.Unban(Net("192.0.2.5"));
-  batch.Ban(Net("192.0.2.5"), 600);
+  batch.Ban(Net("192.0.2.5"), 600s);
   EXPECT_THAT(batch.Removes(), ElementsAre(Net("192.0.2.5")));
-  EXPECT_THAT(batch.Adds(), ElementsAre(TimedNetwork{Net("192.0.2.5"), 600}));
+  EXPECT_THAT(batch.Adds(), ElementsAre(TimedNetwork{Net("192.0.2.5"), 600s}));
 }
 
 TEST(OrderBatch, OfTwoBansTheLongerCounts) {
   OrderBatch batch;
-  batch.Ban(Net("192.0.2.5"), 600);
-  batch.Ban(Net("192.0.2.6"), 600);
-  batch.Ban(Net("192.0.2.5"), 60);
-  EXPECT_THAT(batch.Adds(), ElementsAre(TimedNetwork{Net("192.0.2.5"), 600},
-                                        TimedNetwork{Net("192.0.2.6"), 600}));
+  batch.Ban(Net("192.0.2.5"), 600s);
+  batch.Ban(Net("192.0.2.6"), 600s);
+  batch.Ban(Net("192.0.2.5"), 60s);
+  EXPECT_THAT(batch.Adds(), ElementsAre(TimedNetwork{Net("192.0.2.5"), 600s},
+                                        TimedNetwork{Net("192.0.2.6"), 600s}));
   EXPECT_THAT(batch.Removes(), IsEmpty());
 }
 

@@ -67,7 +67,8 @@ class EveryBackend
   }
   bool CanConnect(const char* client) { return cable_->CanConnect(client); }
   void Ban(const std::string& network, uint32_t length = kUsual) {
-    EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{Net(network), length}}),
+    EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{
+                    {Net(network), std::chrono::seconds(length)}}),
                 testing::IsEmpty());
   }
   static bool Eventually(const std::function<bool()>& true_now) {

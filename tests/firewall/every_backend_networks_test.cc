@@ -5,6 +5,7 @@
 namespace breakwater {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -17,11 +18,14 @@ class EveryBackendOfNetworks : public EveryBackend {
     Run(kind().WideRules());
   }
   // As an earlier program left it.
-  std::optional<uint32_t> Left(const std::string& network) {
+  // In seconds.
+  std::optional<double> Left(const std::string& network) {
     const auto list = sets_->List();
     EXPECT_TRUE(list.ok()) << list.status();
     for (const TimedNetwork& element : *list) {
-      if (element.network == Net(network)) return element.seconds;
+      if (element.network == Net(network)) {
+        return std::chrono::duration<double>(element.left).count();
+      }
     }
     return std::nullopt;
   }
@@ -85,7 +89,7 @@ TEST_P(EveryBackendOfNetworks, InAFullSetOfNetworksWhatEndsFirstMakesRoom) {
   for (uint32_t i = 0; i < 300; ++i) {
     const Network network =
         Widened(IpAddress::FromV4(0x0a000000 + (i << 8)), Width::kV4By24);
-    EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{network, 600}}),
+    EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{network, 600s}}),
                 IsEmpty());
   }
   EXPECT_GT(sets_->evicted(), 0U);
@@ -120,7 +124,7 @@ TEST_P(EveryBackendOfNetworks, SetsOfNetworksThatAreEmptiedAreNoticed) {
 
 TEST_P(EveryBackendOfNetworks, AReloadMakesTheSetsThatItNeeds) {
   Open();
-  const std::vector<TimedNetwork> wide = {{Net("2001:db8::/56"), 60}};
+  const std::vector<TimedNetwork> wide = {{Net("2001:db8::/56"), 60s}};
   const auto failures = sets_->Add(wide);
   ASSERT_THAT(failures, SizeIs(1)) << "not configured";
   EXPECT_TRUE(absl::IsInvalidArgument(failures[0].status));

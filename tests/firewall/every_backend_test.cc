@@ -5,6 +5,7 @@
 namespace breakwater {
 namespace {
 
+using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::IsEmpty;
@@ -29,7 +30,7 @@ TEST_P(EveryBackendOfTypedSets, ManyThatComeAnewTakeNoTimeAway) {
   const auto list = sets_->List();
   ASSERT_TRUE(list.ok());
   ASSERT_THAT(*list, SizeIs(1));
-  EXPECT_GT(list->front().seconds, 95U);
+  EXPECT_GT(list->front().left, 95s);
 }
 
 TEST_P(EveryBackend, ABannedClientCannotConnectAndItsNeighboursCan) {
@@ -118,10 +119,11 @@ TEST_P(EveryBackend, InAFullSetWhatEndsFirstMakesRoom) {
   if (capacity > 10'000) GTEST_SKIP() << "xt_recent was given much room";
   Ban("192.0.2.5", 60);
   std::vector<TimedNetwork> batch;
-  for (uint32_t i = 0; i < capacity - 1; ++i) batch.push_back({Number(i), 600});
+  for (uint32_t i = 0; i < capacity - 1; ++i)
+    batch.push_back({Number(i), 600s});
   // Where the kernel chooses, it goes by age.
   sets_->Add(batch);
-  EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{Net("192.0.2.6"), 600}}),
+  EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{Net("192.0.2.6"), 600s}}),
               IsEmpty());
   EXPECT_FALSE(CanConnect("192.0.2.6"));
   EXPECT_TRUE(CanConnect("192.0.2.5"));
@@ -158,7 +160,7 @@ TEST_P(EveryBackend, SetsThatAreDestroyedAreThereAgain) {
   Open();
   Ban("192.0.2.5");
   Run(kind().Destroy());
-  EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60}}),
+  EXPECT_THAT(sets_->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60s}}),
               SizeIs(1));
   if (kind().rules_first()) {
     EXPECT_EQ(sets_->Check().made, 0);
@@ -184,8 +186,8 @@ TEST_P(EveryBackendOfTypedSets,
     EXPECT_THAT(std::string(check.wrong[0].message()),
                 testing::HasSubstr("breakwater4"));
   }
-  const std::vector<TimedNetwork> both = {{Net("192.0.2.5"), 60},
-                                          {Net("2001:db8:0:5::/64"), 60}};
+  const std::vector<TimedNetwork> both = {{Net("192.0.2.5"), 60s},
+                                          {Net("2001:db8:0:5::/64"), 60s}};
   EXPECT_THAT(sets_->Add(both), SizeIs(1)) << "the other set still works";
   Run(kind().Unspoil());
   EXPECT_EQ(sets_->Check().made, 1);
@@ -194,8 +196,9 @@ TEST_P(EveryBackendOfTypedSets,
 
 TEST_P(EveryBackend, OnlyWhatABanCoversIsTaken) {
   Open();
-  const std::vector<TimedNetwork> odd = {
-      {Net("192.0.2.0/25"), 60}, {Net("2001:db8::1"), 60}, {Net("::/0"), 60}};
+  const std::vector<TimedNetwork> odd = {{Net("192.0.2.0/25"), 60s},
+                                         {Net("2001:db8::1"), 60s},
+                                         {Net("::/0"), 60s}};
   const auto failures = sets_->Add(odd);
   EXPECT_THAT(failures, SizeIs(3));
   for (const ElementFailure& failure : failures) {
@@ -209,7 +212,7 @@ TEST_P(EveryBackend, TakesNetworksIfItSaysSo) {
   for (const char* network :
        {"192.0.2.0/24", "2001:db8:0:100::/56", "2001:db8::/48"}) {
     const auto refused =
-        sets_->Add(std::vector<TimedNetwork>{{Net(network), 60}});
+        sets_->Add(std::vector<TimedNetwork>{{Net(network), 60s}});
     EXPECT_EQ(refused.empty(), can) << network;
     for (const ElementFailure& failure : refused) {
       EXPECT_TRUE(absl::IsInvalidArgument(failure.status)) << failure.status;
@@ -222,8 +225,8 @@ TEST_P(EveryBackend, ABatchOfManyIsInAsAWhole) {
   LayCable();
   Open();
   std::vector<TimedNetwork> batch;
-  for (uint32_t i = 0; i < 5'000; ++i) batch.push_back({Number(i), 600});
-  batch.push_back({Net("192.0.2.5"), 600});
+  for (uint32_t i = 0; i < 5'000; ++i) batch.push_back({Number(i), 600s});
+  batch.push_back({Net("192.0.2.5"), 600s});
   // Again, as after a restart.
   for (int i = 0; i < 2; ++i) {
     EXPECT_THAT(sets_->Add(batch), IsEmpty());

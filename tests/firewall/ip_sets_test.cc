@@ -12,6 +12,7 @@
 namespace breakwater {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -37,8 +38,9 @@ class IpSetsTest : public testing::Test {
     const auto elements = sets.List();
     EXPECT_TRUE(elements.ok()) << elements.status();
     for (const TimedNetwork& element : *elements) {
-      if (element.network == Net(network))
-        return static_cast<int>(element.seconds);
+      if (element.network == Net(network)) {
+        return static_cast<int>(element.left / 1s);
+      }
     }
     return -1;
   }
@@ -63,7 +65,7 @@ TEST_F(IpSetsTest, MakesTheSetsWithRoomAndTimeouts) {
 TEST_F(IpSetsTest, PutsInAndListsBothFamilies) {
   auto sets = Open();
   EXPECT_THAT(sets->Add(std::vector<TimedNetwork>{
-                  {Net("192.0.2.5"), 600}, {Net("2001:db8:1:2::/64"), 900}}),
+                  {Net("192.0.2.5"), 600s}, {Net("2001:db8:1:2::/64"), 900s}}),
               IsEmpty());
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 600, 2);
   EXPECT_NEAR(Left(*sets, "2001:db8:1:2::/64"), 900, 2);
@@ -74,24 +76,24 @@ TEST_F(IpSetsTest, PutsInAndListsBothFamilies) {
 
 TEST_F(IpSetsTest, AddingAgainProlongsAndNeverShortens) {
   auto sets = Open();
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60}});
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 86'400}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60s}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 86'400s}});
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 86'400, 2);
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600s}});
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 86'400, 2);
 }
 
 TEST_F(IpSetsTest, ANewProgramDoesNotShortenWhatItFinds) {
-  Open()->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 86'400}});
+  Open()->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 86'400s}});
   auto sets = Open();
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 86'400, 2);
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600s}});
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 86'400, 2);
 }
 
 TEST_F(IpSetsTest, TheKernelEndsABan) {
   auto sets = Open();
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 1}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 1s}});
   EXPECT_TRUE(Run("ipset test breakwater4 192.0.2.5"));
   std::this_thread::sleep_for(std::chrono::milliseconds(1200));
   EXPECT_FALSE(Run("ipset test breakwater4 192.0.2.5"));
@@ -100,14 +102,14 @@ TEST_F(IpSetsTest, TheKernelEndsABan) {
 
 TEST_F(IpSetsTest, TakesOutAndDoesNotMindWhatIsNotThere) {
   auto sets = Open();
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600},
-                                      {Net("2001:db8::/64"), 600}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600s},
+                                      {Net("2001:db8::/64"), 600s}});
   EXPECT_THAT(sets->Remove(std::vector<Network>{
                   Net("192.0.2.5"), Net("192.0.2.6"), Net("2001:db8::/64")}),
               IsEmpty());
   EXPECT_THAT(*sets->List(), IsEmpty());
   // The long ban that was lifted does not come back with a short one.
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60s}});
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 60, 2);
 }
 
@@ -115,7 +117,8 @@ TEST_F(IpSetsTest, ABadElementDoesNotTakeTheRestOfItsBatchWithIt) {
   auto sets = Open();
   std::vector<TimedNetwork> batch;
   for (uint32_t i = 0; i < 200; ++i) {
-    batch.push_back({Network::OfClient(IpAddress::FromV4(0xc0000200 + i)), 60});
+    batch.push_back(
+        {Network::OfClient(IpAddress::FromV4(0xc0000200 + i)), 60s});
   }
   batch[3].network = Net("0.0.0.0");  // hash:ip cannot hold it
   const std::vector<ElementFailure> failures = sets->Add(batch);
@@ -128,8 +131,10 @@ TEST_F(IpSetsTest, ABadElementDoesNotTakeTheRestOfItsBatchWithIt) {
 
 TEST_F(IpSetsTest, RefusesOtherPrefixesThanABanCovers) {
   auto sets = Open();
-  const auto failures = sets->Add(std::vector<TimedNetwork>{
-      {Net("192.0.2.0/25"), 60}, {Net("2001:db8::1"), 60}, {Net("::/0"), 60}});
+  const auto failures =
+      sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.0/25"), 60s},
+                                          {Net("2001:db8::1"), 60s},
+                                          {Net("::/0"), 60s}});
   EXPECT_EQ(failures.size(), 3U);
   for (const ElementFailure& failure : failures) {
     EXPECT_TRUE(absl::IsInvalidArgument(failure.status));
@@ -142,7 +147,8 @@ TEST_F(IpSetsTest, SaysWhenASetIsFull) {
   auto sets = Open({.most_entries = 64});
   std::vector<TimedNetwork> batch;
   for (uint32_t i = 0; i < 2'000; ++i) {
-    batch.push_back({Network::OfClient(IpAddress::FromV4(0xc0000200 + i)), 60});
+    batch.push_back(
+        {Network::OfClient(IpAddress::FromV4(0xc0000200 + i)), 60s});
   }
   const auto failures = sets->Add(batch);
   ASSERT_GT(failures.size(), 1'000U);
@@ -156,7 +162,7 @@ TEST_F(IpSetsTest, ALargeHashThatIsFullTakesOneMoreEachTime) {
   auto sets = Open({.most_entries = 100}, /*hash_size=*/16'384);
   for (uint32_t i = 0; i < 2'000; ++i) {
     const auto failures = sets->Add(std::vector<TimedNetwork>{
-        {Network::OfClient(IpAddress::FromV4(0x0a000000 + i)), 60}});
+        {Network::OfClient(IpAddress::FromV4(0x0a000000 + i)), 60s}});
     ASSERT_THAT(failures, IsEmpty()) << i << ": " << failures[0].status;
   }
   EXPECT_GT(sets->evicted(), 1'800U);
@@ -168,11 +174,11 @@ TEST_F(IpSetsTest, ASetThatVanishedIsMissedAndMadeAgain) {
   EXPECT_EQ(sets->Check().made, 0);
   ASSERT_TRUE(Run("ipset destroy breakwater4"));
   const auto failures =
-      sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60}});
+      sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60s}});
   ASSERT_EQ(failures.size(), 1U);
   EXPECT_TRUE(absl::IsNotFound(failures[0].status)) << failures[0].status;
   EXPECT_EQ(sets->Check().made, 1);
-  EXPECT_THAT(sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60}}),
+  EXPECT_THAT(sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 60s}}),
               IsEmpty());
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 60, 2);
 }
@@ -203,10 +209,10 @@ TEST_F(IpSetsTest, SaysWhatIsWrongWithASetOfAnotherMaking) {
 
 TEST_F(IpSetsTest, OnlyBansOfTheUsualLengthGoWhereAHitProlongs) {
   auto sets = Open({.extend = true, .usual_seconds = 600});
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600},
-                                      {Net("192.0.2.6"), 86'400},
-                                      {Net("192.0.2.7"), 412},
-                                      {Net("2001:db8::/64"), 600}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600s},
+                                      {Net("192.0.2.6"), 86'400s},
+                                      {Net("192.0.2.7"), 412s},
+                                      {Net("2001:db8::/64"), 600s}});
   EXPECT_TRUE(Run("ipset test breakwater4-extend 192.0.2.5"));
   EXPECT_FALSE(Run("ipset test breakwater4 192.0.2.5"));
   EXPECT_TRUE(Run("ipset test breakwater4 192.0.2.6"));
@@ -217,8 +223,8 @@ TEST_F(IpSetsTest, OnlyBansOfTheUsualLengthGoWhereAHitProlongs) {
 
 TEST_F(IpSetsTest, AnAddressInBothSetsIsListedWithItsLaterEndAndLeavesBoth) {
   auto sets = Open({.extend = true, .usual_seconds = 600});
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 86'400}});
-  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 86'400s}});
+  sets->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600s}});
   EXPECT_EQ(sets->List()->size(), 1U);
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 86'400, 2);
   sets->Remove(std::vector<Network>{Net("192.0.2.5")});
@@ -228,7 +234,7 @@ TEST_F(IpSetsTest, AnAddressInBothSetsIsListedWithItsLaterEndAndLeavesBoth) {
 
 TEST_F(IpSetsTest, SetsThatProlongAreStillEmptiedWhenThatIsSwitchedOff) {
   Open({.extend = true})
-      ->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600}});
+      ->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), 600s}});
   auto sets = Open({.extend = false});
   EXPECT_NEAR(Left(*sets, "192.0.2.5"), 600, 2);
   sets->Remove(std::vector<Network>{Net("192.0.2.5")});
@@ -249,7 +255,8 @@ TEST_F(IpSetsTest, ListsMoreThanOneDatagramHolds) {
   auto sets = Open();
   std::vector<TimedNetwork> batch;
   for (uint32_t i = 0; i < 50'000; ++i) {
-    batch.push_back({Network::OfClient(IpAddress::FromV4(0x0a000000 + i)), 60});
+    batch.push_back(
+        {Network::OfClient(IpAddress::FromV4(0x0a000000 + i)), 60s});
   }
   EXPECT_THAT(sets->Add(batch), IsEmpty());
   EXPECT_EQ(sets->List()->size(), 50'000U);

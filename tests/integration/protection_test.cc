@@ -347,10 +347,12 @@ TEST_F(ProtectionTest, TheEnforcerRefusesEvenWhenTheDaemonAsksForIt) {
   for (const char* network :
        {"192.0.2.25", "192.0.2.1", "127.0.0.1", "198.18.0.5",
         "2001:db8:25::/64", "2001:db8:bad1::/64", "::/64"}) {
-    peer->Say({.kind = RecordKind::kBan,
-               .serial = ++serial,
-               .network = *breakwater::Network::Parse(network),
-               .seconds = 600});
+    const breakwater::Instant now = breakwater::Clock::now();
+    breakwater::Record ban = breakwater::TimedRecord(
+        RecordKind::kBan, *breakwater::Network::Parse(network),
+        now + std::chrono::minutes(10), now);
+    ban.serial = ++serial;
+    peer->Say(ban);
     const auto refused = peer->Next(RecordKind::kRefused);
     ASSERT_TRUE(refused) << network;
     EXPECT_EQ(refused->network.ToString(), network);
