@@ -198,6 +198,10 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban, bool is_news) {
   }
   const Instant now = Clock::now();
   const std::optional<Ban> before = bans_.Find(ban.network, now);
+  // What is told again, as an import does, is no further ban, nor evidence.
+  if (!is_news && before && ban.expires <= before->expires + kSameEnd) {
+    return InForce{.ban = *before};
+  }
   InForce result{.ban = bans_.Add(ban, now), .began = !before};
   const Ban& after = result.ban;
   ShowSize();

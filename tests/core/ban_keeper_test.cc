@@ -57,6 +57,13 @@ class BanKeeperTest : public testing::Test {
          .ban = length},
         {.rules = rules_});
   }
+  // And rests on what that list said.
+  void ImposeAsListed(std::string_view address) {
+    Use({.zones = {{.name = "key.list.test", .label = "list.test"}}});
+    keeper_.Impose({.connection = {.client = *IpAddress::Parse(address)}},
+                   {.reason = Reason::kListed, .ban = minutes(10)},
+                   {.rules = rules_, .listings = {{.zone = 0}}});
+  }
   Ban BanFor(std::string_view address, Duration length) {
     return {.network = At(address),
             .client = *IpAddress::Parse(address),
@@ -343,12 +350,26 @@ TEST_F(BanKeeperTest, AnOperatorsOwnBanTakesNothingBack) {
   EXPECT_EQ(keeper_.growth().Times(At("192.0.2.5"), Clock::now()), 1u);
 }
 
+TEST_F(BanKeeperTest, ABanThatIsOnlyToldAgainStaysAsItIs) {
+  ImposeAsListed("192.0.2.5");
+  const Ban before = *bans_.Find(At("192.0.2.5"), Clock::now());
+  enforcer_.Take();
+  Ban told = BanFor("192.0.2.5", minutes(10) + std::chrono::seconds(1));
+  told.origin = Origin::kList;
+  const auto again = keeper_.Put(told, /*is_news=*/false);
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->began || again->prolonged);
+  EXPECT_EQ(again->ban.count, before.count);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+  keeper_.LiftThoseOf({.label = "list.test",
+                       .family = Family::kIpv4,
+                       .proven_at = before.imposed});
+  EXPECT_EQ(bans_.size(), 0u) << "it still rests on the list";
+}
+
 TEST_F(BanKeeperTest, BansOfAListThatLiedAreLiftedAndDoNotCount) {
-  Use({.zones = {{.name = "key.list.test", .label = "list.test"}}});
   const Instant before = Clock::now();
-  keeper_.Impose({.connection = {.client = *IpAddress::Parse("192.0.2.5")}},
-                 {.reason = Reason::kListed, .ban = minutes(10)},
-                 {.rules = rules_, .listings = {{.zone = 0}}});
+  ImposeAsListed("192.0.2.5");
   enforcer_.Take();
   keeper_.LiftThoseOf(
       {.label = "list.test", .family = Family::kIpv4, .proven_at = before});
