@@ -157,7 +157,8 @@ ProbePacket BannedPacket(const Config& config, const IpAddress& server,
           .port = port,
           .interface = DoctorProbe::kInterface,
           .banned = true,
-          .names = FirewallNames(config.firewall.set_prefix)};
+          .names = FirewallNames(config.firewall.set_prefix),
+          .backends = config.firewall.backends};
 }
 
 void ReadNetworks(const Config& config, const IpAddress& server, uint16_t port,

@@ -127,19 +127,48 @@ std::optional<std::string> WhyNotMet(const PathTable& table,
 
 }  // namespace
 
-bool ProbePacket::IsKnownTo(const std::string& set) const {
+bool ProbePacket::Uses(FirewallBackend backend) const {
+  return std::ranges::find(backends, backend) != backends.end();
+}
+
+bool ProbePacket::IsKnownTo(FirewallBackend backend,
+                            const std::string& set) const {
+  if (!Uses(backend)) return false;
+  if (backend == FirewallBackend::kXtRecent) {
+    return !width && std::ranges::find(names.recent, set) != names.recent.end();
+  }
   if (width) return set == names.wide[static_cast<size_t>(*width)];
   return std::ranges::find(names.sets, set) != names.sets.end();
 }
 
-bool ProbePacket::IsOurs(const std::string& set) const {
-  return std::ranges::find(names.sets, set) != names.sets.end() ||
-         std::ranges::find(names.wide, set) != names.wide.end();
+bool ProbePacket::IsOurs(FirewallBackend backend,
+                         const std::string& set) const {
+  return Uses(backend) &&
+         (std::ranges::find(names.sets, set) != names.sets.end() ||
+          std::ranges::find(names.wide, set) != names.wide.end());
 }
 
-const std::string& ProbePacket::Set() const {
-  return width ? names.wide[static_cast<size_t>(*width)]
-               : names.sets[client.IsV4() ? 0 : 1];
+std::string ProbePacket::Set() const {
+  const size_t family = client.IsV4() ? 0 : 1;
+  const std::string& name =
+      width ? names.wide[static_cast<size_t>(*width)] : names.sets[family];
+  std::vector<std::string> sets;
+  for (const FirewallBackend backend : backends) {
+    switch (backend) {
+      case FirewallBackend::kIpset:
+        sets.push_back(absl::StrCat("the set ", name, " of ipset"));
+        break;
+      case FirewallBackend::kNftables:
+        sets.push_back(absl::StrCat("the set ", name, " of the table inet ",
+                                    names.nft_table));
+        break;
+      case FirewallBackend::kXtRecent:
+        if (width) break;  // holds no networks
+        sets.push_back(
+            absl::StrCat("the list ", names.recent[family], " of xt_recent"));
+    }
+  }
+  return absl::StrJoin(sets, " or ");
 }
 
 void PathRule::Require(Fit condition) {
@@ -201,11 +230,11 @@ std::vector<std::string> WhyNotDropped(const std::vector<PathTable>& tables,
   if (!named) {
     const std::string others = RulesOfOtherSets(tables);
     return {others.empty()
-                ? absl::StrCat("no rule of the firewall looks into the set ",
+                ? absl::StrCat("no rule of the firewall drops who is in ",
                                packet.Set(),
                                ": load what `breakwater firewall print` prints")
-                : absl::StrCat("no rule looks into the set ", packet.Set(),
-                               ", but into another one: ", others)};
+                : absl::StrCat("no rule drops who is in ", packet.Set(),
+                               ", but in another one: ", others)};
   }
   if (met) {
     reasons.push_back(

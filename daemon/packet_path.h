@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "core/address.h"
+#include "daemon/config.h"
 #include "firewall/names.h"
 
 namespace breakwater {
@@ -24,15 +25,19 @@ struct ProbePacket {
   std::string interface;  // it comes in by
   bool banned = false;    // the client is in our sets, and in no others
   FirewallNames names;
+  // Those that are filled: a set of another one holds nobody, whatever its
+  // name.
+  std::vector<FirewallBackend> backends;
   // Not the client is in them, but its network of that width in one.
   std::optional<Width> width = {};
 
+  bool Uses(FirewallBackend backend) const;
   // Whether a ban that the packet would meet stands in that set.
-  bool IsKnownTo(const std::string& set) const;
+  bool IsKnownTo(FirewallBackend backend, const std::string& set) const;
   // Whether the set is one of ours, whatever is in it.
-  bool IsOurs(const std::string& set) const;
-  // The first set to look into.
-  const std::string& Set() const;
+  bool IsOurs(FirewallBackend backend, const std::string& set) const;
+  // The first set to look into, in words: "the set breakwater4 of ipset".
+  std::string Set() const;
 };
 
 // Whether a rule takes the packet; kMaybe: it asks what we cannot know.

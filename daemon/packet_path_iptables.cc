@@ -82,11 +82,6 @@ bool HasWord(const std::string& list, absl::string_view word) {
   return std::ranges::find(words, std::string(word)) != words.end();
 }
 
-template <typename Names>
-bool Holds(const Names& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
 // One rule's words, from its first match on.
 class RuleReader {
  public:
@@ -148,7 +143,7 @@ class RuleReader {
       Set(Next());
       Skip();
     } else if (option == "--name" && recent_) {
-      if (!packet_.width && Holds(packet_.names.recent, Next())) {
+      if (packet_.IsKnownTo(FirewallBackend::kXtRecent, Next())) {
         rule_.ours = true;
         Require(packet_.banned);
       } else {
@@ -163,12 +158,13 @@ class RuleReader {
     }
   }
   void Set(const std::string& name) {
-    if (packet_.IsKnownTo(name)) {
+    if (packet_.IsKnownTo(FirewallBackend::kIpset, name)) {
       rule_.ours = true;
       Require(packet_.banned);
       return;
     }
-    if (!packet_.IsOurs(name)) rule_.other_sets.push_back(name);
+    if (!packet_.IsOurs(FirewallBackend::kIpset, name))
+      rule_.other_sets.push_back(name);
     Require(false);
   }
   void Target(const std::string& target, bool is_goto) {

@@ -18,9 +18,9 @@ using nlohmann::json;
 using Verdict = PathRule::Verdict;
 
 // The line of each rule, by its table, chain and handle: `# handle N`.
-class Listing {
+class RuleLines {
  public:
-  explicit Listing(std::string_view listed) {
+  explicit RuleLines(std::string_view listed) {
     std::string table, chain;
     for (absl::string_view line : absl::StrSplit(
              absl::string_view(listed.data(), listed.size()), '\n')) {
@@ -56,7 +56,9 @@ class Listing {
 
 class RuleReader {
  public:
-  explicit RuleReader(const ProbePacket& packet) : packet_(packet) {}
+  RuleReader(const ProbePacket& packet, const std::string& table)
+      : packet_(packet),
+        is_our_table_(table == "inet " + packet.names.nft_table) {}
 
   PathRule Read(const json& expressions) {
     for (const json& expression : expressions) {
@@ -176,10 +178,12 @@ class RuleReader {
 
   void Set(const std::string& name, bool negated) {
     bool holds = false;
-    if (packet_.IsKnownTo(name)) {
+    constexpr FirewallBackend kNft = FirewallBackend::kNftables;
+    // The rules of a table know its own sets only.
+    if (is_our_table_ && packet_.IsKnownTo(kNft, name)) {
       rule_.ours = true;
       holds = packet_.banned;
-    } else if (!packet_.IsOurs(name)) {
+    } else if (!is_our_table_ || !packet_.IsOurs(kNft, name)) {
       rule_.other_sets.push_back(name);
     }
     Require(holds != negated);
@@ -219,6 +223,7 @@ class RuleReader {
   }
 
   const ProbePacket& packet_;
+  const bool is_our_table_;
   PathRule rule_;
 };
 
@@ -227,7 +232,7 @@ class RuleReader {
 std::vector<PathTable> ReadNft(std::string_view text, std::string_view listed,
                                const std::vector<std::string>& skipped,
                                const ProbePacket& packet) {
-  const Listing lines(listed);
+  const RuleLines lines(listed);
   const json all = json::parse(text, nullptr, false);
   std::vector<PathTable> tables;
   const auto table_of = [&](const json& thing) -> PathTable* {
@@ -259,10 +264,10 @@ std::vector<PathTable> ReadNft(std::string_view text, std::string_view listed,
       const auto chain = std::ranges::find(table->chains, Text(rule, "chain"),
                                            &PathChain::name);
       if (chain == table->chains.end()) continue;
-      PathRule read = RuleReader(packet).Read(Member(rule, "expr"));
-      read.text = lines.Find(
-          absl::StrCat(Text(rule, "family"), " ", Text(rule, "table")),
-          chain->name, Text(rule, "handle"));
+      const std::string name =
+          absl::StrCat(Text(rule, "family"), " ", Text(rule, "table"));
+      PathRule read = RuleReader(packet, name).Read(Member(rule, "expr"));
+      read.text = lines.Find(name, chain->name, Text(rule, "handle"));
       chain->rules.push_back(std::move(read));
     }
   }

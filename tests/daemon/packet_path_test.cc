@@ -20,7 +20,8 @@ ProbePacket Packet(bool banned = true) {
           .port = 25,
           .interface = "bw-doctor",
           .banned = banned,
-          .names = FirewallNames()};
+          .names = FirewallNames(),
+          .backends = {FirewallBackend::kIpset, FirewallBackend::kXtRecent}};
 }
 
 // What becomes of the packet in a filter table whose INPUT has these rules.
@@ -125,9 +126,9 @@ TEST(PacketPathTest, ASetOfClientsSaysNothingOfTheirNetwork) {
   const std::vector<PathTable> old = ReadIptables(kOld, "iptables", packet);
   EXPECT_EQ(OurEnd(old), nullptr);
   EXPECT_THAT(WhyNotDropped(old, packet)[0],
-              HasSubstr("no rule looks into the set breakwater4-24, but into "
-                        "another one: iptables -t raw: -A PREROUTING -m set "
-                        "--match-set blocklist"));
+              HasSubstr("no rule drops who is in the set breakwater4-24 of "
+                        "ipset, but in another one: iptables -t raw: -A "
+                        "PREROUTING -m set --match-set blocklist"));
   const std::vector<PathTable> right = ReadIptables(
       "*raw\n:PREROUTING ACCEPT [0:0]\n"
       "-A PREROUTING -m set --match-set breakwater4 src -j DROP\n"
@@ -135,6 +136,47 @@ TEST(PacketPathTest, ASetOfClientsSaysNothingOfTheirNetwork) {
       "iptables", packet);
   ASSERT_NE(OurEnd(right), nullptr);
   EXPECT_THAT(OurEnd(right)->text, HasSubstr("breakwater4-24"));
+}
+
+// One rule of a chain of prerouting, in that table of nft.
+std::vector<PathTable> NftDropOf(const std::string& set,
+                                 const std::string& table,
+                                 const ProbePacket& packet) {
+  const std::string in =
+      R"("family":"inet","table":")" + table + R"(","chain":"c")";
+  return ReadNft(
+      R"({"nftables":[{"chain":{"family":"inet","table":")" + table +
+          R"(","name":"c","hook":"prerouting","policy":"accept"}},)" +
+          R"({"rule":{)" + in + R"(,"handle":4,"expr":[{"match":{"op":"==",)" +
+          R"("left":{"payload":{"protocol":"ip","field":"saddr"}},)" +
+          R"("right":"@)" + set + R"("}},{"drop":null}]}}]})",
+      "", {}, packet);
+}
+
+TEST(PacketPathTest, ARuleForAnotherBackendsSetOfThatNameProvesNothing) {
+  const char kIpset[] =
+      "*raw\n:PREROUTING ACCEPT [0:0]\n"
+      "-A PREROUTING -m set --match-set breakwater4 src -j DROP\nCOMMIT\n";
+  const char kRecent[] =
+      "*raw\n:PREROUTING ACCEPT [0:0]\n"
+      "-A PREROUTING -m recent --rcheck --name breakwater -j DROP\nCOMMIT\n";
+  ProbePacket packet = Packet();
+  packet.backends = {FirewallBackend::kNftables};
+  EXPECT_EQ(OurEnd(ReadIptables(kIpset, "iptables", packet)), nullptr);
+  EXPECT_EQ(OurEnd(ReadIptables(kRecent, "iptables", packet)), nullptr);
+  EXPECT_NE(OurEnd(NftDropOf("breakwater4", "breakwater", packet)), nullptr);
+  EXPECT_EQ(OurEnd(NftDropOf("breakwater4", "filter", packet)), nullptr);
+  EXPECT_THAT(
+      WhyNotDropped(ReadIptables(kIpset, "iptables", packet), packet),
+      ElementsAre(HasSubstr("no rule drops who is in the set breakwater4 of "
+                            "the table inet breakwater, but in another one: "
+                            "iptables -t raw: -A PREROUTING")));
+  packet.backends = {FirewallBackend::kXtRecent};
+  EXPECT_EQ(OurEnd(ReadIptables(kIpset, "iptables", packet)), nullptr);
+  EXPECT_NE(OurEnd(ReadIptables(kRecent, "iptables", packet)), nullptr);
+  EXPECT_EQ(OurEnd(NftDropOf("breakwater4", "breakwater", packet)), nullptr);
+  EXPECT_THAT(WhyNotDropped({}, packet)[0],
+              HasSubstr("who is in the list breakwater of xt_recent"));
 }
 
 TEST(DoctorHostTest, ListenersAreReadFromTheKernelsTable) {

@@ -116,8 +116,8 @@ TEST_F(DoctorTest, ProvesThatTheBannedAreDroppedAndOthersAreNot) {
 TEST_F(DoctorTest, AMissingRuleIsFound) {
   StartWith();
   ExpectFault(
-      "a banned client gets in: no rule of the firewall looks into the set "
-      "breakwater4");
+      "a banned client gets in: no rule of the firewall drops who is in the "
+      "set breakwater4 of ipset");
 }
 
 TEST_F(DoctorTest, ARuleForAnotherSetIsFound) {
@@ -127,8 +127,9 @@ TEST_F(DoctorTest, ARuleForAnotherSetIsFound) {
       "family inet6");
   LoadRules("s/breakwater\\([46]\\) src/blocklist\\1 src/");
   ExpectFault(
-      "no rule looks into the set breakwater4, but into another one: iptables "
-      "-t raw: -A BREAKWATER -m set --match-set blocklist4 src -j DROP");
+      "no rule drops who is in the set breakwater4 of ipset, but in another "
+      "one: iptables -t raw: -A BREAKWATER -m set --match-set blocklist4 src "
+      "-j DROP");
 }
 
 // Rules of before bans were widened.
@@ -137,8 +138,8 @@ TEST_F(DoctorTest, AMissingRuleForNetworksIsFound) {
   LoadRules("/breakwater6-56/d");
   ExpectFault(
       "IPv6, by its rules alone: a client of a banned /56 gets in: no rule of "
-      "the firewall looks into the set breakwater6-56: load what `breakwater "
-      "firewall print` prints");
+      "the firewall drops who is in the set breakwater6-56 of ipset: load what "
+      "`breakwater firewall print` prints");
 }
 
 TEST_F(DoctorTest, ARuleForAnotherPortIsFound) {
@@ -196,7 +197,8 @@ TEST_F(DoctorTest, AMissingRuleOfIpv6IsFound) {
               AllOf(HasSubstr("to 192.0.2.25 port 25: dropped"),
                     HasSubstr("to 2001:db8:25::25 port 25: accepted"),
                     HasSubstr("a banned client gets in: no rule of the "
-                              "firewall looks into the set breakwater6")));
+                              "firewall drops who is in the set "
+                              "breakwater6")));
 }
 
 TEST_F(DoctorTest, ARuleThatDropsAllOfIpv6IsFound) {
@@ -229,7 +231,8 @@ TEST_F(DoctorTest, PacketsThatRpFilterDropsProveNothing) {
                       "198.51.100.2 leads by "),
             // What can be read is said all the same.
             HasSubstr("IPv4, by its rules alone: a banned client gets in: no "
-                      "rule of the firewall looks into the set breakwater4")));
+                      "rule of the firewall drops who is in the set "
+                      "breakwater4")));
 }
 
 TEST_F(DoctorTest, AnAnswerThatLeavesByAnotherInterfaceIsFound) {
@@ -282,7 +285,15 @@ TEST_F(DoctorTest, AnEnforcerThatDoesNotRunIsFound) {
 
 TEST_F(DoctorTest, NftablesIsTriedAndRead) {
   StartWith("[firewall]\nbackend = \"nftables\"\n");
-  ExpectFault("no rule of the firewall looks into the set breakwater4");
+  // A set of that name that nobody fills proves nothing.
+  RunThere(
+      "ipset create breakwater4 hash:ip && iptables -t raw -A PREROUTING -m "
+      "set --match-set breakwater4 src -j DROP");
+  ExpectFault(
+      "no rule drops who is in the set breakwater4 of the table inet "
+      "breakwater, but in another one: iptables -t raw: -A PREROUTING -m set "
+      "--match-set breakwater4 src -j DROP");
+  RunThere("iptables -t raw -F && ipset destroy breakwater4");
   const std::string apply = absl::StrCat(
       Breakwater::ProgramPath("breakwater"), " --config ",
       breakwater_->config_path(), " firewall print --for nftables");
