@@ -49,6 +49,8 @@ struct Capabilities {
   bool lists = true;
   // Whole networks of the Widths can be put in, too. Else clients only.
   bool prefixes = true;
+  // A ban ends within so long of its end, never before.
+  Duration resolution{1};
   // It evicts without a word when it is full. Else an add fails, and we have
   // what ends first make room.
   bool evicts_unasked = false;

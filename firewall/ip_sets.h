@@ -31,7 +31,8 @@ class IpSets final : public TimedSets {
 
   const char* name() const override { return "ipset"; }
   Capabilities capabilities() const override {
-    return {.capacity = options().most_entries};
+    return {.resolution = std::chrono::seconds(1),
+            .capacity = options().most_entries};
   }
   absl::StatusOr<std::vector<TimedNetwork>> List() override;
 

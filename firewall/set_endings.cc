@@ -17,13 +17,13 @@ constexpr uint8_t kV4Mark[] = {0, 0, 0xff, 0xff};
 
 }  // namespace
 
-Duration SetEndings::Longest(const Network& network, Duration left,
-                             Instant now) const {
+Duration SetEndings::Left(const Network& network, Instant now) const {
   const uint64_t key = KeyOf(network);
   const Table& table = tables_[PlaceOf(key)];
   const auto found = table.endings.find(key);
-  if (found == table.endings.end()) return left;
-  return std::max(left, std::chrono::ceil<Duration>(found->second - now));
+  if (found == table.endings.end()) return Duration::zero();
+  return std::max(std::chrono::floor<Duration>(found->second - now),
+                  Duration::zero());
 }
 
 void SetEndings::Note(const Network& network, Duration left, Instant now) {

@@ -27,9 +27,8 @@ class SetEndings {
   SetEndings() = default;  // of clients
   explicit SetEndings(Width width) : width_(width) {}
 
-  // What to give the kernel so that the element stays at least as long as it
-  // would have without this add.
-  Duration Longest(const Network& network, Duration left, Instant now) const;
+  // What is left, as far as we know; zero if it is not in.
+  Duration Left(const Network& network, Instant now) const;
   // It was put in for so long, or found there.
   void Note(const Network& network, Duration left, Instant now);
   void Forget(const Network& network);

@@ -195,11 +195,38 @@ std::vector<ElementFailure> TimedSets::AddTo(
     return failures;
   }
   const Instant now = Clock::now();
-  std::vector<TimedNetwork> longest(elements.begin(), elements.end());
-  for (auto& [network, left] : longest) {
-    left = set.endings.Longest(network, left, now);
+  const Share wanted = NotYetIn(set, elements, now);
+  std::vector<ElementFailure> failures =
+      PutMakingRoom(set, wanted.elements, now);
+  for (ElementFailure& failure : failures) {
+    failure.index = wanted.indices[failure.index];
   }
-  std::vector<ElementFailure> failures = PutAndNote(set, longest, now);
+  return failures;
+}
+
+// What stays as long anyway is left alone: put in anew it would end later or
+// earlier, by up to a second each time that it is said. But if somebody has
+// taken it out, it goes in again.
+TimedSets::Share TimedSets::NotYetIn(Set& set,
+                                     absl::Span<const TimedNetwork> elements,
+                                     Instant now) {
+  const Duration unit = capabilities().resolution;
+  Share wanted;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const auto& [network, left] = elements[i];
+    const Duration in = set.endings.Left(network, now);
+    if (in >= left && Holds(set, network).value_or(false)) continue;
+    wanted.indices.push_back(i);
+    wanted.elements.push_back(
+        {network,
+         std::max((left + unit - Duration(1)) / unit, in / unit) * unit});
+  }
+  return wanted;
+}
+
+std::vector<ElementFailure> TimedSets::PutMakingRoom(
+    Set& set, absl::Span<const TimedNetwork> elements, Instant now) {
+  std::vector<ElementFailure> failures = PutAndNote(set, elements, now);
   for (const ElementFailure& failure : failures) {
     set.suspect |= !IsCrowded(failure) && !absl::IsNotFound(failure.status);
   }
@@ -207,7 +234,7 @@ std::vector<ElementFailure> TimedSets::AddTo(
   // parts, and while one part has had its share others may have let in more
   // than the whole was to hold.
   for (size_t out = 1;; out *= 2) {
-    const Share crowded = CrowdedOf(failures, longest);
+    const Share crowded = CrowdedOf(failures, elements);
     if (crowded.elements.empty()) return failures;
     const size_t wanted = std::max(out, crowded.elements.size());
     const size_t made = MakeRoom(set, wanted);

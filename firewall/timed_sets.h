@@ -120,6 +120,11 @@ class TimedSets : public BanSets {
   size_t SetFor(const TimedNetwork& element) const;
   std::vector<ElementFailure> AddTo(Set& set,
                                     absl::Span<const TimedNetwork> elements);
+  // Those that are not in for as long, and what to give the kernel for them.
+  Share NotYetIn(Set& set, absl::Span<const TimedNetwork> elements,
+                 Instant now);
+  std::vector<ElementFailure> PutMakingRoom(
+      Set& set, absl::Span<const TimedNetwork> elements, Instant now);
   // Those for whom there was no room.
   static Share CrowdedOf(absl::Span<const ElementFailure> failures,
                          absl::Span<const TimedNetwork> elements);

@@ -8,6 +8,9 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::Contains;
+using testing::Field;
+using testing::Gt;
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
@@ -31,6 +34,37 @@ TEST_P(EveryBackendOfTypedSets, ManyThatComeAnewTakeNoTimeAway) {
   ASSERT_TRUE(list.ok());
   ASSERT_THAT(*list, SizeIs(1));
   EXPECT_GT(list->front().left, 95s);
+}
+
+TEST_P(EveryBackendOfTypedSets, WhatIsSaidAgainAndAgainEndsWhenItWasToEnd) {
+  const Instant end = Clock::now() + 60s;
+  // Each finds what the one before has put in, and says the same end.
+  for (int i = 0; i < 10; ++i) {
+    sets_ = kind().Open({});
+    const auto left = std::chrono::ceil<Duration>(end - Clock::now());
+    sets_->Add(std::vector<TimedNetwork>{{Net("192.0.2.5"), left}});
+    std::this_thread::sleep_for(milliseconds(110));
+  }
+  const Instant before = Clock::now();
+  const auto list = sets_->List();
+  ASSERT_TRUE(list.ok());
+  ASSERT_THAT(*list, SizeIs(1));
+  // A little more for the way to the kernel.
+  const Duration slack = sets_->capabilities().resolution + 300ms;
+  EXPECT_GT(Clock::now() + list->front().left, end - slack);
+  EXPECT_LT(before + list->front().left, end + slack);
+}
+
+TEST_P(EveryBackendOfTypedSets, WhatSomebodyTookOutGoesInWhenItIsSaidAgain) {
+  sets_ = kind().Open({});
+  const std::vector<TimedNetwork> ban = {{Net("192.0.2.5"), 60s}};
+  sets_->Add(ban);
+  // By a program that is not told of ours.
+  kind().Open({})->Remove(std::vector<Network>{Net("192.0.2.5")});
+  EXPECT_THAT(sets_->Add(ban), IsEmpty());
+  sets_ = kind().Open({});
+  Ban("192.0.2.5", 1);
+  EXPECT_THAT(*sets_->List(), Contains(Field(&TimedNetwork::left, Gt(55s))));
 }
 
 TEST_P(EveryBackend, ABannedClientCannotConnectAndItsNeighboursCan) {

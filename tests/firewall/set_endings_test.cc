@@ -18,7 +18,7 @@ Network Net(const char* text) { return *Network::Parse(text); }
 // As an add goes: asked, put in, noted.
 Duration Prolong(SetEndings& endings, const Network& network, Duration left,
                  Instant now) {
-  const Duration longest = endings.Longest(network, left, now);
+  const Duration longest = std::max(left, endings.Left(network, now));
   endings.Note(network, longest, now);
   return longest;
 }
@@ -53,8 +53,7 @@ TEST(SetEndings, TellsWhatIsLeftToTheMillisecond) {
 TEST(SetEndings, WhatWasNotPutInIsNotRemembered) {
   SetEndings endings;
   const Instant now{hours(1)};
-  EXPECT_EQ(endings.Longest(Net("192.0.2.1"), 86'400s, now), 86'400s);
-  EXPECT_EQ(endings.Longest(Net("192.0.2.1"), 600s, now), 600s);
+  EXPECT_EQ(endings.Left(Net("192.0.2.1"), now), 0s);
   EXPECT_EQ(endings.size(), 0U);
 }
 
