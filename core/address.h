@@ -6,6 +6,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,6 +61,7 @@ struct Network {
 
   bool IsV4() const { return length >= 96 && address.IsV4(); }
   bool Contains(const IpAddress& other) const;
+  bool Contains(const Network& other) const;  // the whole of it
   bool Overlaps(const Network& other) const;
   // In the family's own terms: "192.0.2.0/24", without "/32" or "/128".
   std::string ToString() const;
@@ -72,22 +74,36 @@ struct Network {
   }
 };
 
-// Networks that are asked "are you in one of these?". Small (dozens), filled
-// at start and only read afterwards, by any thread.
+// Networks that are asked "are you in one of these?", each once. There may be
+// 100,000: a question takes a binary search for each length that occurs, and
+// copies share what they hold. Any thread may ask; one that is being changed
+// nobody else may use.
 class NetworkSet {
  public:
   NetworkSet() = default;
   explicit NetworkSet(std::vector<Network> networks);
 
-  void Add(const Network& network);
+  // Many cost as much as one: all of it is sorted anew.
+  void Add(std::vector<Network> networks);
+  void Add(const Network& network) { Add(std::vector<Network>{network}); }
   // The longest prefix that holds the address.
   std::optional<Network> Find(const IpAddress& address) const;
   // A member that shares an address with `network`.
   std::optional<Network> FindOverlap(const Network& network) const;
-  const std::vector<Network>& networks() const { return networks_; }
+  // Longest prefix first.
+  const std::vector<Network>& networks() const { return members_->networks; }
+  // Those that `other` has not.
+  NetworkSet Without(const NetworkSet& other) const;
 
  private:
-  std::vector<Network> networks_;  // longest prefix first
+  struct Members {
+    std::vector<Network> networks;
+    // Where the networks of each length that occurs end.
+    std::vector<size_t> ends;
+  };
+  static const std::shared_ptr<const Members>& None();
+
+  std::shared_ptr<const Members> members_ = None();
 };
 
 // Loopback and unspecified addresses and the link-local ranges: never judged

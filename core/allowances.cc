@@ -11,10 +11,6 @@ namespace {
 constexpr int kWidestV4 = 96 + 16;
 constexpr int kWidestV6 = 32;
 
-bool Holds(const Network& whole, const Network& part) {
-  return whole.length <= part.length && whole.Contains(part.address);
-}
-
 }  // namespace
 
 bool IsWide(const Network& network) {
@@ -70,7 +66,7 @@ std::optional<Allowance> Allowances::Find(const IpAddress& address) const {
 std::optional<Allowance> Allowances::Find(const Network& network) const {
   const Allowance* found = nullptr;
   for (const Allowance& allowance : list_) {
-    if (!Holds(allowance.network, network)) continue;
+    if (!allowance.network.Contains(network)) continue;
     if (found == nullptr || found->network.length < allowance.network.length) {
       found = &allowance;
     }

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/asked_address.h"
@@ -54,15 +53,8 @@ void AddMembers(Log& line, const Ban& ban) {
 // What must not be banned by `next` and might by `before`: few, where the bans
 // may be a million.
 NetworkSet ShieldsAdded(const Rules& before, const Rules& next) {
-  NetworkSet added;
-  for (const auto set :
-       {&Rules::protected_networks, &Rules::allowed_networks}) {
-    const std::vector<Network>& known = (before.*set).networks();
-    const absl::flat_hash_set<Network> old(known.begin(), known.end());
-    for (const Network& network : (next.*set).networks()) {
-      if (!old.contains(network)) added.Add(network);
-    }
-  }
+  NetworkSet added = next.protected_networks.Without(before.protected_networks);
+  added.Add(next.allowed_networks.Without(before.allowed_networks).networks());
   return added;
 }
 

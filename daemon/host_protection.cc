@@ -99,7 +99,7 @@ std::vector<ProtectedNetwork> HostProtection::Collect() const {
   std::vector<ProtectedNetwork> found = hosts_.networks();
   const auto add = [&found](const Network& network, ProtectionSource source) {
     const auto within = AlwaysProtected().Find(network.address);
-    if (within && within->length <= network.length) return;
+    if (within && within->Contains(network)) return;
     found.push_back({network, source});
   };
   for (const IpAddress& server : servers_) {

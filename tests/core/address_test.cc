@@ -1,14 +1,19 @@
 #include "core/address.h"
 
 #include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 
 #include "absl/hash/hash_testing.h"
+#include "tests/fakes/random_networks.h"
 
 namespace breakwater {
 namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
 
 IpAddress Address(std::string_view text) { return *IpAddress::Parse(text); }
 Network Net(std::string_view text) { return *Network::Parse(text); }
@@ -175,6 +180,55 @@ TEST(NetworkSetTest, FindsWhatAWiderNetworkWouldSwallow) {
   EXPECT_EQ(set.FindOverlap(Net("192.0.2.0/24")), Net("192.0.2.5"));
   EXPECT_EQ(set.FindOverlap(Net("192.0.3.0/24")), std::nullopt);
   EXPECT_EQ(NetworkSet().FindOverlap(Net("::/0")), std::nullopt);
+}
+
+// A naive look at each tells the same.
+TEST(NetworkSetTest, FindsAmongManyWhatALookAtEachFinds) {
+  RandomNetworks random;
+  random.SetNear(random.Protections());
+  for (int round = 0; round < 50; ++round) {
+    std::vector<Network> all;
+    for (int i = random.Below(200); i > 0; --i) {
+      all.push_back(random.AnyNetwork());
+    }
+    NetworkSet set(
+        std::vector<Network>(all.begin(), all.begin() + all.size() / 2));
+    set.Add(std::vector<Network>(all.begin() + all.size() / 2, all.end()));
+    for (int i = 0; i < 200; ++i) {
+      const Network asked = random.AnyNetwork();
+      const auto naive = [&all](auto fits) {
+        std::optional<Network> longest;
+        for (const Network& network : all) {
+          if (fits(network) && (!longest || network.length > longest->length)) {
+            longest = network;
+          }
+        }
+        return longest;
+      };
+      EXPECT_EQ(set.Find(asked.address), naive([&](const Network& network) {
+                  return network.Contains(asked.address);
+                }));
+      const std::optional<Network> found = set.FindOverlap(asked);
+      const std::optional<Network> expected = naive(
+          [&](const Network& network) { return network.Overlaps(asked); });
+      ASSERT_EQ(found.has_value(), expected.has_value());
+      if (!found) continue;
+      EXPECT_TRUE(found->Overlaps(asked));
+      EXPECT_EQ(found->length, expected->length);
+    }
+  }
+}
+
+TEST(NetworkSetTest, HoldsEachOnceAndCopiesShareNoChange) {
+  NetworkSet set({Net("192.0.2.5"), Net("192.0.2.5"), Net("192.0.2.0/24")});
+  NetworkSet copy = set;
+  copy.Add(Net("198.51.100.7"));
+  copy.Add(Net("192.0.2.5"));
+  EXPECT_THAT(set.networks(),
+              ElementsAre(Net("192.0.2.5"), Net("192.0.2.0/24")));
+  EXPECT_THAT(copy.Without(set).networks(), ElementsAre(Net("198.51.100.7")));
+  EXPECT_THAT(set.Without(copy).networks(), IsEmpty());
+  EXPECT_THAT(NetworkSet().networks(), IsEmpty());
 }
 
 TEST(AlwaysProtectedTest, HoldsLoopbackUnspecifiedAndLinkLocal) {
