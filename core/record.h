@@ -37,10 +37,10 @@ enum class RecordKind : uint8_t {
 
   // The enforcer's words.
   kProtected = 32,  // network, detail: ProtectionSource
-  kProtectedEnd,
-  kApplied,  // serial
-  kRefused,  // serial, network, detail: Refusal
-  kEntry,    // network, what is left (TimedRecord)
+  kProtectedEnd,    // number: 1 if those configured stay as they were said
+  kApplied,         // serial
+  kRefused,         // serial, network, detail: Refusal
+  kEntry,           // network, what is left (TimedRecord)
   kEntriesEnd,
   kSetsMade,  // sets were missing or emptied and are there: say all bans
   kCounter,   // detail: EnforcerCounter, number: since the enforcer started

@@ -156,6 +156,9 @@ std::string ShowStatus(const json& answer) {
   for (const json& network : Member(answer, "protected")) {
     rows.push_back({Text(network, "network"), Text(network, "why")});
   }
+  if (const int64_t more = Number(answer, "protected_not_shown"); more > 0) {
+    rows.push_back({absl::StrCat("and ", more, " more"), "protect.networks"});
+  }
   Section(out, "Never judged, never banned", Table({"network", "why"}, rows));
   Section(out, "Allowed for a while",
           AllowanceTable(Member(answer, "allowed")));

@@ -11,6 +11,7 @@
 #include "daemon/config_files.h"
 #include "daemon/config_keys.h"
 #include "daemon/config_values.h"
+#include "daemon/wide_networks.h"
 
 namespace breakwater {
 namespace {
@@ -136,15 +137,29 @@ void ReadOffence(const toml::table& table, std::vector<OffenceKind>& seen,
   TakeOwnKeys(draft, reader, table, config, complaints);
 }
 
+// What nobody in an exempted network is.
+constexpr std::string_view kBanned = "banned";
+constexpr std::string_view kJudged = "judged or banned";
+
 // One line of a file of spare.files.
-absl::Status TakeSpared(std::string_view line, SpareRules& spare) {
+absl::Status TakeSpared(std::string_view line, std::vector<Network>& networks,
+                        std::vector<std::string>& names) {
   if (absl::StatusOr<Network> network = Network::Parse(line); network.ok()) {
-    spare.networks.Add(*network);
+    networks.push_back(*network);
     return absl::OkStatus();
   }
   absl::Status status = CheckSparedName(line);
-  if (status.ok()) spare.names.push_back(NormalName(line));
+  if (status.ok()) names.push_back(NormalName(line));
   return status;
+}
+
+void WarnOfWide(std::string_view key, absl::Span<const Network> networks,
+                std::string_view effect, Config& config) {
+  for (const Network& network : networks) {
+    if (auto warning = WideNetworkWarning(key, network, effect)) {
+      config.warnings.push_back(*std::move(warning));
+    }
+  }
 }
 
 void ReadListFiles(const std::vector<std::string>& paths, const char* key,
@@ -188,20 +203,29 @@ void ReadSpareFiles(const TableReader& reader, Config& config,
                     Complaints& complaints) {
   SpareRules& spare = config.rules.spare;
   for (std::string& name : spare.names) name = NormalName(name);
-  ReadListFiles(
-      config.spare_files, "spare.files", reader, config, complaints,
-      [&spare](std::string_view line) { return TakeSpared(line, spare); });
+  std::vector<Network> networks;
+  ReadListFiles(config.spare_files, "spare.files", reader, config, complaints,
+                [&](std::string_view line) {
+                  return TakeSpared(line, networks, spare.names);
+                });
+  WarnOfWide("spare.networks", spare.networks.networks(), kBanned, config);
+  WarnOfWide("spare.files", networks, kBanned, config);
+  spare.networks.Add(std::move(networks));
 }
 
 void ReadProtectFiles(const TableReader& reader, Config& config,
                       Complaints& complaints) {
-  NetworkSet& protect = config.rules.protected_networks;
+  std::vector<Network> networks;
   ReadListFiles(config.protect.files, "protect.files", reader, config,
-                complaints, [&protect](std::string_view line) {
+                complaints, [&networks](std::string_view line) {
                   const absl::StatusOr<Network> network = Network::Parse(line);
-                  if (network.ok()) protect.Add(*network);
+                  if (network.ok()) networks.push_back(*network);
                   return network.status();
                 });
+  NetworkSet& protect = config.rules.protected_networks;
+  WarnOfWide("protect.networks", protect.networks(), kJudged, config);
+  WarnOfWide("protect.files", networks, kJudged, config);
+  protect.Add(std::move(networks));
 }
 
 }  // namespace breakwater

@@ -39,26 +39,6 @@ constexpr Duration kUntilSettled = std::chrono::seconds(2);
 // reason's own, and a loop that is busy.
 constexpr Duration kSlack = std::chrono::milliseconds(500);
 
-const char* SourceName(ProtectionSource source) {
-  switch (source) {
-    case ProtectionSource::kConfigured:
-      return "configured";
-    case ProtectionSource::kOwnAddress:
-      return "own address";
-    case ProtectionSource::kGateway:
-      return "gateway";
-    case ProtectionSource::kResolver:
-      return "resolver";
-    case ProtectionSource::kMynetworks:
-      return "mynetworks of Postfix";
-    case ProtectionSource::kSshPeer:
-      return "SSH peer";
-    case ProtectionSource::kSpecialRange:
-      return "special range";
-  }
-  return "unknown";
-}
-
 Duration VerdictDeadline(const DnsblOptions& dnsbl) {
   return dnsbl.deadline + dnsbl.reason_deadline + kSlack;
 }
@@ -124,6 +104,7 @@ absl::Status Daemon::Open() {
   enforcer_.emplace(loop_, metrics_,
                     EnforcerLink::Options{.socket = config.enforcer.socket,
                                           .accepted = EnforcerUids(config)});
+  protections_.SetConfig(*config_);
   screener_.emplace(loop_, *dnsbl_, bans_, *enforcer_, metrics_, CurrentRules(),
                     &sockets_, &*domains_);
 
@@ -201,7 +182,8 @@ void Daemon::StartParts() {
       .withdraw =
           [this](const Network& network) { screener_->Withdraw(network); },
       .protect =
-          [this](const std::vector<EnforcerLink::Protection>&) {
+          [this](const std::vector<EnforcerLink::Protection>& said) {
+            protections_.SetSaid(said);
             ApplyRules();
           },
       .lifting =
@@ -436,6 +418,7 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
       KeepUntilRestart(*config_, *std::move(next)));
 
   SetLeastSeverity(config_->log.level);
+  protections_.SetConfig(*config_);
   dnsbl_->SetOptions(config_->dnsbl);
   if (milter_) milter_->SetVerdictDeadline(VerdictDeadline(config_->dnsbl));
   ApplyRules();
@@ -453,18 +436,12 @@ std::shared_ptr<const Rules> Daemon::CurrentRules() const {
   rules->growth.exact_first = config_->firewall.extend;
   rules->conduct.own_names.push_back(HostName());
   rules->named_networks = rules->protected_networks;
-  // What the enforcer says too, but it may be away.
-  if (config_->protect.special_ranges) {
-    for (const Network& network : SpecialRanges().networks()) {
-      rules->protected_networks.Add(network);
-    }
-  }
-  for (const EnforcerLink::Protection& protection : enforcer_->protections()) {
-    rules->protected_networks.Add(protection.network);
-  }
+  rules->protected_networks = protections_.all();
+  std::vector<Network> allowed;
   for (const Allowance& allowance : allowances_.list()) {
-    rules->allowed_networks.Add(allowance.network);
+    allowed.push_back(allowance.network);
   }
+  rules->allowed_networks = NetworkSet(std::move(allowed));
   rules->protection_known = ProtectionKnown();
   return rules;
 }
@@ -497,10 +474,7 @@ EnforcerState Daemon::DescribeEnforcer() const {
                       .since = enforcer_->since(),
                       .trouble = enforcer_->trouble(),
                       .protection_known = ProtectionKnown()};
-  for (const EnforcerLink::Protection& protection : enforcer_->protections()) {
-    state.protections.emplace_back(protection.network,
-                                   SourceName(protection.source));
-  }
+  state.protections = protections_.derived();
   for (const auto& [counter, value] : enforcer_->counters()) {
     state.counters[EnforcerCounterName(counter)] = value;
   }

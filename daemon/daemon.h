@@ -21,6 +21,7 @@
 #include "daemon/descriptor_shares.h"
 #include "daemon/enforcer_link.h"
 #include "daemon/host_sockets.h"
+#include "daemon/known_protections.h"
 #include "daemon/memory_file.h"
 #include "daemon/operator.h"
 #include "daemon/report_server.h"
@@ -79,6 +80,7 @@ class Daemon {
   BanTable bans_;
   Allowances allowances_;
   std::optional<EnforcerLink> enforcer_;
+  KnownProtections protections_;
   bool protection_known_ = true;  // as it was told last
   HostSockets sockets_;
   std::optional<Screener> screener_;

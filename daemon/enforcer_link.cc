@@ -211,7 +211,7 @@ absl::Status EnforcerLink::Handle(const Record& record) {
            .source = static_cast<ProtectionSource>(record.detail)});
       return absl::OkStatus();
     case RecordKind::kProtectedEnd:
-      protections_ = std::exchange(incoming_protections_, {});
+      TakeProtections(/*configured_stay=*/record.number != 0);
       has_told_protections_ = true;
       callbacks_.protect(protections_);
       return absl::OkStatus();
@@ -263,6 +263,19 @@ absl::Status EnforcerLink::Handle(const Record& record) {
           absl::StrCat("the enforcer sent a record of kind ",
                        static_cast<int>(record.kind)));
   }
+}
+
+void EnforcerLink::TakeProtections(bool configured_stay) {
+  if (!configured_stay) {
+    protections_ = std::exchange(incoming_protections_, {});
+    return;
+  }
+  std::erase_if(protections_, [](const Protection& protection) {
+    return protection.source != ProtectionSource::kConfigured;
+  });
+  protections_.insert(protections_.end(), incoming_protections_.begin(),
+                      incoming_protections_.end());
+  incoming_protections_.clear();
 }
 
 void EnforcerLink::ShowSetsWithoutRule() {

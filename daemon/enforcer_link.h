@@ -150,6 +150,7 @@ class EnforcerLink : public Enforcer {
   std::vector<Order> TakeOrders();
   void Lost(const absl::Status& why);
   void ShowSetsWithoutRule();
+  void TakeProtections(bool configured_stay);
 
   asio::io_context& loop_;
   Metrics& metrics_;

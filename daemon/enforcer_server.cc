@@ -56,7 +56,7 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> EnforcerServer::Make(
   const absl::StatusOr<bool> read = server->parts_.hosts.Refresh(Clock::now());
   if (!read.ok()) return read.status();
   server->protection_.SetDerived(server->parts_.hosts.networks());
-  server->ProtectionChanged();
+  server->ProtectionChanged(/*has_more=*/true);
   if (server->parts_.left_overs != nullptr) server->ReportLeftOvers();
   return server;
 }
@@ -71,7 +71,7 @@ EnforcerServer::EnforcerServer(Parts parts, const Config& config,
       most_bans_(config.most_bans) {
   widening_ = config.rules.widening;
   sets_.SetObserving(config.rules.observe);
-  protection_.SetConfigured(config.rules.protected_networks.networks());
+  protection_.SetConfigured(config.rules.protected_networks);
 }
 
 // ---- The loop ---------------------------------------------------------------
@@ -162,7 +162,8 @@ void EnforcerServer::LoadAgain() {
 }
 
 void EnforcerServer::TakeRules(const Config& config) {
-  protection_.SetConfigured(config.rules.protected_networks.networks());
+  const bool others =
+      protection_.SetConfigured(config.rules.protected_networks);
   parts_.hosts.SetConfig(config);
   bucket_.SetRate(config.enforcer.bans_per_second, config.enforcer.ban_burst,
                   Clock::now());
@@ -175,8 +176,8 @@ void EnforcerServer::TakeRules(const Config& config) {
   sets_.SetObserving(config.rules.observe);
   const absl::StatusOr<bool> read = parts_.hosts.Refresh(Clock::now());
   if (!read.ok()) errors_.Report(read.status());
-  protection_.SetDerived(parts_.hosts.networks());
-  ProtectionChanged();
+  const bool more = protection_.SetDerived(parts_.hosts.networks());
+  ProtectionChanged(/*has_more=*/others || more, /*configured=*/others);
 }
 
 // ---- The daemon -------------------------------------------------------------
@@ -201,7 +202,8 @@ void EnforcerServer::Accept() {
   daemon_.emplace(std::move(socket));
   connected_ = Clock::now();
   Log(Severity::kInfo, "daemon-connected")
-      .Add("protected", protection_.List().size());
+      .Add("protected",
+           protection_.configured().size() + protection_.derived().size());
   Greet();
 }
 
@@ -213,7 +215,7 @@ bool EnforcerServer::DaemonIsAlive() const {
 void EnforcerServer::Greet() {
   greeted_ = false;
   Say({.kind = RecordKind::kHello, .number = kProtocolVersion});
-  SayProtected();
+  SayProtected(/*configured=*/true);
   SayNews();
   SayRules(/*all=*/true);
   SayCounters(/*all=*/true);
@@ -492,19 +494,29 @@ void EnforcerServer::ReportLeftOvers() {
 
 // An address that has become protected does not stay in a set. To look for it
 // takes a while where the sets are full.
-void EnforcerServer::ProtectionChanged(bool has_more) {
+void EnforcerServer::ProtectionChanged(bool has_more, bool configured) {
   if (has_more) sets_.RemoveProtected(protection_);
-  SayProtected();
+  SayProtected(configured);
   Send();
 }
 
-void EnforcerServer::SayProtected() {
-  for (const auto& [network, source] : protection_.List()) {
+// There may be 100,000 that are configured: only where the daemon has not heard
+// of them.
+void EnforcerServer::SayProtected(bool configured) {
+  const auto say = [this](const Network& network, ProtectionSource source) {
     Say({.kind = RecordKind::kProtected,
          .detail = static_cast<uint8_t>(source),
          .network = network});
+  };
+  if (configured) {
+    for (const Network& network : protection_.configured()) {
+      say(network, ProtectionSource::kConfigured);
+    }
   }
-  Say({.kind = RecordKind::kProtectedEnd});
+  for (const auto& [network, source] : protection_.derived()) {
+    say(network, source);
+  }
+  Say({.kind = RecordKind::kProtectedEnd, .number = configured ? 0u : 1u});
 }
 
 void EnforcerServer::SayNews() {

@@ -97,8 +97,8 @@ class EnforcerServer {
   void LookForRules(Instant now);
   void LookForLeftOvers(Instant now);
   void ReportLeftOvers();
-  void ProtectionChanged(bool has_more = true);
-  void SayProtected();
+  void ProtectionChanged(bool has_more, bool configured = false);
+  void SayProtected(bool configured);
   void SayNews();
   // Which sets no rule looks into, where that has changed, or all of it.
   void SayRules(bool all);

@@ -180,6 +180,7 @@ json Operator::Status() const {
       {"zones", zones},
       {"enforcer", enforcing},
       {"protected", DescribeProtections(*config, enforcer)},
+      {"protected_not_shown", ProtectionsNotShown(*config)},
       {"allowed", DescribeAllowances(parts_.allowances, now)},
       {"proxy", DescribeProxy(restraint.proxy().state(), now)},
       {"bans", bans},
@@ -366,7 +367,7 @@ asio::awaitable<json> Operator::Allow(ControlRequest request) {
   if (replaced) answer["replaced"] = DescribeAllowance(*replaced, now);
   if (const auto protection = FindProtection(
           request.network.address, *parts_.config(), parts_.enforcer());
-      protection && protection->network.length <= request.network.length) {
+      protection && protection->network.Contains(request.network)) {
     answer["protected"] = {{"network", protection->network.ToString()},
                            {"by", protection->why}};
   }

@@ -35,7 +35,8 @@ namespace breakwater {
 struct EnforcerState {
   bool connected = false;
   Instant since;  // connected, or away
-  // What it refuses to ban, and why in a few words: "own address".
+  // What it refuses to ban beyond what the configuration names, and why in a
+  // few words: "own address".
   std::vector<std::pair<Network, std::string>> protections;
   std::map<std::string, uint64_t> counters;
   // Sets that no rule of the firewall looks into.

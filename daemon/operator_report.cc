@@ -12,6 +12,7 @@
 #include "core/reply.h"
 #include "core/text.h"
 #include "daemon/set_report.h"
+#include "daemon/wide_networks.h"
 #include "daemon/zone_report.h"
 
 namespace breakwater {
@@ -22,6 +23,8 @@ using std::chrono::duration_cast;
 using std::chrono::seconds;
 
 constexpr Duration kCrowdIsOver = std::chrono::minutes(10);
+// Of those that the configuration names.
+constexpr size_t kMostProtectedShown = 200;
 constexpr size_t kLongestShown = 255;  // of a list's own words
 
 int64_t SecondsBetween(Instant from, Instant to) {
@@ -223,6 +226,11 @@ json ExemptBy(const Allowance& allowance, Instant now) {
           {"until", WallTime(allowance.until, now)}};
 }
 
+size_t ProtectionsNotShown(const Config& config) {
+  const size_t all = config.rules.protected_networks.networks().size();
+  return all - std::min(all, kMostProtectedShown);
+}
+
 json DescribeProtections(const Config& config, const EnforcerState& enforcer) {
   json result = json::array();
   // Each once: the enforcer says what the configuration says too.
@@ -234,9 +242,10 @@ json DescribeProtections(const Config& config, const EnforcerState& enforcer) {
   for (const Network& network : AlwaysProtected().networks()) {
     add(network, "loopback or link-local");
   }
-  for (const Network& network : config.rules.protected_networks.networks()) {
-    add(network, "protect.networks");
-  }
+  const std::vector<Network>& configured =
+      config.rules.protected_networks.networks();
+  const size_t shown = std::min(configured.size(), kMostProtectedShown);
+  for (size_t i = 0; i < shown; ++i) add(configured[i], "protect.networks");
   for (const auto& [network, why] : enforcer.protections) add(network, why);
   if (config.protect.special_ranges) {
     for (const Network& network : SpecialRanges().networks()) {
@@ -274,6 +283,11 @@ std::vector<std::string> Problems(const Config& config,
     problems.push_back(
         "not all that is in Postfix' mynetworks is protected: the enforcer's "
         "log says why, at event=protection-incomplete");
+  }
+  for (const auto& [network, why] : enforcer.protections) {
+    if (auto wide = WideNetworkWarning(why, network, "judged or banned")) {
+      problems.push_back(*std::move(wide));
+    }
   }
   size_t failing = 0;
   for (const ZoneHealth& zone : zones) {

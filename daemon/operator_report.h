@@ -39,9 +39,11 @@ std::optional<Protection> FindProtection(const IpAddress& address,
                                          const Config& config,
                                          const EnforcerState& enforcer);
 
-// All that is protected, why in words.
+// What is protected, why in words; of what the configuration names, which may
+// be many, the first ones, and how many more there are.
 nlohmann::json DescribeProtections(const Config& config,
                                    const EnforcerState& enforcer);
+size_t ProtectionsNotShown(const Config& config);
 
 nlohmann::json DescribeAllowance(const Allowance& allowance, Instant now);
 nlohmann::json DescribeAllowances(const Allowances& allowances, Instant now);

@@ -14,9 +14,12 @@ namespace breakwater {
 // the root-owned configuration names, and what HostProtection finds out.
 class Protection {
  public:
-  void SetConfigured(std::vector<Network> networks) {
-    configured_ = std::move(networks);
+  // Whether they are others than before.
+  bool SetConfigured(const NetworkSet& networks) {
+    const bool changed = networks.networks() != configured_.networks();
+    configured_ = networks;
     Rebuild();
+    return changed;
   }
   // In order. Whether it holds what it did not.
   bool SetDerived(std::vector<ProtectedNetwork> networks) {
@@ -43,26 +46,22 @@ class Protection {
     return AlwaysProtected().Find(address) || all_.Find(address);
   }
 
-  // All of it but AlwaysProtected(), for the daemon.
-  std::vector<ProtectedNetwork> List() const {
-    std::vector<ProtectedNetwork> list;
-    for (const Network& network : configured_) {
-      list.push_back({network, ProtectionSource::kConfigured});
-    }
-    list.insert(list.end(), derived_.begin(), derived_.end());
-    return list;
+  // All of it is these, derived() and AlwaysProtected().
+  const std::vector<Network>& configured() const {
+    return configured_.networks();
   }
 
  private:
   void Rebuild() {
-    std::vector<Network> networks = configured_;
+    std::vector<Network> networks;
     for (const ProtectedNetwork& derived : derived_) {
       networks.push_back(derived.network);
     }
-    all_ = NetworkSet(std::move(networks));
+    all_ = configured_;
+    all_.Add(std::move(networks));
   }
 
-  std::vector<Network> configured_;
+  NetworkSet configured_;
   std::vector<ProtectedNetwork> derived_;
   NetworkSet all_;
 };

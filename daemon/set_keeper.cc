@@ -189,12 +189,14 @@ void SetKeeper::RemoveProtected(const Protection& protection) {
   }
   // Nor must it have been put in before our time.
   if (!lists()) {
-    for (const auto& [network, source] : protection.List()) {
+    const auto add = [&removes](const Network& network) {
       removes.push_back(Network::OfClient(network.address));
       for (const Width width : WidthsOf(network.address)) {
         removes.push_back(Widened(network.address, width));
       }
-    }
+    };
+    std::ranges::for_each(protection.configured(), add);
+    for (const auto& [network, source] : protection.derived()) add(network);
   }
   Remove(removes);
 }

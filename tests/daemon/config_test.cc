@@ -192,6 +192,35 @@ TEST(Config, WarnsOfTrapsThatMayNeverBeSeen) {
               Not(Contains(HasSubstr("smtpd_recipient_restrictions"))));
 }
 
+TEST(Config, WarnsOfNetworksThatExemptMuchOfTheInternet) {
+  const std::string file =
+      ::testing::TempDir() + "/wide." + std::to_string(getpid());
+  std::ofstream(file) << "192.0.2.0/24\n0.0.0.0/1\n";
+  const struct {
+    std::string text;
+    const char* warning;
+  } kTable[] = {
+      {"protect.networks = [\"0.0.0.0/0\"]",
+       "protect.networks: 0.0.0.0/0 holds much of the internet, and nobody in "
+       "it is judged or banned"},
+      {"protect.networks = [\"2000::/3\"]", "protect.networks: 2000::/3 holds"},
+      {"protect.networks = [\"::/0\"]", "protect.networks: ::/0 holds"},
+      {"protect.files = [\"" + file + "\"]", "protect.files: 0.0.0.0/1 holds"},
+      {"spare.networks = [\"128.0.0.0/2\"]",
+       "spare.networks: 128.0.0.0/2 holds much of the internet, and nobody in "
+       "it is banned"},
+      {"spare.files = [\"" + file + "\"]", "spare.files: 0.0.0.0/1 holds"},
+  };
+  for (const auto& [text, warning] : kTable) {
+    EXPECT_THAT(Parsed(text).warnings, Contains(HasSubstr(warning))) << text;
+  }
+  EXPECT_THAT(Parsed("protect.networks = [\"10.0.0.0/8\", \"fc00::/7\", "
+                     "\"224.0.0.0/4\", \"53.0.0.0/8\", \"2400::/16\"]")
+                  .warnings,
+              Not(Contains(HasSubstr("much of the internet"))));
+  std::filesystem::remove(file);
+}
+
 TEST(Config, WarnsOfScoresThatDoNothing) {
   const struct {
     const char* text;

@@ -243,6 +243,31 @@ TEST_F(EnforcerLinkTest, WhomTheEnforcerProtectsIsKnownOnceItHasToldAll) {
   EXPECT_TRUE(link_->has_told_protections());
 }
 
+TEST_F(EnforcerLinkTest, WhatIsConfiguredStaysIfTheEnforcerSaysOnlyTheRest) {
+  Accept();
+  const auto say = [this](ProtectionSource source, std::string_view network) {
+    Say({.kind = RecordKind::kProtected,
+         .detail = static_cast<uint8_t>(source),
+         .network = Net(network)});
+  };
+  const auto known = [this] {
+    std::vector<Network> networks;
+    for (const auto& protection : link_->protections()) {
+      networks.push_back(protection.network);
+    }
+    return networks;
+  };
+  say(ProtectionSource::kConfigured, "192.0.2.0/24");
+  say(ProtectionSource::kOwnAddress, "203.0.113.1");
+  Say({.kind = RecordKind::kProtectedEnd});
+  say(ProtectionSource::kOwnAddress, "203.0.113.2");
+  Say({.kind = RecordKind::kProtectedEnd, .number = 1});
+  EXPECT_THAT(known(), ElementsAre(Net("192.0.2.0/24"), Net("203.0.113.2")));
+  say(ProtectionSource::kOwnAddress, "203.0.113.2");
+  Say({.kind = RecordKind::kProtectedEnd});
+  EXPECT_THAT(known(), ElementsAre(Net("203.0.113.2")));
+}
+
 TEST_F(EnforcerLinkTest, IsSettledOnceWhatWasOrderedIsCarriedOut) {
   Open();
   link_->Ban(Net("198.51.100.7"), minutes(10));

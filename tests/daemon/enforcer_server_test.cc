@@ -510,6 +510,22 @@ TEST_F(EnforcerServerTest, AnAddressThatBecomesProtectedLeavesTheSet) {
               Contains(Refuses("203.0.113.9", Refusal::kProtected)));
 }
 
+TEST_F(EnforcerServerTest, WhatIsConfiguredIsSaidAgainOnlyWhenItIsAnother) {
+  StartEnforcer();
+  auto daemon = Connect();
+  const auto configured =
+      Contains(Field(&Record::network, Net("198.51.100.0/24")));
+  daemon->Send({{.kind = RecordKind::kReload}});
+  std::vector<Record> said = daemon->ReadTo(RecordKind::kProtectedEnd);
+  EXPECT_THAT(said, Not(configured));
+  EXPECT_EQ(said.back().number, 1u) << "those stay";
+  enforcer_->config().rules.protected_networks.Add(Net("203.0.113.0/24"));
+  daemon->Send({{.kind = RecordKind::kReload}});
+  said = daemon->ReadTo(RecordKind::kProtectedEnd);
+  EXPECT_THAT(said, configured);
+  EXPECT_EQ(said.back().number, 0u) << "these are all";
+}
+
 TEST_F(EnforcerServerTest, CountsWhatItDoes) {
   StartEnforcer();
   auto daemon = Connect();

@@ -370,6 +370,30 @@ TEST_F(OperatorTest, StatusShowsEachProtectedNetworkOnce) {
   }
 }
 
+TEST_F(OperatorTest, OfManyProtectedNetworksStatusShowsTheFirstAndHowMany) {
+  Config config = *config_;
+  std::vector<Network> many;
+  for (uint32_t i = 0; i < 1'000; ++i) {
+    many.push_back({.address = IpAddress::FromV4(0x0b000000 + i)});
+  }
+  config.rules.protected_networks = NetworkSet(many);
+  config_ = std::make_shared<const Config>(std::move(config));
+  const json status = Ask("status");
+  EXPECT_LT(status["protected"].size(), 300u);
+  EXPECT_EQ(status["protected_not_shown"], 800);
+  EXPECT_THAT(status["protected"].dump(), HasSubstr("203.0.113.1"))
+      << "what was found out is shown";
+  EXPECT_THAT(Ask("explain 11.0.3.231")["summary"].get<std::string>(),
+              HasSubstr("11.0.3.231 is protected (protect.networks)"));
+}
+
+TEST_F(OperatorTest, WhatMynetworksExemptsToWidelyIsAProblem) {
+  enforcer_state_.protections = {
+      {*Network::Parse("0.0.0.0/0"), "mynetworks of Postfix"}};
+  EXPECT_THAT(Ask("status")["problems"].dump(),
+              HasSubstr("mynetworks of Postfix: 0.0.0.0/0 holds much"));
+}
+
 TEST_F(OperatorTest, StatusSaysWhenNobodyCouldBeBannedForWantOfASocket) {
   metrics_.BansWithheld("no-socket").Increment();
   EXPECT_THAT(Ask("status")["problems"].dump(), HasSubstr("ban.needs_socket"));
