@@ -194,11 +194,17 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban, bool is_news) {
   if (!is_news && before && ban.expires <= before->expires + kSameEnd) {
     return InForce{.ban = *before};
   }
-  InForce result{.ban = bans_.Add(ban, now), .began = !before};
+  Ban given = ban;
+  // The kernel is not told of so little: nor may the table have it, for that is
+  // said to the kernel at its next start.
+  if (before && ban.expires <= before->expires + kSameEnd) {
+    given.expires = before->expires;
+  }
+  InForce result{.ban = bans_.Add(given, now), .began = !before};
   const Ban& after = result.ban;
   ShowSize();
   memory_->Changed(after.network);
-  result.prolonged = before && after.expires > before->expires + kSameEnd;
+  result.prolonged = before && after.expires > before->expires;
   if (!result.began && !result.prolonged) return result;
   const auto length = std::chrono::duration_cast<Duration>(after.expires - now);
   enforcer_.Ban(after.network, length);

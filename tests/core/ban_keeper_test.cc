@@ -10,6 +10,7 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
+using std::chrono::seconds;
 using ::testing::_;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -350,11 +351,22 @@ TEST_F(BanKeeperTest, AnOperatorsOwnBanTakesNothingBack) {
   EXPECT_EQ(keeper_.growth().Times(At("192.0.2.5"), Clock::now()), 1u);
 }
 
+TEST_F(BanKeeperTest, WhatIsTooLittleForTheKernelDoesNotProlongTheTablesBan) {
+  Impose("192.0.2.5");
+  enforcer_.Take();
+  const Instant ends = bans_.Find(At("192.0.2.5"), Clock::now())->expires;
+  EXPECT_FALSE(Impose("192.0.2.5", minutes(10) + seconds(1))->prolonged);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+  EXPECT_EQ(bans_.Find(At("192.0.2.5"), Clock::now())->expires, ends);
+  EXPECT_TRUE(Impose("192.0.2.5", minutes(10) + seconds(3))->prolonged);
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("ban 192.0.2.5 603s"));
+}
+
 TEST_F(BanKeeperTest, ABanThatIsOnlyToldAgainStaysAsItIs) {
   ImposeAsListed("192.0.2.5");
   const Ban before = *bans_.Find(At("192.0.2.5"), Clock::now());
   enforcer_.Take();
-  Ban told = BanFor("192.0.2.5", minutes(10) + std::chrono::seconds(1));
+  Ban told = BanFor("192.0.2.5", minutes(10) + seconds(1));
   told.origin = Origin::kList;
   const auto again = keeper_.Put(told, /*is_news=*/false);
   ASSERT_TRUE(again);
