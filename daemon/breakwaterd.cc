@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/service_manager.h"
 #include "daemon/check_config.h"
+#include "daemon/command_line.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/failed_start.h"
@@ -102,7 +103,9 @@ int main(int argc, char** argv) {
   app.add_flag("--alone", alone,
                "Be the daemon, without a parent and without the enforcer");
   app.set_version_flag("--version", BREAKWATER_VERSION);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto ended = breakwater::ReadCommandLine(app, argc, argv)) {
+    return *ended;
+  }
 
   if (check) return breakwater::CheckConfig(config_path, std::cout);
 

@@ -14,6 +14,7 @@
 #include "daemon/cli_firewall.h"
 #include "daemon/cli_tables.h"
 #include "daemon/cli_transfer.h"
+#include "daemon/command_line.h"
 #include "daemon/config.h"
 #include "daemon/control_client.h"
 #include "daemon/control_request.h"
@@ -25,7 +26,7 @@ namespace {
 // As breakwater(8) documents them.
 constexpr int kOk = 0;
 constexpr int kRefused = 1;
-constexpr int kUsage = 2;
+constexpr int kUsage = kWrongUsage;
 constexpr int kUnreachable = 3;
 constexpr int kNotWell = 4;
 
@@ -345,10 +346,8 @@ int main(int argc, char** argv) {
       ->type_name("PATH");
   app.add_flag("--json", options.json, "Print the daemon's answer as it is");
   breakwater::AddCommands(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? breakwater::kOk : breakwater::kUsage;
+  if (const auto ended = breakwater::ReadCommandLine(app, argc, argv)) {
+    return *ended;
   }
   return breakwater::Run(app.get_subcommands().front()->get_name(), options);
 }

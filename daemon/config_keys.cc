@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 
+#include "core/closest_word.h"
 #include "core/record.h"
 #include "core/reply.h"
 #include "core/zone_site.h"
@@ -17,22 +17,6 @@ using namespace std::chrono_literals;
 constexpr Duration kShortestBan = 1s;
 constexpr Duration kLongestBan = std::chrono::seconds(kLongestBanSeconds);
 constexpr int64_t kMillion = 1'000'000;
-
-// How many single-character changes lie between two texts.
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({change, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
 
 std::string_view Leaf(std::string_view name) {
   return name.substr(name.rfind('.') + 1);
@@ -373,19 +357,8 @@ bool IsKeyOrTable(std::string_view name) {
 }
 
 std::optional<std::string> ClosestKey(std::string_view unknown) {
-  // Longer ones are noise, and the distance takes its time.
-  if (unknown.size() > 64) return std::nullopt;
   const std::vector<std::string_view> names = AllNames();
-  std::optional<std::string> closest;
-  size_t least = unknown.size() / 3 + 1;
-  for (const std::string_view name : names) {
-    const size_t distance = EditDistance(unknown, name);
-    if (distance <= least && (!closest || distance < least)) {
-      least = distance;
-      closest = std::string(name);
-    }
-  }
-  if (closest) return closest;
+  if (auto closest = ClosestWord(unknown, names)) return closest;
   // The right word in the wrong table.
   for (const std::string_view name : names) {
     if (Leaf(name) == Leaf(unknown)) return std::string(name);

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/log.h"
+#include "daemon/command_line.h"
 #include "daemon/config.h"
 #include "daemon/enforcer_server.h"
 #include "daemon/enforcer_socket.h"
@@ -189,7 +190,8 @@ int Main(const std::string& config_file) {
 int main(int argc, char** argv) {
   CLI::App app(
       "Puts Breakwater's bans into the kernel. See "
-      "breakwater-enforcer(8).");
+      "breakwater-enforcer(8).",
+      "breakwater-enforcer");
   std::string config_file = "/etc/breakwater/breakwater.toml";
   app.add_option("-c,--config", config_file, "The configuration file")
       ->capture_default_str();
@@ -197,7 +199,9 @@ int main(int argc, char** argv) {
   app.add_flag("--make-sets", make_sets,
                "Make the ip sets that rules may name, and end");
   app.set_version_flag("--version", "breakwater-enforcer " BREAKWATER_VERSION);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto ended = breakwater::ReadCommandLine(app, argc, argv)) {
+    return *ended;
+  }
   if (make_sets) {
     breakwater::OpenLog(breakwater::LogTarget::kStderr, "breakwater-enforcer");
     return breakwater::MakeSets(config_file);
