@@ -8,7 +8,9 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "core/allowances.h"
 #include "core/duration.h"
+#include "core/list_file.h"
 #include "core/record.h"
 #include "core/text.h"
 #include "daemon/cli_firewall.h"
@@ -19,6 +21,7 @@
 #include "daemon/control_client.h"
 #include "daemon/control_request.h"
 #include "daemon/doctor.h"
+#include "daemon/lenient_key.h"
 
 namespace breakwater {
 namespace {
@@ -32,8 +35,7 @@ constexpr int kNotWell = 4;
 
 constexpr char kUsualConfig[] = "/etc/breakwater/breakwater.toml";
 constexpr Duration kUsualAllowance = std::chrono::hours(24);
-// An explanation waits for the lists; more than this it never takes.
-constexpr Duration kPatience = std::chrono::seconds(40);
+constexpr size_t kLargestConfig = 1 << 20;
 
 struct Options {
   std::string config;
@@ -138,6 +140,26 @@ void AddCommands(CLI::App& app, Options& options) {
       ->type_name("PORT");
 }
 
+// What --for says, of a ban or of an allowance.
+absl::StatusOr<Duration> ReadLength(const std::string& text, bool ban) {
+  const absl::StatusOr<Duration> length = ParseDuration(text);
+  if (!length.ok()) return length.status();
+  const auto longest =
+      ban ? std::chrono::seconds(kLongestBanSeconds)
+          : std::chrono::duration_cast<std::chrono::seconds>(kLongestAllowance);
+  if (*length > longest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--for: ", text, " is longer than the longest ",
+                     ban ? "ban that the kernel can count, " : "allowance, ",
+                     longest.count(), "s (", RoughTime(longest.count()), ")"));
+  }
+  if (*length < std::chrono::seconds(1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--for: ", text, " is no length; write 1s or more"));
+  }
+  return length;
+}
+
 // The verb's words as a request; the error is one of usage.
 absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
                                            const Options& options,
@@ -171,7 +193,8 @@ absl::StatusOr<ControlRequest> MakeRequest(const std::string& verb,
   if (verb == "ban" || verb == "allow") {
     Duration length = verb == "ban" ? usual_ban : kUsualAllowance;
     if (!options.length.empty()) {
-      const absl::StatusOr<Duration> given = ParseDuration(options.length);
+      const absl::StatusOr<Duration> given =
+          ReadLength(options.length, verb == "ban");
       if (!given.ok()) return given.status();
       length = *given;
     }
@@ -245,9 +268,11 @@ int RunFirewall(const FirewallCommand& command, const Config& config) {
 }
 
 int FailFor(const absl::Status& status) {
-  const int code = absl::IsInvalidArgument(status) ? kUsage
-                   : absl::IsUnavailable(status)   ? kUnreachable
-                                                   : kRefused;
+  const int code =
+      absl::IsInvalidArgument(status) ? kUsage
+      : absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)
+          ? kUnreachable
+          : kRefused;
   return Fail(code, std::string(status.message()));
 }
 
@@ -255,14 +280,11 @@ int RunImport(const Options& options, const std::string& socket,
               Duration usual) {
   if (!options.transfer.length.empty()) {
     const absl::StatusOr<Duration> given =
-        ParseDuration(options.transfer.length);
+        ReadLength(options.transfer.length, /*ban=*/true);
     if (!given.ok()) return FailFor(given.status());
     usual = *given;
   }
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(usual);
-  if (seconds.count() < 1 || seconds.count() > kLongestBanSeconds) {
-    return Fail(kUsage, "--for: a ban lasts from 1 to 2147483 seconds");
-  }
   const absl::StatusOr<ImportCounts> counts =
       ImportBans(socket, options.transfer, seconds, std::cerr);
   if (!counts.ok()) return FailFor(counts.status());
@@ -282,29 +304,49 @@ int RunImport(const Options& options, const std::string& socket,
   return counts->refused + counts->bad == 0 ? kOk : kRefused;
 }
 
-int Run(const std::string& verb, const Options& options) {
-  // Only its control.socket and ban.duration are needed here. One that cannot
-  // be read is no reason to give up: the daemon may still run on an older one,
-  // and "reload" says what is wrong.
-  const bool config_given = !options.config.empty();
-  const absl::StatusOr<Config> loaded =
-      LoadConfig(config_given ? options.config : kUsualConfig);
-  if (verb == "firewall" || verb == "doctor") {
-    // All of it counts here: rules for another one would look right.
-    if (!loaded.ok() && (config_given || !absl::IsNotFound(loaded.status()))) {
-      return Fail(kUsage, std::string(loaded.status().message()));
-    }
-    const Config all = loaded.ok() ? *loaded : DefaultConfig();
-    return verb == "doctor" ? RunDoctor(options, all)
-                            : RunFirewall(options.firewall, all);
-  }
-  if (!loaded.ok() && config_given && options.socket.empty()) {
-    return Fail(kUsage, std::string(loaded.status().message()));
-  }
-  const Config config = loaded.ok() ? *loaded : DefaultConfig();
+// What of the configuration is needed to ask the daemon: its control.socket and
+// ban.duration. One that cannot be read is no reason to give up: the daemon may
+// still run on an older one, and "reload" says what is wrong.
+struct Wanted {
+  Config config = DefaultConfig();
+  // Why it is not the file's; empty if it is, or there is none.
+  std::string trouble;
+  bool socket_known = true;  // all the same
+};
 
-  const std::string socket =
-      options.socket.empty() ? config.control.socket : options.socket;
+Wanted ReadWanted(const std::string& path, bool given) {
+  Wanted wanted;
+  absl::StatusOr<Config> loaded = LoadConfig(path);
+  if (loaded.ok()) {
+    wanted.config = *std::move(loaded);
+    return wanted;
+  }
+  if (!given && absl::IsNotFound(loaded.status())) return wanted;
+  wanted.trouble = std::string(loaded.status().message());
+  const absl::StatusOr<std::string> text = ReadTextFile(path, kLargestConfig);
+  const std::optional<std::string> socket =
+      text.ok() ? ControlSocketIn(*text) : std::nullopt;
+  wanted.socket_known = socket.has_value();
+  if (socket) wanted.config.control.socket = *socket;
+  return wanted;
+}
+
+// With those of a ban whose length nobody has said.
+void NoteUsualBan(const std::string& verb, const Options& options,
+                  const Wanted& wanted) {
+  const std::string& length =
+      verb == "import" ? options.transfer.length : options.length;
+  if (wanted.trouble.empty() || !length.empty() ||
+      (verb != "ban" && verb != "import")) {
+    return;
+  }
+  std::cerr << "breakwater: ban.duration cannot be read, and "
+            << FormatDuration(wanted.config.rules.ban_duration)
+            << " is taken for it; --for says another length\n";
+}
+
+int RunAsking(const std::string& verb, const Options& options,
+              const std::string& socket, const Config& config) {
   if (verb == "import") {
     return RunImport(options, socket, config.rules.ban_duration);
   }
@@ -317,12 +359,43 @@ int Run(const std::string& verb, const Options& options) {
   if (!request.ok()) {
     return Fail(kUsage, std::string(request.status().message()));
   }
-  const absl::StatusOr<std::string> line =
-      AskDaemon(socket, FormatControlRequest(*request), kPatience);
+  const absl::StatusOr<std::string> line = AskDaemon(
+      socket, FormatControlRequest(*request), PatienceFor(request->verb));
   if (!line.ok()) {
     return Fail(kUnreachable, std::string(line.status().message()));
   }
   return Show(options, *request, *line);
+}
+
+int Run(const std::string& verb, const Options& options) {
+  const bool given = !options.config.empty();
+  const std::string path = given ? options.config : kUsualConfig;
+  const Wanted wanted = ReadWanted(path, given);
+  if (verb == "firewall" || verb == "doctor") {
+    // All of it counts here: rules for another one would look right.
+    if (!wanted.trouble.empty()) return Fail(kUsage, wanted.trouble);
+    return verb == "doctor" ? RunDoctor(options, wanted.config)
+                            : RunFirewall(options.firewall, wanted.config);
+  }
+  const bool guess = options.socket.empty() && !wanted.socket_known;
+  if (guess && given) {
+    return Fail(kUsage, absl::StrCat(wanted.trouble,
+                                     "\ncontrol.socket cannot be read from it: "
+                                     "--socket PATH names the daemon's"));
+  }
+  NoteUsualBan(verb, options, wanted);
+  const std::string& socket =
+      options.socket.empty() ? wanted.config.control.socket : options.socket;
+  const int code = RunAsking(verb, options, socket, wanted.config);
+  if (code == kUnreachable && guess) {
+    return Fail(code,
+                absl::StrCat(path,
+                             " cannot be read, so that the daemon may have "
+                             "another control.socket: --socket PATH names it"
+                             "\n",
+                             wanted.trouble));
+  }
+  return code;
 }
 
 }  // namespace

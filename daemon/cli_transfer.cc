@@ -19,7 +19,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Duration kPatience = std::chrono::seconds(40);
 constexpr size_t kMostComplaints = 50;
 constexpr size_t kLargestFile = size_t{4} << 30;
 
@@ -147,7 +146,7 @@ void AddTransferCommands(CLI::App& app, TransferCommand& command) {
 absl::Status ExportBans(const std::string& socket,
                         const TransferCommand& command, std::ostream& out) {
   absl::StatusOr<DaemonConnection> daemon =
-      DaemonConnection::Open(socket, kPatience);
+      DaemonConnection::Open(socket, PatienceFor(Verb::kExport));
   if (!daemon.ok()) return daemon.status();
   const bool is_json = command.format == "json";
   std::string request = VerbName(Verb::kExport);
@@ -189,7 +188,7 @@ absl::StatusOr<ImportCounts> ImportBans(const std::string& socket,
     return absl::NotFoundError(file.status().message());
   }
   absl::StatusOr<DaemonConnection> daemon =
-      DaemonConnection::Open(socket, kPatience);
+      DaemonConnection::Open(socket, PatienceFor(Verb::kImport));
   if (!daemon.ok()) return daemon.status();
   Importer importer(*std::move(daemon), file->name(), complaints);
   const absl::Status status = ReadAll(*file, usual, importer);

@@ -62,8 +62,8 @@ std::string Meant(const std::string& unknown, const Words& known) {
   if (!meant) {
     for (std::string_view& word : words) word = word.substr(0, unknown.size());
     if (const auto beginning = ClosestWord(unknown, words)) {
-      meant = known[static_cast<size_t>(
-          std::ranges::find(words, *beginning) - words.begin())];
+      meant = known[static_cast<size_t>(std::ranges::find(words, *beginning) -
+                                        words.begin())];
     }
   }
   return meant ? absl::StrCat("; did you mean ", *meant, "?") : "";
@@ -94,8 +94,8 @@ std::string OfMissing(const std::vector<const CLI::App*>& given) {
   for (const CLI::App* app : given) {
     for (const CLI::Option* option : app->get_options()) {
       if (!option->get_required() || option->count() > 0) continue;
-      return absl::StrCat(option->get_name(), " is missing: ",
-                          option->get_description());
+      return absl::StrCat(option->get_name(),
+                          " is missing: ", option->get_description());
     }
   }
   if (given.back()->get_require_subcommand_min() == 0) return "";

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/duration.h"
 
 namespace breakwater {
 namespace {
@@ -22,7 +23,16 @@ absl::Status Unreachable(const std::string& path, const char* what) {
       absl::StrCat(what, " ", path, ": ", std::strerror(errno)));
 }
 
-absl::Status ConnectTo(const std::string& path, int fd) {
+absl::Status Failed(const std::string& path, Duration longest,
+                    const char* what) {
+  if (errno != EAGAIN && errno != EWOULDBLOCK) return Unreachable(path, what);
+  return absl::DeadlineExceededError(absl::StrCat(
+      "the daemon at ", path, " has not answered for ", FormatDuration(longest),
+      ": it hangs, or is stopped; mail flows without its judgement as long as "
+      "that is so. Its log may say why, a restart of breakwaterd ends it"));
+}
+
+absl::Status ConnectTo(const std::string& path, Duration longest, int fd) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -39,7 +49,8 @@ absl::Status ConnectTo(const std::string& path, int fd) {
         "no daemon answers at ", path, " (", std::strerror(errno),
         "); is breakwaterd running, and control.socket the same?"));
   }
-  return Unreachable(path, "connecting to");
+  // So many wait already that the kernel takes no more.
+  return Failed(path, longest, "connecting to");
 }
 
 }  // namespace
@@ -54,9 +65,9 @@ absl::StatusOr<DaemonConnection> DaemonConnection::Open(
                          .tv_usec = longest.count() % 1000 * 1000};
   setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  absl::Status status = ConnectTo(socket_path, socket.get());
+  absl::Status status = ConnectTo(socket_path, longest, socket.get());
   if (!status.ok()) return status;
-  return DaemonConnection(socket_path, std::move(socket));
+  return DaemonConnection(socket_path, longest, std::move(socket));
 }
 
 absl::StatusOr<std::string> DaemonConnection::Ask(const std::string& line) {
@@ -68,7 +79,7 @@ absl::StatusOr<std::string> DaemonConnection::Ask(const std::string& line) {
                               request.size() - at, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) break;
-    if (sent < 0) return Unreachable(path_, "sending to");
+    if (sent < 0) return Failed(path_, longest_, "sending to");
     at += static_cast<size_t>(sent);
   }
 
@@ -77,7 +88,9 @@ absl::StatusOr<std::string> DaemonConnection::Ask(const std::string& line) {
   while (answer.size() < kLongestAnswer) {
     const ssize_t length = recv(socket_.get(), buffer, sizeof buffer, 0);
     if (length < 0 && errno == EINTR) continue;
-    if (length < 0) return Unreachable(path_, "waiting for an answer at");
+    if (length < 0) {
+      return Failed(path_, longest_, "waiting for an answer at");
+    }
     answer.append(buffer, static_cast<size_t>(length));
     if (answer.ends_with('\n')) {
       answer.pop_back();
@@ -96,6 +109,25 @@ absl::StatusOr<std::string> AskDaemon(const std::string& socket_path,
       DaemonConnection::Open(socket_path, longest);
   if (!connection.ok()) return connection.status();
   return connection->Ask(line);
+}
+
+Duration PatienceFor(Verb verb) {
+  switch (verb) {
+    case Verb::kStatus:
+    case Verb::kBans:
+    case Verb::kAllowed:
+    case Verb::kZones:
+    case Verb::kMetrics:
+      return std::chrono::seconds(5);
+    // Of a million, or when the enforcer and the memory have confirmed it.
+    case Verb::kExport:
+    case Verb::kBan:
+    case Verb::kUnban:
+    case Verb::kDisallow:
+      return std::chrono::seconds(15);
+    default:
+      return std::chrono::seconds(40);
+  }
 }
 
 }  // namespace breakwater

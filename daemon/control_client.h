@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/clock.h"
+#include "daemon/control_request.h"
 #include "daemon/file_descriptor.h"
 
 namespace breakwater {
@@ -12,7 +13,8 @@ namespace breakwater {
 // A connection to the daemon for one request after the other, as far as it
 // takes them (control_request.h). Blocks, for at most `longest` at each step.
 // The error says what is likely to be wrong: the daemon cannot be reached, or
-// ended before it had answered.
+// ended before it had answered; DeadlineExceeded: it is there and does not
+// answer.
 class DaemonConnection {
  public:
   static absl::StatusOr<DaemonConnection> Open(const std::string& socket_path,
@@ -22,10 +24,11 @@ class DaemonConnection {
   absl::StatusOr<std::string> Ask(const std::string& line);
 
  private:
-  DaemonConnection(std::string path, FileDescriptor socket)
-      : path_(std::move(path)), socket_(std::move(socket)) {}
+  DaemonConnection(std::string path, Duration longest, FileDescriptor socket)
+      : path_(std::move(path)), longest_(longest), socket_(std::move(socket)) {}
 
   std::string path_;
+  Duration longest_;
   FileDescriptor socket_;
 };
 
@@ -33,5 +36,9 @@ class DaemonConnection {
 absl::StatusOr<std::string> AskDaemon(const std::string& socket_path,
                                       const std::string& line,
                                       Duration longest);
+
+// How long to wait for it: what is answered from memory comes at once, or the
+// daemon hangs; an explanation waits for the lists.
+Duration PatienceFor(Verb verb);
 
 }  // namespace breakwater

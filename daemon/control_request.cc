@@ -139,9 +139,12 @@ absl::Status ReadLength(std::string_view& line, ControlRequest& request) {
   const std::string_view word = NextWord(line);
   const auto seconds = ParseNumber(word, 1, most);
   if (!seconds) {
-    return Wrong(
-        "seconds", word,
-        absl::StrCat("is not a length of 1 to ", most, " seconds; write 600"));
+    return Wrong("seconds", word,
+                 absl::StrCat("is not a number of seconds from 1 to ", most,
+                              request.verb == Verb::kBan
+                                  ? ", the longest that the kernel can count"
+                                  : ", the longest allowance",
+                              "; write 600"));
   }
   request.length = std::chrono::seconds(*seconds);
   if (request.verb == Verb::kAllow) {

@@ -39,7 +39,9 @@ bool AskHowItIs(const std::string& socket, Sentences& faults) {
       AskDaemon(socket, "status", kPatience);
   if (!line.ok()) {
     faults.push_back(
-        absl::StrCat("breakwaterd does not run, so nobody is banned: ",
+        absl::StrCat(absl::IsDeadlineExceeded(line.status())
+                         ? "breakwaterd hangs, so nobody is banned: "
+                         : "breakwaterd does not run, so nobody is banned: ",
                      line.status().message()));
     return false;
   }

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "core/log.h"
 #include "daemon/config.h"
-#include "daemon/set_prefix.h"
+#include "daemon/lenient_key.h"
 #include "firewall/ip_sets.h"
 
 namespace breakwater {

@@ -395,6 +395,64 @@ TEST_F(CliTest, WrongUsageIsTwo) {
   EXPECT_THAT(output_, HasSubstr("b.toml:1:8: mode: is a number"));
 }
 
+TEST_F(CliTest, WhatIsWrongWithTheWordsIsSaidInWords) {
+  const struct {
+    const char* arguments;
+    const char* error;
+  } kTable[] = {
+      {"", "breakwater: a command is missing; write status, bans, ban, "},
+      {"statsu",
+       "breakwater: unknown command \"statsu\"; did you mean status?"},
+      {"dance", "breakwater: unknown command \"dance\"; write status, bans"},
+      {"firewall pritn",
+       "breakwater firewall: unknown command \"pritn\"; did "
+       "you mean print?"},
+      {"status --jsno",
+       "breakwater status: unknown option \"--jsno\"; did you "
+       "mean --json?"},
+      {"status now", "breakwater status: \"now\" is too much"},
+      {"ban", "breakwater ban: ADDRESS is missing: An IPv4 or IPv6 address"},
+      {"report 192.0.2.5", "--offence is missing: What: virus, spam, trap"},
+      {"firewall",
+       "breakwater firewall: a command is missing; write print, "
+       "remove"},
+      {"firewall print",
+       "breakwater firewall print: --for is missing: ipset, "
+       "iptables, nftables, firewalld, shorewall or ufw"},
+      {"ban 192.0.2.5 --for 25d",
+       "--for: 25d is longer than the longest ban that the kernel can count, "
+       "2147483s (24d 20h)"},
+      {"import - --for 25d", "--for: 25d is longer than the longest ban"},
+      {"ban 192.0.2.5 --for 0s", "--for: 0s is no length"},
+      {"allow 192.0.2.5 --for 9999d",
+       "--for: 9999d is longer than the longest "
+       "allowance, "},
+  };
+  for (const auto& [arguments, error] : kTable) {
+    EXPECT_EQ(Run(arguments), 2) << arguments;
+    EXPECT_THAT(output_, HasSubstr(error)) << arguments;
+  }
+}
+
+TEST_F(CliTest, ABrokenConfigurationStillTellsTheControlSocket) {
+  std::ofstream(config_) << "colour = \"blue\"\n[ban]\nduration = \"2m\"\n"
+                            "[control]\nsocket = \""
+                         << socket_.string() << "\"\n[zone\n";
+  Serve({{"ok", true}, {"ban", {{"network", "192.0.2.5"}}}});
+  EXPECT_EQ(Run("ban 192.0.2.5 --for 1h"), 0) << output_;
+  EXPECT_EQ(Seen(), "ban 192.0.2.5 3600");
+  EXPECT_THAT(output_, Not(HasSubstr("ban.duration")));
+  EXPECT_EQ(Run("ban 192.0.2.5"), 0);
+  EXPECT_THAT(output_,
+              HasSubstr("ban.duration cannot be read, and 10m is taken "
+                        "for it; --for says another length"));
+  std::ofstream(config_) << "mode = 3\n";
+  EXPECT_EQ(Run("status"), 2);
+  EXPECT_THAT(output_, HasSubstr("control.socket cannot be read from it: "
+                                 "--socket PATH names the daemon's"));
+  EXPECT_EQ(Run("--socket " + socket_.string() + " status"), 0) << output_;
+}
+
 TEST_F(CliTest, HelpAndVersionAreNoFailures) {
   EXPECT_EQ(Run("--help"), 0);
   EXPECT_THAT(output_, HasSubstr("3 no daemon"));
@@ -409,7 +467,10 @@ TEST(AskDaemon, WaitsForAnAnswerOnlySoLong) {
       testing::TempDir() + "/silent." + std::to_string(getpid());
   const int listener = ControlServer::Listen(path).value();
   const absl::StatusOr<std::string> answer = AskDaemon(path, "status", 50ms);
-  EXPECT_THAT(answer.status().ToString(), HasSubstr("waiting for an answer"));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(answer.status())) << answer.status();
+  EXPECT_THAT(
+      answer.status().ToString(),
+      HasSubstr("the daemon at " + path + " has not answered for 50ms"));
   close(listener);
   std::filesystem::remove(path);
 }

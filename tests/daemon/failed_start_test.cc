@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/set_prefix.h"
+#include "daemon/lenient_key.h"
 
 namespace breakwater {
 namespace {
@@ -72,7 +72,25 @@ TEST(SetPrefix, IsFoundInAFileThatIsWrong) {
   EXPECT_EQ(SetPrefixIn("#firewall.set_prefix = \"breakwater\"\n"),
             std::nullopt);
   EXPECT_EQ(SetPrefixIn("firewall.set_prefix = \"two words\"\n"), std::nullopt);
+  EXPECT_EQ(
+      SetPrefixIn("firewall.set_prefix = \"" + std::string(17, 'a') + "\"\n"),
+      std::nullopt);
   EXPECT_EQ(SetPrefixIn(""), std::nullopt);
+}
+
+TEST(ControlSocket, IsFoundInAFileThatIsWrong) {
+  EXPECT_EQ(ControlSocketIn("x = y\ncontrol.socket = \"/run/a\"\n"), "/run/a");
+  EXPECT_EQ(ControlSocketIn("[ milter ]\nsocket = \"unix:/m\"\r\n[control]\r\n"
+                            "socket='/run/b'\r\n"),
+            "/run/b");
+  EXPECT_EQ(ControlSocketIn("[control\nsocket = \"/run/b\"\n"), "/run/b");
+  for (const char* none :
+       {"", "[", "[report]\nsocket = \"/run/r\"\n", "control.socket = /run/a\n",
+        "control.socket = \"/run/a\n", "control.socket = \"run\"\n",
+        "#control.socket = \"/run/a\"\n",
+        "[control]\n[zone]\nsocket = \"/r\""}) {
+    EXPECT_EQ(ControlSocketIn(none), std::nullopt) << none;
+  }
 }
 
 }  // namespace
