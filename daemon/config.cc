@@ -15,6 +15,7 @@
 #include "daemon/config_keys.h"
 #include "daemon/config_offences.h"
 #include "daemon/config_values.h"
+#include "daemon/quote_hint.h"
 #include "daemon/table_reader.h"
 
 namespace breakwater {
@@ -479,7 +480,8 @@ absl::StatusOr<Config> ParseConfig(std::string_view text,
     // The library has no other way here to say it.
     complaints.Add(
         error.source(), "",
-        absl::StrCat("this is not TOML: ", Escaped(error.description(), 300)));
+        absl::StrCat("this is not TOML: ", Escaped(error.description(), 300),
+                     QuoteHint(text, error.source().begin.line)));
     return complaints.ToStatus();
   }
   Config config = DefaultConfig();

@@ -9,14 +9,37 @@
 namespace breakwater {
 namespace {
 
-// The usual slip in TOML: what stands below a heading belongs to it.
-std::string Unknown(std::string_view name) {
-  const size_t dot = name.find('.');
-  if (dot != std::string_view::npos && IsKeyOrTable(name.substr(dot + 1))) {
-    return absl::StrCat("unknown key; ", std::string(name.substr(dot + 1)),
-                        " must stand above the first heading, or below its "
-                        "own");
+// As it stands in the file: "ban.duration" where the key is a table with that.
+std::string Written(std::string_view key, const toml::node& node) {
+  const toml::table* const table = node.as_table();
+  if (table == nullptr || table->empty()) return std::string(key);
+  const auto first = table->begin();
+  return Written(
+      absl::StrCat(std::string(key), ".", std::string(first->first.str())),
+      first->second);
+}
+
+// The usual slip in TOML: what stands below a heading belongs to it. Nothing if
+// it is none.
+std::string Landed(const toml::key& key, const toml::node& node,
+                   const std::string& prefix, const toml::table& table) {
+  const std::string meant = Written(key.str(), node);
+  const auto begins = table.source().begin.line;
+  if (prefix.empty() || begins >= key.source().begin.line ||
+      !IsKeyOrTable(meant)) {
+    return "";
   }
+  const size_t dot = meant.rfind('.');
+  return absl::StrCat(
+      meant, " has landed in the table ", prefix.substr(0, prefix.size() - 1),
+      ", which begins in line ", begins, "; move it above the first heading",
+      dot == std::string::npos
+          ? ""
+          : absl::StrCat(", or as ", meant.substr(dot + 1), " below [",
+                         meant.substr(0, dot), "]"));
+}
+
+std::string Unknown(std::string_view name) {
   const std::optional<std::string> meant = ClosestKey(name);
   return meant ? absl::StrCat("unknown key; did you mean ", *meant, "?")
                : "unknown key; breakwater.toml(5) lists the known ones";
@@ -50,7 +73,10 @@ void TableReader::Find(const toml::table& table, const std::string& prefix,
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
     if (std::ranges::find(except, name) != except.end()) continue;
-    if (IsKey(name)) {
+    if (const std::string landed = Landed(key, node, prefix, table);
+        !landed.empty() && (node.is_table() ? !IsTable(name) : !IsKey(name))) {
+      complaints_.Add(key.source(), Escaped(name, 80), landed);
+    } else if (IsKey(name)) {
       nodes_.emplace(name, &node);
     } else if (!IsTable(name)) {
       complaints_.Add(key.source(), Escaped(name, 80), Unknown(name));

@@ -364,10 +364,29 @@ INSTANTIATE_TEST_SUITE_P(
                  "is not a policy server's socket"},
         BadValue{"log.level = \"loud\"", "\"debug\" or \"info\""},
         BadValue{"[[zone]]\nname = \"a.b\"\nmode = \"observe\"",
-                 "zone.mode: unknown key; mode must stand above the first"},
-        BadValue{
-            "[ban]\ndns.deadline = \"1s\"",
-            "ban.dns: unknown key; dns must stand above the first heading"},
+                 "f.toml:3:1: zone.mode: mode has landed in the table zone, "
+                 "which begins in line 1; move it above the first heading"},
+        BadValue{"[ban]\ndns.deadline = \"1s\"",
+                 "ban.dns: dns.deadline has landed in the table ban, which "
+                 "begins in line 1; move it above the first heading, or as "
+                 "deadline below [dns]"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nban.duration = \"1h\"",
+                 "zone.ban: ban.duration has landed in the table zone, which "
+                 "begins in line 1; move it"},
+        BadValue{"[[zone]]\nname = \"a.b\"\n[[zone.filter]]\nanswers = "
+                 "[\"127.0.0.2\"]\nmode = \"observe\"",
+                 "zone.filter.mode: mode has landed in the table zone.filter, "
+                 "which begins in line 3"},
+        BadValue{"ban.mode = \"observe\"", "did you mean "},
+        BadValue{"mode = observe",
+                 "; a text needs quotes: write mode = "
+                 "\"observe\""},
+        BadValue{"[ban]\nduration = 10m # a bit", "write duration = \"10m\""},
+        BadValue{"milter.socket = unix:/run/m.sock",
+                 "write milter.socket = \"unix:/run/m.sock\""},
+        BadValue{"control.socket = /run/c", "= \"/run/c\""},
+        BadValue{"dns.servers = 127.0.0.1", "= \"127.0.0.1\""},
+        BadValue{"firewall.extend = True", "; write firewall.extend = true"},
         BadValue{"zone = 3", "write [[zone]]"},
         BadValue{"[zone]\nname = \"a.b\"", "write [[zone]]"},
         BadValue{"zone = [1]", "write [[zone]] before its keys"},
