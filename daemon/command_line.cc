@@ -55,18 +55,27 @@ Words OptionsOf(const std::vector<const CLI::App*>& given) {
   return names;
 }
 
-// " did you mean X?", by the whole word or how it begins.
-std::string Meant(const std::string& unknown, const Words& known) {
-  std::vector<std::string_view> words(known.begin(), known.end());
-  std::optional<std::string> meant = ClosestWord(unknown, words);
-  if (!meant) {
-    for (std::string_view& word : words) word = word.substr(0, unknown.size());
-    if (const auto beginning = ClosestWord(unknown, words)) {
-      meant = known[static_cast<size_t>(std::ranges::find(words, *beginning) -
-                                        words.begin())];
-    }
+std::string DidYouMean(const std::string& word) {
+  return absl::StrCat("; did you mean ", word, "?");
+}
+
+// By the whole word.
+std::string MeantCommand(const std::string& unknown, const Words& known) {
+  const auto meant = ClosestWord(unknown, {known.begin(), known.end()});
+  return meant ? DidYouMean(*meant) : "";
+}
+
+// By how it begins: options are long, and some stop short of their end.
+std::string MeantOption(const std::string& unknown, const Words& known) {
+  if (!unknown.starts_with("--")) return "";
+  std::vector<std::string_view> beginnings;
+  for (const std::string_view word : known) {
+    beginnings.push_back(word.substr(0, unknown.size()));
   }
-  return meant ? absl::StrCat("; did you mean ", *meant, "?") : "";
+  const auto meant = ClosestWord(unknown, beginnings);
+  if (!meant) return "";
+  const auto place = std::ranges::find(beginnings, *meant);
+  return DidYouMean(known[static_cast<size_t>(place - beginnings.begin())]);
 }
 
 // What is too much, or nothing.
@@ -79,11 +88,11 @@ std::string OfUnknown(const std::vector<const CLI::App*>& given) {
   const std::string shown = absl::StrCat("\"", Escaped(word, 60), "\"");
   if (option != left.end()) {
     return absl::StrCat("unknown option ", shown,
-                        Meant(word, OptionsOf(given)));
+                        MeantOption(word, OptionsOf(given)));
   }
   const Words commands = CommandsOf(*given.back());
   if (commands.empty()) return absl::StrCat(shown, " is too much");
-  const std::string meant = Meant(word, commands);
+  const std::string meant = MeantCommand(word, commands);
   return absl::StrCat(
       "unknown command ", shown,
       meant.empty() ? "; write " + absl::StrJoin(commands, ", ") : meant);

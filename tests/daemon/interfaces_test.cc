@@ -223,6 +223,19 @@ TEST(Options, AreTheSameInHelpAndManual) {
             OptionsInManual(TarpitManual()));
 }
 
+TEST(Options, OneThatDoesNotExistEndsEveryProgramWithTwo) {
+  for (const char* program : {BREAKWATER_PROGRAM, BREAKWATERD_PROGRAM,
+                              ENFORCER_PROGRAM, TARPIT_PROGRAM}) {
+    const std::string command =
+        std::string(program) + " --no-such-thing >/dev/null 2>&1";
+    const int status = std::system(command.c_str());
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 2) << program;
+  }
+  EXPECT_THAT(HelpOf(BREAKWATERD_PROGRAM, "--chek 2>&1; true"),
+              HasSubstr("breakwaterd: unknown option \"--chek\"; did you mean "
+                        "--check-config?"));
+}
+
 // What a program loads stands by name in its file.
 TEST(Programs, TheOneThatMayChangeTheKernelLoadsNoLibraryForNames) {
   EXPECT_THAT(ReadFile(BREAKWATERD_PROGRAM), HasSubstr("libidn2.so"));
