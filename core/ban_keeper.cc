@@ -194,13 +194,13 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban, bool is_news) {
   if (!is_news && before && ban.expires <= before->expires + kSameEnd) {
     return InForce{.ban = *before};
   }
-  Ban given = ban;
+  Ban given = is_news ? ban : WithItsList(ban);
   // The kernel is not told of so little: nor may the table have it, for that is
   // said to the kernel at its next start.
   if (before && ban.expires <= before->expires + kSameEnd) {
     given.expires = before->expires;
   }
-  InForce result{.ban = bans_.Add(given, now), .began = !before};
+  InForce result{.ban = bans_.Add(given, now, is_news), .began = !before};
   const Ban& after = result.ban;
   ShowSize();
   memory_->Changed(after.network);
@@ -208,7 +208,7 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban, bool is_news) {
   if (!result.began && !result.prolonged) return result;
   const auto length = std::chrono::duration_cast<Duration>(after.expires - now);
   enforcer_.Ban(after.network, length);
-  if (result.began && ban.evidence.rules) {
+  if (is_news && result.began && ban.evidence.rules) {
     growth_.Note(after.network, after.expires, now);
     recheck_.Add(after, now);
   }
@@ -233,6 +233,11 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban, bool is_news) {
     result.wide = Widen(after);
   }
   return result;
+}
+
+Ban BanKeeper::WithItsList(Ban told) const {
+  told.evidence = EvidenceFrom("", told, rules_);
+  return told;
 }
 
 std::optional<Ban> BanKeeper::Widen(const Ban& member) {

@@ -126,6 +126,8 @@ class BanKeeper {
   const BanWidening& widening() const { return widening_; }
 
  private:
+  // One that somebody else has told of rests on the list that it names.
+  Ban WithItsList(Ban told) const;
   // The ban of one client is in force. That of a network around it which began
   // by that, if one did.
   std::optional<Ban> Widen(const Ban& member);

@@ -32,7 +32,7 @@ Evidence Together(const Evidence& kept, const Evidence& more) {
 BanTable::BanTable(size_t capacity)
     : capacity_(capacity), rows_(std::min(capacity, kMostExpected) + 1) {}
 
-Ban BanTable::Add(const Ban& ban, Instant now) {
+Ban BanTable::Add(const Ban& ban, Instant now, bool is_news) {
   const std::lock_guard lock(mutex_);
   const std::optional<uint32_t> known = InForce(ban.network, now);
   if (!known) {
@@ -42,8 +42,11 @@ Ban BanTable::Add(const Ban& ban, Instant now) {
     return ban;
   }
   const uint32_t number = *known;
-  rows_.Count(number, ban.members);
-  rows_.SetEvidence(number, Together(rows_.evidence(number), ban.evidence));
+  if (is_news) rows_.Count(number, ban.members);
+  // What is told again of a list's ban rests on what that rested on.
+  if (is_news || ban.evidence.rules == nullptr) {
+    rows_.SetEvidence(number, Together(rows_.evidence(number), ban.evidence));
+  }
   if (ban.expires > rows_.expires(number)) {
     rows_.Prolong(number, ban.expires);
     MoveDown(rows_.place(number));

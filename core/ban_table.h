@@ -28,9 +28,10 @@ class BanTable {
   explicit BanTable(size_t capacity);
 
   // Puts the ban in force, or prolongs the one that is: never shortens it. The
-  // first reason, id and origin stay, as the client was told them. Returns
-  // what is in force afterwards.
-  Ban Add(const Ban& ban, Instant now);
+  // first reason, id and origin stay, as the client was told them. What is
+  // only told again is not imposed once more. Returns what is in force
+  // afterwards.
+  Ban Add(const Ban& ban, Instant now, bool is_news = true);
   // What was in force, if anything was.
   std::optional<Ban> Remove(const Network& network);
   // The ban that covers this client: its own, or else the widest one of its

@@ -379,6 +379,34 @@ TEST_F(BanKeeperTest, ABanThatIsOnlyToldAgainStaysAsItIs) {
   EXPECT_EQ(bans_.size(), 0u) << "it still rests on the list";
 }
 
+TEST_F(BanKeeperTest, ABanThatIsToldAgainAndEndsLaterStillRestsOnItsList) {
+  ImposeAsListed("192.0.2.5");
+  const Ban before = *bans_.Find(At("192.0.2.5"), Clock::now());
+  Ban told = BanFor("192.0.2.5", minutes(30));
+  told.origin = Origin::kList;
+  told.label = "list.test";
+  const auto again = keeper_.Put(told, /*is_news=*/false);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->prolonged);
+  EXPECT_EQ(again->ban.count, 1u) << "it was not imposed once more";
+  keeper_.LiftThoseOf({.label = "list.test",
+                       .family = Family::kIpv4,
+                       .proven_at = before.imposed});
+  EXPECT_EQ(bans_.size(), 0u);
+}
+
+TEST_F(BanKeeperTest, WhatAPersonsFileProlongsStandsForItself) {
+  ImposeAsListed("192.0.2.5");
+  const Ban before = *bans_.Find(At("192.0.2.5"), Clock::now());
+  Ban told = BanFor("192.0.2.5", minutes(30));
+  told.origin = Origin::kOperator;
+  keeper_.Put(told, /*is_news=*/false);
+  keeper_.LiftThoseOf({.label = "list.test",
+                       .family = Family::kIpv4,
+                       .proven_at = before.imposed});
+  EXPECT_EQ(bans_.size(), 1u);
+}
+
 TEST_F(BanKeeperTest, BansOfAListThatLiedAreLiftedAndDoNotCount) {
   const Instant before = Clock::now();
   ImposeAsListed("192.0.2.5");
