@@ -74,6 +74,15 @@ void BanGrowth::Forget(const Network& who) {
   places_.erase(place);
 }
 
+void BanGrowth::TakeBack(const Network& who, Instant imposed, Instant at_most) {
+  const auto place = places_.find(who);
+  if (place == places_.end() || place->second->ends <= imposed) return;
+  Entry& entry = *place->second;
+  if (entry.times <= 1) return Forget(who);
+  --entry.times;
+  entry.ends = std::min(entry.ends, at_most);
+}
+
 void BanGrowth::DropLast() {
   places_.erase(entries_.back().who);
   entries_.pop_back();

@@ -43,8 +43,11 @@ class BanGrowth {
   void Note(const Network& who, Instant ends, Instant now);
   // How many are remembered.
   uint32_t Times(const Network& who, Instant now) const;
-  // A ban was a mistake: as if there had been none.
+  // Bans were a mistake: as if there had been none.
   void Forget(const Network& who);
+  // The last one was, imposed then: those before it still count. When they were
+  // over is not known, but not after `at_most`.
+  void TakeBack(const Network& who, Instant imposed, Instant at_most);
 
   // What is remembered of one, and how it is remembered again: who was banned
   // last first, all of them before those who are known by now. Of who is known

@@ -65,23 +65,6 @@ bool Covers(const NetworkSet& shields, const Network& network) {
   return carried && shields.FindOverlap(*carried);
 }
 
-// The ban is a mistake, whether or not there was a restart since: takes back
-// what it made the next one longer by, if it did. Bans before it still count.
-void TakeBackGrowth(const Ban& ban, BanGrowth& growth) {
-  if (ban.origin != Origin::kList && ban.origin != Origin::kOffence) return;
-  // One that was imported made nothing longer: it is not known since when it
-  // was in force.
-  if (ban.imposed == Instant()) return;
-  std::optional<BanGrowth::Entry> entry = growth.Find(ban.network);
-  if (!entry || entry->ends <= ban.imposed) return;
-  growth.Forget(ban.network);
-  if (entry->times <= 1) return;
-  --entry->times;
-  // When those before it were over is not known.
-  entry->ends = std::min(entry->ends, Clock::now());
-  growth.Restore(*entry);
-}
-
 }  // namespace
 
 BanKeeper::BanKeeper(BanTable& bans, Enforcer& enforcer, Metrics& metrics,
@@ -109,7 +92,7 @@ void BanKeeper::SetRules(std::shared_ptr<const Rules> rules) {
              [this](const Ban& ban) {
                ++lifted_by_rules_;
                const char* against = Against(ban.network);
-               if (ShieldIn(ban.network)) TakeBackGrowth(ban, growth_);
+               if (ShieldIn(ban.network)) TakeBackGrowth(ban);
                Lifted(ban.network, ban.id, against ? against : kObserve);
              }});
 }
@@ -284,31 +267,6 @@ std::optional<Ban> BanKeeper::Lift(const Network& network,
   return ban;
 }
 
-std::vector<Ban> BanKeeper::LiftAllOf(const IpAddress& address,
-                                      std::string_view why) {
-  std::vector<Ban> lifted;
-  const Network client = Network::OfClient(address);
-  if (std::optional<Ban> own = bans_.Remove(client)) {
-    TakeBackGrowth(*own, growth_);
-    lifted.push_back(*std::move(own));
-  }
-  Lifted(client, lifted.empty() ? "" : lifted[0].id, why);
-  const absl::Span<const Width> widths = WidthsOf(address);
-  for (size_t i = widths.size(); i-- > 0;) {
-    const Network network = Widened(address, widths[i]);
-    widening_.Forget(network);
-    if (std::optional<Ban> wide = bans_.Remove(network)) {
-      TakeBackGrowth(*wide, growth_);
-      Lifted(network, wide->id, why);
-      lifted.push_back(*std::move(wide));
-    } else {
-      enforcer_.Unban(network);
-    }
-  }
-  ShowSize();
-  return lifted;
-}
-
 void BanKeeper::LiftTheWideAround(const Network& member) {
   if (!IsClient(member)) return;
   const Instant now = Clock::now();
@@ -440,6 +398,7 @@ void BanKeeper::Restore(RememberedBan remembered) {
   if (ban.expires <= now) return;
   if (Against(ban.network) || (rules_->observe && IsJudgement(ban.origin))) {
     memory_->Changed(ban.network);
+    if (ShieldIn(ban.network)) TakeBackGrowth(ban);
     // What the kernel told of is this one: else it would be sent back.
     const std::optional<Ban> adopted = bans_.Find(ban.network, now);
     if (adopted && IsAdopted(*adopted)) {
@@ -473,6 +432,8 @@ void BanKeeper::Restore(RememberedBan remembered) {
   ShowSize();
 }
 
+void BanKeeper::TakeBack(const Ban& unknown) { TakeBackGrowth(unknown); }
+
 void BanKeeper::Restore(const Lifting& lifting) {
   const std::optional<Ban> known = bans_.Find(lifting.network, Clock::now());
   if (known && !IsAdopted(*known)) return;
@@ -486,7 +447,7 @@ void BanKeeper::Restore(const Lifting& lifting) {
 
 void BanKeeper::Withdraw(const Network& network) {
   if (const std::optional<Ban> ban = bans_.Remove(network)) {
-    TakeBackGrowth(*ban, growth_);
+    TakeBackGrowth(*ban);
   }
   memory_->Changed(network);
   widening_.Forget(network);

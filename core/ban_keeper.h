@@ -80,10 +80,15 @@ class BanKeeper {
 
   // What was in force, if anything was; the kernel is told in either case.
   std::optional<Ban> Lift(const Network& network, std::string_view why);
-  // Whatever covers that address: the ban that found it first, that of its
-  // network or networks behind it. They do not come back before as many others
-  // are banned. The kernel is told of all that may be.
-  std::vector<Ban> LiftAllOf(const IpAddress& address, std::string_view why);
+  // Whatever keeps somebody of that network out, which is a client's or one of
+  // many clients (width.h): its own ban first, then those of the networks
+  // around it and of all networks and clients in it, of whom up to 65536 are
+  // looked for. What they added to the length of the next bans is taken back,
+  // and networks are not banned again before as many others are. The kernel is
+  // told of the network itself and those around it in any case.
+  std::vector<Ban> LiftAllOf(const Network& network, std::string_view why);
+  // The same of one that was not known yet when it was lifted by that.
+  void TakeBack(const Ban& unknown);
   // Those that rest on that zone alone, since it was last proven true.
   void LiftThoseOf(const ZoneLie& lie);
   // Those of what seems to be a proxy, but for the operator's and those that
@@ -139,6 +144,9 @@ class BanKeeper {
   void LiftTheWideAround(const Network& member);
   void Lifted(const Network& network, const std::string& id,
               std::string_view why);
+  // The ban is a mistake: takes back what it made the next one longer by, if it
+  // did. Bans before it still count.
+  void TakeBackGrowth(const Ban& ban);
   bool MaySayAgain(const Network& network, Instant now);
   void ShowSize();
 

@@ -42,6 +42,8 @@ struct Remembered {
   std::vector<Lifting> liftings;
   std::vector<ZoneDay> zones;
   std::vector<ZoneProven> proofs;
+  // Of what is read late: somebody has let them in before they were known.
+  std::vector<Ban> mistakes = {};
 };
 
 enum class EventKind : uint8_t {

@@ -148,9 +148,9 @@ class Screener {
   // Where that is no news the clients' histories say nothing of it: a million
   // at once would push all else out of them.
   absl::StatusOr<BanKeeper::InForce> BanAsTold(Ban ban, bool is_news);
-  // Every ban that covered the address, its own first, then those of its
-  // network; the kernel is told in either case.
-  std::vector<Ban> Unban(const IpAddress& address);
+  // Every ban that kept somebody of that network out, as BanKeeper::LiftAllOf
+  // has it.
+  std::vector<Ban> Unban(const Network& network);
 
   // --- The enforcer's side ---
   // The kernel's set holds a ban that the table does not know: the daemon was

@@ -44,8 +44,10 @@ Remembered Screener::Recall(absl::Span<const Network> networks) const {
 
 void Screener::Restore(Remembered remembered) {
   for (const Lifting& lifting : remembered.liftings) keeper_.Restore(lifting);
-  for (RememberedBan& ban : remembered.bans) keeper_.Restore(std::move(ban));
+  // Of a ban that is not to be any more they are taken back.
   for (const auto& entry : remembered.growth) keeper_.Restore(entry);
+  for (const Ban& ban : remembered.mistakes) keeper_.TakeBack(ban);
+  for (RememberedBan& ban : remembered.bans) keeper_.Restore(std::move(ban));
   for (const auto& entry : remembered.offences) conduct_.Restore(entry);
   for (const auto& entry : remembered.history) restraint_.Restore(entry);
 }

@@ -60,8 +60,8 @@ absl::StatusOr<BanKeeper::InForce> Screener::BanAsTold(Ban ban, bool is_news) {
   return *in_force;
 }
 
-std::vector<Ban> Screener::Unban(const IpAddress& address) {
-  return keeper_.LiftAllOf(address, "operator");
+std::vector<Ban> Screener::Unban(const Network& network) {
+  return keeper_.LiftAllOf(network, OriginName(Origin::kOperator));
 }
 
 void Screener::Adopt(const Network& network, Duration left) {

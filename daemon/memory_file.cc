@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <iterator>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -108,11 +109,17 @@ void MemoryFile::NoteEnded(const Event& event) {
     return;
   }
   // Whoever lets a client in lets it out of the networks around it.
-  unbanned_.insert(event.who);
-  if (!IsClient(event.who)) return;
+  const bool by_person = event.label == OriginName(Origin::kOperator);
+  NoteUnbanned(event.who, by_person);
   for (const Width width : WidthsOf(event.who.address)) {
-    unbanned_.insert(Widened(event.who.address, width));
+    if (LengthOf(width) >= event.who.length) continue;
+    NoteUnbanned(Widened(event.who.address, width), by_person);
   }
+}
+
+void MemoryFile::NoteUnbanned(const Network& network, bool by_person) {
+  bool& known = unbanned_[network];
+  known = known || by_person;
 }
 
 void MemoryFile::LetIn(const Network& network) {
@@ -239,14 +246,21 @@ asio::awaitable<void> MemoryFile::Learn(Source source, Remembered late) {
 }
 
 const Network* MemoryFile::Ended(const RememberedBan& ban) const {
-  const Network& who = ban.network;
-  const auto holds_it = [&](Width width) {
+  const bool is_over = unbanned_.contains(ban.network) || IsLetIn(ban.network);
+  return is_over ? &ban.network : nullptr;
+}
+
+bool MemoryFile::IsLetIn(const Network& who) const {
+  return std::ranges::any_of(WidthsOf(who.address), [&](Width width) {
     return LengthOf(width) <= who.length &&
            let_in_.contains(Widened(who.address, width));
-  };
-  const bool is_over = unbanned_.contains(who) ||
-                       std::ranges::any_of(WidthsOf(who.address), holds_it);
-  return is_over ? &who : nullptr;
+  });
+}
+
+bool MemoryFile::WasMistake(const RememberedBan& ban) const {
+  const auto unbanned = unbanned_.find(ban.network);
+  return IsLetIn(ban.network) ||
+         (unbanned != unbanned_.end() && unbanned->second);
 }
 
 const Network* MemoryFile::Ended(const Allowance& allowance) const {
@@ -264,6 +278,9 @@ asio::awaitable<void> MemoryFile::LearnEach(
     for (size_t i = 0; i < kLearnedAtOnce && next != items.end(); ++i, ++next) {
       if (const Network* ended = Ended(*next)) {
         Changed(*ended);  // else a restart would find it
+        if constexpr (std::is_same_v<Item, RememberedBan>) {
+          if (WasMistake(*next)) some.mistakes.push_back(*next);
+        }
       } else {
         (some.*which).push_back(*next);
       }

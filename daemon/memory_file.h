@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -122,6 +123,10 @@ class MemoryFile final : public Memory {
   bool IsToBeHandedOver(absl::Span<const Network> who) const;
   void Keep(DatedEvent event);
   void NoteEnded(const Event& event);
+  void NoteUnbanned(const Network& network, bool by_person);
+  bool IsLetIn(const Network& who) const;
+  // A ban that was ended since: a person says that it was a mistake.
+  bool WasMistake(const RememberedBan& ban) const;
   // Whom it concerned, if it was ended since.
   const Network* Ended(const RememberedBan& ban) const;
   const Network* Ended(const Allowance& allowance) const;
@@ -160,8 +165,8 @@ class MemoryFile final : public Memory {
   bool learning_ = false;
   bool nothing_read_late_ = false;  // is to come
   // Since the start, while it is not known what the file holds.
-  absl::flat_hash_set<Network> unbanned_;
-  absl::flat_hash_set<Network> let_in_;  // with all in them
+  absl::flat_hash_map<Network, bool> unbanned_;  // whether by a person
+  absl::flat_hash_set<Network> let_in_;          // with all in them, by one
   absl::flat_hash_set<Network> disallowed_;
 
   mutable std::mutex mutex_;

@@ -14,7 +14,6 @@
 #include "core/width.h"
 #include "daemon/breather.h"
 #include "daemon/memory_report.h"
-#include "daemon/network_unban.h"
 #include "daemon/offence_report.h"
 #include "daemon/operator_report.h"
 #include "daemon/operator_words.h"
@@ -296,9 +295,7 @@ asio::awaitable<void> Operator::Pace() {
 asio::awaitable<json> Operator::Unban(ControlRequest request) {
   const Network network =
       request.IsWide() ? request.network : Network::OfClient(request.address);
-  const std::vector<Ban> bans =
-      request.IsWide() ? UnbanNetwork(parts_.screener, parts_.bans, network)
-                       : parts_.screener.Unban(request.address);
+  const std::vector<Ban> bans = parts_.screener.Unban(network);
   if (request.IsWide() && parts_.memory != nullptr) {
     parts_.memory->LetIn(network);
   }
@@ -359,7 +356,7 @@ asio::awaitable<json> Operator::Allow(ControlRequest request) {
   // The table may have forgotten what the kernel still holds.
   const IpAddress& address = request.network.address;
   if (unbanned == 0 && Network::OfClient(address) == request.network) {
-    parts_.screener.Unban(address);
+    parts_.screener.Unban(request.network);
   }
   json answer = {{"ok", true},
                  {"allowed", DescribeAllowance(allowance, now)},

@@ -87,6 +87,17 @@ TEST(BanGrowthTest, AMistakeIsForgiven) {
   EXPECT_EQ(growth.Next(kClient, minutes(10), 0, now), minutes(10));
 }
 
+TEST(BanGrowthTest, OneMistakeLeavesThoseBeforeIt) {
+  BanGrowth growth({.factor = 2});
+  const Instant now = Clock::now();
+  growth.Restore({.who = kClient, .times = 3, .ends = now + hours(2)});
+  growth.TakeBack(kClient, now + hours(3), now);
+  EXPECT_EQ(growth.Times(kClient, now), 3u) << "it was none of those";
+  growth.TakeBack(kClient, now, now + hours(1));
+  EXPECT_EQ(growth.Find(kClient)->times, 2u);
+  EXPECT_EQ(growth.Find(kClient)->ends, now + hours(1));
+}
+
 TEST(BanGrowthTest, WhoseLastBanCameFirstMakesRoom) {
   BanGrowth growth({.factor = 2, .clients = 100});
   const Instant now = Clock::now();

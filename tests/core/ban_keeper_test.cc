@@ -304,7 +304,7 @@ TEST_F(BanKeeperTest, WhomTheOperatorLetsInIsBannedNextAsIfThatHadNotBeen) {
   for (int i = 0; i < 10; ++i) {
     Impose("192.0.2.5");
     EXPECT_THAT(enforcer_.Take(), ElementsAre("ban 192.0.2.5 600s")) << i;
-    keeper_.LiftAllOf(*IpAddress::Parse("192.0.2.5"), "operator");
+    keeper_.LiftAllOf(At("192.0.2.5"), "operator");
     enforcer_.Take();
   }
 }
@@ -314,7 +314,7 @@ TEST_F(BanKeeperTest, WhatWasServedBeforeStillCountsWhenTheOperatorLetsOneIn) {
   Impose("192.0.2.5");
   keeper_.Lift(At("192.0.2.5"), "not-listed-any-more");
   Impose("192.0.2.5");
-  keeper_.LiftAllOf(*IpAddress::Parse("192.0.2.5"), "operator");
+  keeper_.LiftAllOf(At("192.0.2.5"), "operator");
   enforcer_.Take();
   Impose("192.0.2.5");
   EXPECT_THAT(enforcer_.Take(), ElementsAre("ban 192.0.2.5 1200s"));
@@ -327,8 +327,58 @@ TEST_F(BanKeeperTest, ABanOfBeforeARestartIsTakenBackAsWell) {
   keeper_.Restore(ban);
   keeper_.Restore(
       BanGrowth::Entry{.who = ban.network, .times = 2, .ends = ban.expires});
-  keeper_.LiftAllOf(*IpAddress::Parse("192.0.2.5"), "operator");
+  keeper_.LiftAllOf(At("192.0.2.5"), "operator");
   EXPECT_EQ(keeper_.growth().Times(At("192.0.2.5"), Clock::now()), 1u);
+}
+
+TEST_F(BanKeeperTest, ABanThatIsKnownAfterItWasLiftedIsTakenBackAsWell) {
+  Use({.growth = {.factor = 2}});
+  Ban ban = BanFor("192.0.2.5", minutes(10));
+  ban.imposed = Clock::now() - minutes(10);
+  keeper_.LiftAllOf(ban.network, "operator");
+  // Meanwhile it has earned another one, which counts.
+  Impose("192.0.2.5");
+  keeper_.Restore(
+      BanGrowth::Entry{.who = ban.network, .times = 2, .ends = ban.expires});
+  keeper_.TakeBack(ban);
+  const Instant now = Clock::now();
+  EXPECT_EQ(keeper_.growth().Times(ban.network, now), 2u);
+  EXPECT_GT(keeper_.growth().Find(ban.network)->ends, now);
+}
+
+TEST_F(BanKeeperTest, ABanOfBeforeARestartWhoseClientIsAllowedNowIsTakenBack) {
+  Rules rules{.growth = {.factor = 2}};
+  rules.allowed_networks.Add(At("192.0.2.5"));
+  Use(rules);
+  Ban ban = BanFor("192.0.2.5", minutes(10));
+  ban.imposed = Clock::now() - minutes(10);
+  keeper_.Restore(
+      BanGrowth::Entry{.who = ban.network, .times = 2, .ends = ban.expires});
+  keeper_.Restore(ban);
+  EXPECT_EQ(keeper_.growth().Times(At("192.0.2.5"), Clock::now()), 1u);
+}
+
+TEST_F(BanKeeperTest, ANetworkIsLetInWithAllOfIt) {
+  for (const char* client : {"2001:db8:1::7", "2001:db8:1:ff::7",
+                             "2001:db8:1:ffff::7", "2001:db8:2::7"}) {
+    Impose(client);
+  }
+  const Network wide = *Network::Parse("2001:db8:1:ff00::/56");
+  keeper_.Put({.network = wide,
+               .expires = Clock::now() + minutes(10),
+               .origin = Origin::kNeighbours});
+  enforcer_.Take();
+  const Network network = *Network::Parse("2001:db8:1::/48");
+  EXPECT_EQ(keeper_.LiftAllOf(network, "operator").size(), 4u);
+  EXPECT_THAT(enforcer_.Take(),
+              ElementsAre("unban 2001:db8:1::/48", "unban 2001:db8:1:ff00::/56",
+                          "unban 2001:db8:1::/64", "unban 2001:db8:1:ff::/64",
+                          "unban 2001:db8:1:ffff::/64"));
+  EXPECT_EQ(bans_.size(), 1u) << "the one beside is not in it";
+  // The network was let in, whoever of it was banned.
+  enforcer_.Take();
+  EXPECT_TRUE(keeper_.LiftAllOf(network, "operator").empty());
+  EXPECT_THAT(enforcer_.Take(), ElementsAre("unban 2001:db8:1::/48"));
 }
 
 TEST_F(BanKeeperTest, WhoIsAllowedWasBannedByMistakeToo) {
@@ -347,7 +397,7 @@ TEST_F(BanKeeperTest, AnOperatorsOwnBanTakesNothingBack) {
   Ban ban = BanFor("192.0.2.5", minutes(10));
   ban.origin = Origin::kOperator;
   keeper_.Put(ban);
-  keeper_.LiftAllOf(*IpAddress::Parse("192.0.2.5"), "operator");
+  keeper_.LiftAllOf(At("192.0.2.5"), "operator");
   EXPECT_EQ(keeper_.growth().Times(At("192.0.2.5"), Clock::now()), 1u);
 }
 

@@ -180,7 +180,8 @@ TEST_F(KeeperWideningTest, TheOperatorsBansAreNotWidened) {
 TEST_F(KeeperWideningTest, LiftingAllOfAnAddressLiftsItsNetworkAndCountsAnew) {
   BanSome(1, 1, 4);
   enforcer_.Take();
-  const auto lifted = keeper_.LiftAllOf(At(Client6(1, 2)), "operator");
+  const auto lifted =
+      keeper_.LiftAllOf(Network::OfClient(At(Client6(1, 2))), "operator");
   ASSERT_THAT(lifted, SizeIs(2));
   EXPECT_EQ(lifted[0].network, Net("2001:db8:0:102::/64"));
   EXPECT_EQ(lifted[1].network, Net(k56));
@@ -197,7 +198,8 @@ TEST_F(KeeperWideningTest, LiftingAllOfAnAddressLiftsItsNetworkAndCountsAnew) {
 // That has no ban of its own.
 TEST_F(KeeperWideningTest, AnyNeighbourLiftsTheNetwork) {
   BanSome(1, 1, 4);
-  const auto lifted = keeper_.LiftAllOf(At(Client6(1, 0x42)), "operator");
+  const auto lifted =
+      keeper_.LiftAllOf(Network::OfClient(At(Client6(1, 0x42))), "operator");
   ASSERT_THAT(lifted, SizeIs(1));
   EXPECT_EQ(lifted[0].network, Net(k56));
   EXPECT_FALSE(Found(Client6(1, 0x42)));

@@ -314,7 +314,7 @@ TEST_F(ProxyTest, AListsBanIsNoSignOfOne) {
   Connect(kStranger, 2);
   EXPECT_EQ(metrics_.proxy_suspected.Value(), 1);
   EXPECT_EQ(bans_.size(), 1u) << "it stays";
-  screener_->Unban(*IpAddress::Parse(kStranger));
+  screener_->Unban(Network::OfClient(*IpAddress::Parse(kStranger)));
   EXPECT_TRUE(AskAndAnswer(kStranger).ban);
   EXPECT_EQ(bans_.size(), 1u) << "and comes again";
 }

@@ -61,6 +61,9 @@ class MemoryFileTest : public testing::Test {
     const auto everybody = [this] { return banned_; };
     const auto learn = [this](const Remembered& some) {
       for (const breakwater::Ban& ban : some.bans) Ban(ban.network);
+      for (const breakwater::Ban& ban : some.mistakes) {
+        mistakes_.push_back(ban.network);
+      }
     };
     return {.recall = recall,
             .everybody = everybody,
@@ -91,6 +94,7 @@ class MemoryFileTest : public testing::Test {
   asio::io_context loop_;
   Metrics metrics_;
   std::vector<Network> banned_;
+  std::vector<Network> mistakes_;
   std::optional<MemoryFile> memory_;
 };
 
@@ -408,13 +412,31 @@ TEST_F(UnusableFileTest, WhomTheOperatorLetInMeanwhileStaysIn) {
     shell.Run("PRAGMA locking_mode = EXCLUSIVE; DELETE FROM zones");
     Start();
     memory_->Changed(Nth(1));
-    memory_->Happened({.who = Nth(1), .kind = EventKind::kUnban, .id = "me"});
+    memory_->Happened({.who = Nth(1),
+                       .kind = EventKind::kUnban,
+                       .label = "operator",
+                       .id = "me"});
   }
   TickUntil([this] { return memory_->trouble().empty(); });
   EXPECT_THAT(banned_, ElementsAre(Nth(2)));
+  EXPECT_THAT(mistakes_, ElementsAre(Nth(1))) << "so its growth goes as well";
   // What happened meanwhile is told, too.
   EXPECT_THAT(*History(1), ElementsAre(Field(&PastEvent::id, "me")));
   EXPECT_THAT(WhoIsInTheFile(), ElementsAre(Nth(2)));
+}
+
+TEST_F(UnusableFileTest, WhoseBanWasServedMeanwhileWasNotBannedByMistake) {
+  {
+    Shell shell(path_);
+    shell.Run("PRAGMA locking_mode = EXCLUSIVE; DELETE FROM zones");
+    Start();
+    memory_->Happened({.who = Nth(1),
+                       .kind = EventKind::kUnban,
+                       .label = "not-listed-any-more"});
+  }
+  TickUntil([this] { return memory_->trouble().empty(); });
+  EXPECT_THAT(banned_, ElementsAre(Nth(2)));
+  EXPECT_THAT(mistakes_, IsEmpty());
 }
 
 TEST_F(UnusableFileTest, ANetworkThatWasLetInMeanwhileStaysInWithAllInIt) {

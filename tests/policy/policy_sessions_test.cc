@@ -172,7 +172,7 @@ TEST_F(PolicySessionsTest, ABanThatCameMeanwhileRefusesFromThenOn) {
 TEST_F(PolicySessionsTest, ALiftedBanEndsTheRefusal) {
   BanByOperator();
   EXPECT_EQ(Ask("MAIL").action, Action::kReject);
-  screener_->Unban(*IpAddress::Parse(kAddress));
+  screener_->Unban(Network::OfClient(*IpAddress::Parse(kAddress)));
   EXPECT_EQ(Ask("RCPT").reason, Reason::kClean);
 }
 
