@@ -68,10 +68,13 @@ asio::awaitable<std::string> OneLine(nlohmann::json answer) {
 // after the coroutine has ended.
 struct Peer {
   explicit Peer(stream_protocol::socket s)
-      : socket(std::move(s)), timer(socket.get_executor()) {}
+      : socket(std::move(s)),
+        timer(socket.get_executor()),
+        uid(PeerUser(socket.native_handle())) {}
 
   stream_protocol::socket socket;
   asio::steady_timer timer;
+  std::optional<uid_t> uid;
   std::string unread;  // behind the last request
 };
 
@@ -100,6 +103,8 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
   asio::awaitable<nlohmann::json> Answer(std::shared_ptr<Peer> peer, uid_t uid,
                                          bool& more);
   bool IsAllowed(uid_t uid) const;
+  // Whether a newcomer's place is one that it may have.
+  bool HasRoomFor(const Peer& peer) const;
   void Close();
 
   stream_protocol::acceptor acceptor;
@@ -113,6 +118,14 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
 bool ControlServer::State::IsAllowed(uid_t uid) const {
   return uid == 0 || uid == getuid() ||
          std::ranges::find(options.users, uid) != options.users.end();
+}
+
+bool ControlServer::State::HasRoomFor(const Peer& peer) const {
+  if (peer.uid == uid_t{0}) return true;
+  const auto of_one = std::ranges::count_if(
+      peers, [&](const auto& other) { return other->uid == peer.uid; });
+  return static_cast<size_t>(of_one) <= options.most_of_one &&
+         peers.size() + options.for_root <= options.most_connections;
 }
 
 void ControlServer::State::Close() {
@@ -148,15 +161,20 @@ asio::awaitable<void> ControlServer::State::Accept() {
 
 asio::awaitable<void> ControlServer::State::Serve(std::shared_ptr<Peer> peer) {
   const auto self = shared_from_this();
-  const std::optional<uid_t> uid = PeerUser(peer->socket.native_handle());
+  const std::optional<uid_t> uid = peer->uid;
   const bool allowed = uid && IsAllowed(*uid);
+  const bool has_room = HasRoomFor(*peer);
   bool more = true;
   Duration deadline = options.request_deadline;
   while (more) {
     CloseAfter(peer, std::exchange(deadline, options.next_deadline));
     nlohmann::json answer;
     more = false;
-    if (allowed) {
+    if (allowed && !has_room) {
+      answer = Failure(
+          "the control socket has no room for more connections of users other "
+          "than root; end some of yours, or use sudo");
+    } else if (allowed) {
       answer = co_await Answer(peer, *uid, more);
     } else {
       if (const auto held_back = refused_lines.Admit()) {

@@ -21,7 +21,8 @@ namespace breakwater {
 // connection, and many of those that carry bans (control_request.h). The socket
 // file is open to all; who may command is decided by the uid that the kernel
 // vouches for (SO_PEERCRED), and everybody else is turned away before a byte of
-// theirs is read.
+// theirs is read. Nobody but root can take all places, so that root can always
+// ask.
 //
 // Loop thread only. Connections that are open when it goes are closed.
 class ControlServer {
@@ -38,6 +39,10 @@ class ControlServer {
     Duration next_deadline = std::chrono::seconds(60);
     Duration answer_deadline = std::chrono::seconds(30);
     size_t most_connections = 32;
+    // Of them, of one user other than root, so that nobody takes all; and those
+    // that nobody but root gets.
+    size_t most_of_one = 8;
+    size_t for_root = 4;
   };
 
   // Makes the socket; an error if another daemon answers there. To be done

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "asio/executor_work_guard.hpp"
@@ -186,7 +187,7 @@ TEST_F(ControlServerTest, AClientThatLeavesDisturbsNobody) {
 }
 
 TEST_F(ControlServerTest, MoreConnectionsThanTheBoundWaitTheirTurn) {
-  Start({.request_deadline = 100ms, .most_connections = 2});
+  Start({.request_deadline = 100ms, .most_connections = 2, .for_root = 0});
   const int first = Connect();
   const int second = Connect();
   EXPECT_THAT(Ask("status\n"), HasSubstr("\"ok\":true"));
@@ -195,7 +196,7 @@ TEST_F(ControlServerTest, MoreConnectionsThanTheBoundWaitTheirTurn) {
 }
 
 TEST_F(ControlServerTest, AnAnswerThatNobodyReadsIsGivenUp) {
-  Start({.answer_deadline = 50ms, .most_connections = 1},
+  Start({.answer_deadline = 50ms, .most_connections = 1, .for_root = 0},
         [](ControlRequest request, uid_t) -> asio::awaitable<nlohmann::json> {
           if (request.verb == Verb::kStatus) co_return nlohmann::json(true);
           co_return nlohmann::json(std::string(8 << 20, 'x'));
@@ -223,6 +224,35 @@ TEST_F(ControlServerTest, OthersThanRootAndTheListedUsersAreTurnedAway) {
   };
   EXPECT_THAT(ask_as(kListed), HasSubstr("\"user\":64001"));
   EXPECT_THAT(ask_as(kOther), HasSubstr("you may not command the daemon"));
+}
+
+TEST_F(ControlServerTest, NobodyButRootCanTakeAllPlaces) {
+  if (getuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  std::filesystem::permissions(directory_, std::filesystem::perms::all);
+  constexpr uid_t kFirst = 64'001;
+  constexpr uid_t kSecond = 64'002;
+  Start({.users = {kFirst, kSecond},
+         .most_connections = 6,
+         .most_of_one = 3,
+         .for_root = 2});
+  const auto as = [](uid_t uid, const std::function<void()>& what) {
+    std::thread([&] {
+      syscall(SYS_setresuid, uid, uid, uid);
+      what();
+    }).join();
+  };
+  std::vector<int> held;
+  as(kFirst, [&] {
+    for (int i = 0; i < 3; ++i) held.push_back(Connect());
+    EXPECT_THAT(Ask("status\n"), HasSubstr("no room for more connections"));
+  });
+  as(kSecond, [&] {
+    EXPECT_THAT(Ask("status\n"), HasSubstr("\"ok\":true"));
+    held.push_back(Connect());
+    EXPECT_THAT(Ask("status\n"), HasSubstr("no room for more connections"));
+  });
+  EXPECT_THAT(Ask("status\n"), HasSubstr("\"ok\":true"));
+  for (const int fd : held) close(fd);
 }
 
 TEST_F(ControlServerTest, DoesNotTakeTheSocketOfALivingDaemon) {
