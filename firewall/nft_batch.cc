@@ -167,6 +167,8 @@ uint32_t NftBatch::Elements(uint16_t type, const NftSetName& name,
 
 absl::Status NftBatch::Send(
     absl::FunctionRef<void(uint32_t number, int error)> each) {
+  // Of none there is no answer to wait for.
+  if (last_at_ == 0) return absl::OkStatus();
   // The kernel answers to the last one when all of them have been looked at.
   reinterpret_cast<nlmsghdr*>(bytes_.data() + last_at_)->nlmsg_flags |=
       NLM_F_ACK;

@@ -53,7 +53,7 @@ class NftBatch {
                           absl::Span<const TimedNetwork> elements);
 
   // The error that is returned is the first of all; `each` gets all that
-  // belong to one message.
+  // belong to one message. Without a message nothing is sent.
   absl::Status Send(absl::FunctionRef<void(uint32_t number, int error)> each);
   absl::Status Send() {
     return Send([](uint32_t, int) {});
