@@ -307,14 +307,16 @@ absl::Status CheckGroupName(std::string_view text) {
 
 absl::Status CheckSetPrefix(std::string_view text) {
   const bool sound = !text.empty() && text.size() <= kLongestSetPrefix &&
+                     text[0] != '-' &&  // to ipset that is an option
                      std::ranges::all_of(text, [](unsigned char c) {
                        return absl::ascii_isalnum(c) || c == '_' || c == '-';
                      });
   if (sound) return absl::OkStatus();
-  return Refusal(text, absl::StrCat("is not the beginning of a set's name; "
-                                    "write 1 to ",
-                                    kLongestSetPrefix,
-                                    " letters, digits, \"-\" or \"_\""));
+  return Refusal(text,
+                 absl::StrCat("cannot begin the names of sets; write at most ",
+                              kLongestSetPrefix,
+                              " letters, digits, \"-\" and \"_\", and no \"-\" "
+                              "first, as in \"breakwater\""));
 }
 
 absl::Status CheckFilePath(std::string_view text) {

@@ -4,16 +4,18 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "core/record.h"
 #include "daemon/cli_json.h"
 #include "daemon/run_program.h"
 #include "firewall/names.h"
+#include "firewall/set_form.h"
 
 namespace breakwater {
 namespace {
@@ -30,31 +32,37 @@ constexpr char kUnless[] =
     "or, unless another Breakwater of this host fills them, ";
 
 struct IpsetFacts {
-  bool clients4 = false;  // could be our set of IPv4 clients
-  bool clients6 = false;
+  IpSetForm form;
   uint64_t references = 0;
   uint64_t entries = 0;
 };
 
+// "family inet6 hashsize 1024 maxelem 65536 netmask 64 timeout 600".
+void ReadHeader(absl::string_view header, IpSetForm& form) {
+  const std::vector<absl::string_view> words =
+      absl::StrSplit(header, ' ', absl::SkipEmpty());
+  for (size_t i = 0; i < words.size(); ++i) {
+    const absl::string_view next = i + 1 < words.size() ? words[i + 1] : "";
+    uint32_t number = 0;
+    if (words[i] == "family") form.ipv6 = next == "inet6";
+    if (words[i] == "timeout") form.has_timeout = true;
+    if (words[i] == "netmask" && absl::SimpleAtoi(next, &number)) {
+      form.netmask = static_cast<uint8_t>(std::min<uint32_t>(number, 255));
+    }
+  }
+}
+
 std::map<std::string, IpsetFacts> ReadIpsets(std::string_view listed) {
   std::map<std::string, IpsetFacts> sets;
   IpsetFacts* set = nullptr;
-  bool is_hash_ip = false;
   for (const absl::string_view line :
        absl::StrSplit(absl::string_view(listed.data(), listed.size()), '\n')) {
     const std::pair<absl::string_view, absl::string_view> field =
         absl::StrSplit(line, absl::MaxSplits(": ", 1));
     if (field.first == "Name") set = &sets[std::string(field.second)];
     if (set == nullptr) continue;
-    if (field.first == "Type") is_hash_ip = field.second == "hash:ip";
-    if (field.first == "Header") {
-      const std::string header = absl::StrCat(field.second, " ");
-      const bool timed = is_hash_ip && absl::StrContains(header, " timeout ");
-      set->clients4 = timed && absl::StrContains(header, "family inet ") &&
-                      !absl::StrContains(header, "netmask ");
-      set->clients6 = timed && absl::StrContains(header, "family inet6 ") &&
-                      absl::StrContains(header, "netmask 64 ");
-    }
+    if (field.first == "Type") set->form.type = std::string(field.second);
+    if (field.first == "Header") ReadHeader(field.second, set->form);
     if (field.first == "References") {
       static_cast<void>(absl::SimpleAtoi(field.second, &set->references));
     }
@@ -75,18 +83,22 @@ void AddIpsets(std::string_view listed, const Config& config,
                Sentences& sentences) {
   const std::map<std::string, IpsetFacts> all = ReadIpsets(listed);
   for (const auto& [name, facts] : all) {
-    if (!absl::EndsWith(name, "4") || !facts.clients4) continue;
-    const std::string prefix = name.substr(0, name.size() - 1);
-    const auto v6 = all.find(prefix + "6");
-    if (v6 == all.end() || !v6->second.clients6) continue;
+    const std::optional<std::string> found = PrefixOfSet(name);
+    if (!found || !HoldsClients(facts.form, /*ipv6=*/false)) continue;
+    const std::string& prefix = *found;
+    const FirewallNames names(prefix);
+    const auto v6 = all.find(names.sets[1]);
+    if (v6 == all.end() || !HoldsClients(v6->second.form, /*ipv6=*/true)) {
+      continue;
+    }
     if (prefix == config.firewall.set_prefix &&
         config.firewall.Uses(FirewallBackend::kIpset)) {
       continue;
     }
     Sentences sets;
     uint64_t entries = 0;
-    for (size_t i = 0; i < 4 + kWidths; ++i) {
-      const auto set = all.find(FirewallNames(prefix).Set(i));
+    for (size_t i = 0; i < kSetsOfBackend; ++i) {
+      const auto set = all.find(names.Set(i));
       if (set == all.end() || set->second.references == 0 ||
           set->second.entries == 0) {
         continue;
@@ -103,7 +115,7 @@ void AddIpsets(std::string_view listed, const Config& config,
 
 // The sets with timeouts of each table, and those that its rules look into.
 struct NftFacts {
-  std::set<std::string> sets;
+  std::map<std::string, NftSetForm> sets;
   std::string rules;
 };
 
@@ -118,22 +130,32 @@ void AddNft(const std::string& listed, const Config& config,
       NftFacts& facts = tables[Text(one, "table")];
       if (std::string_view(kind) == "rule") {
         facts.rules += Member(one, "expr").dump();
-      } else if (Member(one, "flags").dump().find("timeout") !=
-                 std::string::npos) {
-        facts.sets.insert(Text(one, "name"));
+      } else {
+        const std::string type = Text(one, "type");
+        facts.sets[Text(one, "name")] = {
+            .key_bytes = type == "ipv4_addr"   ? 4u
+                         : type == "ipv6_addr" ? 16u
+                                               : 0u,
+            .has_timeout =
+                absl::StrContains(Member(one, "flags").dump(), "timeout")};
       }
     }
   }
   for (const auto& [table, facts] : tables) {
     const FirewallNames names(table);
-    if (!facts.sets.contains(names.sets[0]) ||
-        !facts.sets.contains(names.sets[1]) ||
+    const auto holds = [&](const std::string& name, bool ipv6) {
+      const auto set = facts.sets.find(name);
+      return set != facts.sets.end() && HoldsClients(set->second, ipv6);
+    };
+    if (!holds(names.sets[0], false) || !holds(names.sets[1], true) ||
         (table == config.firewall.set_prefix &&
          config.firewall.Uses(FirewallBackend::kNftables))) {
       continue;
     }
     Sentences sets;
-    for (const std::string& set : facts.sets) {
+    for (size_t i = 0; i < kSetsOfBackend; ++i) {
+      const std::string& set = names.Set(i);
+      if (!facts.sets.contains(set)) continue;
       if (absl::StrContains(facts.rules, absl::StrCat("\"@", set, "\""))) {
         sets.push_back(set);
       }

@@ -11,11 +11,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "firewall/nft_batch.h"
 #include "firewall/nft_rules.h"
+#include "firewall/set_form.h"
 
 extern "C" {
 #include <libnftnl/common.h>
@@ -49,8 +49,8 @@ std::vector<std::string> SetsFor(const Network& network,
   return {names.sets[family], names.sets[2 + family]};
 }
 
-// Whether a set of nftables is one that holds bans.
-bool HoldsBans(NetlinkSocket& socket, const NftSetName& name, uint32_t key) {
+// Whether a set of nftables is one that holds a family's bans.
+bool HoldsBans(NetlinkSocket& socket, const NftSetName& name, bool ipv6) {
   alignas(nlmsghdr) char bytes[kLongestQuestion];
   nlmsghdr* message =
       nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETSET, NFPROTO_INET, 0, 0);
@@ -63,9 +63,12 @@ bool HoldsBans(NetlinkSocket& socket, const NftSetName& name, uint32_t key) {
         const NetlinkAttributes found(answer, kHeader);
         const nlattr* const flags = found.Find(NFTA_SET_FLAGS, 4);
         const nlattr* const length = found.Find(NFTA_SET_KEY_LEN, 4);
-        holds = flags != nullptr && length != nullptr &&
-                (ntohl(mnl_attr_get_u32(flags)) & NFT_SET_TIMEOUT) != 0 &&
-                ntohl(mnl_attr_get_u32(length)) == key;
+        if (flags == nullptr || length == nullptr) return;
+        holds = HoldsClients(
+            NftSetForm{.key_bytes = ntohl(mnl_attr_get_u32(length)),
+                       .has_timeout = (ntohl(mnl_attr_get_u32(flags)) &
+                                       NFT_SET_TIMEOUT) != 0},
+            ipv6);
       });
   return status.ok() && holds;
 }
@@ -116,14 +119,17 @@ bool LeftOvers::IsOurForm(const std::string& prefix) {
   const auto v4 = ipset_.Header(names.sets[0]);
   const auto v6 = ipset_.Header(names.sets[1]);
   if (!v4.ok() || !*v4 || !v6.ok() || !*v6) return false;
-  if ((*v4)->type != "hash:ip" || (*v4)->family != AF_INET ||
-      (*v6)->type != "hash:ip" || (*v6)->family != AF_INET6) {
-    return false;
-  }
-  const auto described4 = ipset_.Describe(names.sets[0]);
-  const auto described6 = ipset_.Describe(names.sets[1]);
-  return described4.ok() && described4->has_timeout && described6.ok() &&
-         described6->has_timeout && described6->netmask == 64;
+  const auto holds = [&](const std::string& name, const auto& header,
+                         bool ipv6) {
+    const auto described = ipset_.Describe(name);
+    return described.ok() &&
+           HoldsClients(IpSetForm{.type = header.type,
+                                  .ipv6 = header.family == AF_INET6,
+                                  .has_timeout = described->has_timeout,
+                                  .netmask = described->netmask},
+                        ipv6);
+  };
+  return holds(names.sets[0], **v4, false) && holds(names.sets[1], **v6, true);
 }
 
 void LeftOvers::LookAtIpset() {
@@ -134,14 +140,13 @@ void LeftOvers::LookAtIpset() {
   };
   if (!options_.ipset) EmptyIpset();
   for (const std::string& name : *names) {
-    if (!absl::EndsWith(name, "4")) continue;
-    const std::string prefix = name.substr(0, name.size() - 1);
-    if (prefix.empty() || prefix == options_.prefix ||
-        !is_there(prefix + "6") || !IsOurForm(prefix)) {
+    const std::optional<std::string> prefix = PrefixOfSet(name);
+    if (!prefix || *prefix == options_.prefix ||
+        !is_there(FirewallNames(*prefix).sets[1]) || !IsOurForm(*prefix)) {
       continue;
     }
     Found found{.backend = "ipset"};
-    for (const std::string& set : SetNames(prefix)) {
+    for (const std::string& set : SetNames(*prefix)) {
       const absl::StatusOr<bool> seen = ipset_.IsReferenced(set);
       if (!seen.ok() || !*seen) continue;
       const auto description = ipset_.Describe(set);
@@ -153,7 +158,7 @@ void LeftOvers::LookAtIpset() {
     found.remedy = absl::StrCat("ipset flush ",
                                 absl::StrJoin(found.sets, "; ipset flush "));
     found_.push_back(std::move(found));
-    ipset_prefixes_.push_back(prefix);
+    ipset_prefixes_.push_back(*prefix);
   }
 }
 
@@ -201,8 +206,8 @@ void LeftOvers::LookAtNftTable(const std::string& table) {
   const bool ours = table == options_.prefix;
   if (ours && options_.nftables) return;
   const FirewallNames names(table);
-  if (!HoldsBans(nft_, {table, names.sets[0]}, 4) ||
-      !HoldsBans(nft_, {table, names.sets[1]}, 16)) {
+  if (!HoldsBans(nft_, {table, names.sets[0]}, false) ||
+      !HoldsBans(nft_, {table, names.sets[1]}, true)) {
     return;
   }
   const auto rules = NftRules::Read(nft_, table);

@@ -345,7 +345,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"firewall.backend = \"nftables\"\n"
                  "firewall.set_prefix = \"4ever\"",
                  "must begin with a letter"},
-        BadValue{"firewall.set_prefix = \"a b\"", "beginning of a set's name"},
+        BadValue{"firewall.set_prefix = \"a b\"",
+                 "cannot begin the names of sets"},
+        BadValue{"firewall.set_prefix = \"-a\"", "and no \"-\" first"},
         BadValue{"enforcer.socket = \"\"", "is not an absolute path"},
         BadValue{"control.users = [\"a b\"]", "user or group database"},
         BadValue{"control.socket = \"/run/breakwater/enforcer.sock\"",

@@ -69,6 +69,25 @@ TEST(DoctorLeftOversTest, SetsThatKeepNobodyOutAreNot) {
               IsEmpty());
 }
 
+TEST(DoctorLeftOversTest, SetsOfAnotherFormAreNobodysBans) {
+  const Config config = With("nftables", "breakwater");
+  const std::string right = Ipsets("mx", 1, 7);
+  ASSERT_EQ(LeftOverSets({.ipset = right}, config).size(), 1u);
+  for (const auto& [from, to] :
+       {std::pair("hash:ip", "hash:net"), std::pair("netmask 64", "netmask 56"),
+        std::pair("inet hashsize", "inet netmask 24 hashsize"),
+        std::pair("timeout 600", "comment"),
+        std::pair("Name: mx6", "Name: m6")}) {
+    std::string wrong = right;
+    wrong.replace(wrong.find(from), std::string(from).size(), to);
+    EXPECT_THAT(LeftOverSets({.ipset = wrong}, config), IsEmpty()) << to;
+  }
+  std::string nft = kNft;
+  ASSERT_EQ(LeftOverSets({.nft = nft}, config).size(), 1u);
+  nft.replace(nft.find("ipv6_addr"), 9, "ipv4_addr");
+  EXPECT_THAT(LeftOverSets({.nft = nft}, config), IsEmpty());
+}
+
 TEST(DoctorLeftOversTest, TablesAndListsAreNamed) {
   EXPECT_THAT(
       LeftOverSets({.nft = kNft, .recent = {"breakwater"}},
