@@ -320,11 +320,11 @@ bool MemoryFile::IsToBeHandedOver(absl::Span<const Network> who) const {
 }
 
 asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> MemoryFile::History(
-    std::vector<Network> networks, size_t most) {
+    std::vector<Network> networks, size_t most, bool with_members) {
   using Events = absl::StatusOr<std::vector<PastEvent>>;
-  absl::AnyInvocable<Events()> ask = [this, most,
+  absl::AnyInvocable<Events()> ask = [this, most, with_members,
                                       networks = std::move(networks)]() {
-    return store_ ? store_->History(networks, most)
+    return store_ ? store_->History(networks, most, with_members)
                   : absl::UnavailableError(trouble());
   };
   std::optional<Events> events =

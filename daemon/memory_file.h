@@ -84,11 +84,11 @@ class MemoryFile final : public Memory {
   // stays. Nothing is called afterwards but the program's.
   void Finish(const Source& source);
 
-  // What happened to any of these networks, the last first. Waits its turn
+  // As MemoryStore has it. Waits its turn
   // behind what is being written, for 20 seconds at most. The error says what
   // is wrong with the file.
   asio::awaitable<absl::StatusOr<std::vector<PastEvent>>> History(
-      std::vector<Network> networks, size_t most);
+      std::vector<Network> networks, size_t most, bool with_members = false);
 
   void SetRetention(const MemoryStore::Retention& retention);
 

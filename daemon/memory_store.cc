@@ -4,12 +4,15 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/log.h"
+#include "daemon/history_range.h"
 #include "daemon/memory_rows.h"
 
 namespace breakwater {
@@ -329,34 +332,46 @@ absl::Status MemoryStore::MoveTimes() {
 }
 
 absl::StatusOr<std::vector<PastEvent>> MemoryStore::History(
-    absl::Span<const Network> networks, size_t most) {
-  std::vector<std::pair<int64_t, PastEvent>> numbered;
+    absl::Span<const Network> networks, size_t most, bool with_members) {
+  std::vector<HistoryRange> ranges;
+  for (const Network& network : networks) {
+    if (!with_members) {
+      ranges.push_back(HistoryRangeOf(network));
+      continue;
+    }
+    for (HistoryRange& range : HistoryRangesOf(network)) {
+      ranges.push_back(std::move(range));
+    }
+  }
+  std::map<int64_t, PastEvent, std::greater<>> numbered;
   const absl::Status status = Prepared(
       file_,
       "SELECT number, wall, network, kind, label, id, detail, seconds "
-      "FROM events WHERE network = ? ORDER BY number DESC LIMIT ?",
+      "FROM events WHERE network >= ? AND network < ? AND network GLOB ? "
+      "ORDER BY number DESC LIMIT ?",
       [&](SqliteStatement& statement) {
-        for (const Network& network : networks) {
-          statement.Bind(network.ToString()).Bind(static_cast<int64_t>(most));
+        for (const HistoryRange& range : ranges) {
+          statement.Bind(range.from)
+              .Bind(range.to)
+              .Bind(range.glob)
+              .Bind(static_cast<int64_t>(most));
           const absl::Status read =
               ForEachRow(statement, [&](const SqliteStatement& row) {
-                numbered.push_back(
-                    {row.Integer(0),
-                     {.when = WallAt(row.Integer(1)),
-                      .network = row.Text(2),
-                      .kind = row.Text(3),
-                      .label = row.Text(4),
-                      .id = row.Text(5),
-                      .detail = row.Text(6),
-                      .length = std::chrono::seconds(row.Integer(7))}});
+                numbered.emplace(
+                    row.Integer(0),
+                    PastEvent{.when = WallAt(row.Integer(1)),
+                              .network = row.Text(2),
+                              .kind = row.Text(3),
+                              .label = row.Text(4),
+                              .id = row.Text(5),
+                              .detail = row.Text(6),
+                              .length = std::chrono::seconds(row.Integer(7))});
               });
           if (!read.ok()) return read;
         }
         return absl::OkStatus();
       });
   if (!status.ok()) return status;
-  std::ranges::sort(numbered, std::ranges::greater(),
-                    &std::pair<int64_t, PastEvent>::first);
   std::vector<PastEvent> events;
   for (auto& [number, event] : numbered) {
     if (events.size() == most) break;

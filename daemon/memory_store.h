@@ -91,9 +91,11 @@ class MemoryStore {
   // All of it or nothing.
   absl::Status Write(const Batch& batch, const ClockReading& now);
 
-  // What happened to any of these networks, the last first.
+  // What happened to any of these networks, the last first; `with_members`: and
+  // to all that is in one of them.
   absl::StatusOr<std::vector<PastEvent>> History(
-      absl::Span<const Network> networks, size_t most);
+      absl::Span<const Network> networks, size_t most,
+      bool with_members = false);
 
   struct Retention {
     Duration keep = std::chrono::hours(30 * 24);

@@ -441,7 +441,8 @@ asio::awaitable<json> Operator::History(ControlRequest request) {
   std::vector<Network> who = request.IsWide() ? std::vector{request.network}
                                               : NetworksOf(request.address);
   const absl::StatusOr<std::vector<PastEvent>> events =
-      co_await parts_.memory->History(std::move(who), request.limit);
+      co_await parts_.memory->History(std::move(who), request.limit,
+                                      /*with_members=*/request.IsWide());
   if (!events.ok()) co_return Failure(events.status());
   const std::string shown = request.IsWide() ? request.network.ToString()
                                              : request.address.ToString();

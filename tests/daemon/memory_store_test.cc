@@ -360,6 +360,61 @@ TEST_F(MemoryStoreTest, WhatHappenedIsToldOfSeveralNetworksTheLastFirst) {
   EXPECT_EQ((*events)[1].length, 10min);
 }
 
+TEST_F(MemoryStoreTest, TheHistoryOfANetworkIsThatOfAllInIt) {
+  const struct {
+    const char* network;
+    std::vector<const char*> inside;
+    std::vector<const char*> beside;
+  } kTable[] = {
+      {"192.0.2.0/24",
+       {"192.0.2.0", "192.0.2.7", "192.0.2.255", "192.0.2.0/24"},
+       {"192.0.20.1", "192.0.21.0/24", "192.0.3.0"}},
+      {"2001:db8:1::/48",
+       {"2001:db8:1::/48", "2001:db8:1::/64", "2001:db8:1:ff::/64",
+        "2001:db8:1:ff00::/56", "2001:db8:1:a:0:0:0:0/64"},
+       {"2001:db8:11::/64", "2001:db8:2::/64", "2001:db8::/64"}},
+      {"2001:db8::/48",
+       {"2001:db8::/64", "2001:db8::/56", "2001:db8:0:1::/64",
+        "2001:db8:0:ff00::/56"},
+       {"2001:db8:1::/64", "2001:db8:1:1::/64"}},
+      {"2001::/48",
+       {"2001::/64", "2001:0:0:1::/64"},
+       {"2001:0:1::/64", "2001:1::/64"}},
+      {"2001:db8:1:100::/56",
+       {"2001:db8:1:100::/64", "2001:db8:1:1ff::/64", "2001:db8:1:100::/56"},
+       {"2001:db8:1:1::/64", "2001:db8:1:10::/64", "2001:db8:1:1000::/64",
+        "2001:db8:1::/48"}},
+      {"2001:db8:1::/56",
+       {"2001:db8:1::/64", "2001:db8:1:1::/64", "2001:db8:1:ff::/64"},
+       {"2001:db8:1:100::/64", "2001:db8:1:100::/56"}},
+  };
+  for (const auto& [network, inside, beside] : kTable) {
+    const auto write = [&](const std::vector<const char*>& who,
+                           const char* id) {
+      for (const char* one : who) {
+        Write(
+            {.events = {
+                 {now_.wall,
+                  {.who = *Network::Parse(one), .label = network, .id = id}}}});
+      }
+    };
+    write(beside, "beside");
+    write(inside, "inside");
+    const auto events =
+        store_->History({{*Network::Parse(network)}}, 1000, true);
+    ASSERT_TRUE(events.ok()) << events.status();
+    size_t found = 0;
+    for (const PastEvent& event : *events) {
+      if (event.label != network) continue;
+      EXPECT_EQ(event.id, "inside") << network << " " << event.network;
+      ++found;
+    }
+    EXPECT_EQ(found, inside.size()) << network;
+    EXPECT_THAT(*store_->History({{*Network::Parse(network)}}, 2, true),
+                SizeIs(2));
+  }
+}
+
 TEST_F(MemoryStoreTest, WordsOfStrangersAreKeptAsTheyAre) {
   const std::string words = "'); DROP TABLE bans; -- \n\xff\0x";
   Write({.events = {{now_.wall,
