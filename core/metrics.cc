@@ -92,8 +92,8 @@ Metrics::Metrics(std::shared_ptr<Registry> registry)
       enforcer_up(OneGauge(*registry, "breakwater_enforcer_up",
                            "Whether the enforcer is there: 1 or 0.")),
       sets_without_rule(OneGauge(*registry, "breakwater_sets_without_rule",
-                                 "Sets of bans that no rule of the firewall "
-                                 "looks into.")),
+                                 "Sets of bans whose clients no rule of the "
+                                 "firewall drops.")),
       memory_up(OneGauge(*registry, "breakwater_memory_up",
                          "Whether what is known can be written: 1 or 0.")),
       memory_lost_events(OneCounter(

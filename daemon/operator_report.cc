@@ -319,7 +319,9 @@ std::vector<std::string> Problems(const Config& config,
   }
   // One now and then is a client that hung up at once.
   if (metrics.BansWithheld(WithheldName(Withheld::kNoSocket)).Value() > 0 &&
-      metrics.Bans(OriginName(Origin::kList)).Value() == 0) {
+      metrics.Bans(OriginName(Origin::kList)).Value() +
+              metrics.Bans(OriginName(Origin::kOffence)).Value() ==
+          0) {
     problems.push_back(
         "no refused client has been banned, for none had a connection with "
         "this host: is the mail server behind a proxy, or in a network "

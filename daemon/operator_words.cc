@@ -60,7 +60,7 @@ std::string SummaryOfKnown(const json& answer, bool observe,
                          Neighbours(answer["ban"]),
                          looked_for ? ""
                                     : ", but refused only: no rule of the "
-                                      "firewall looks into the sets",
+                                      "firewall drops who is in the sets",
                          "; without that ban it ");
   }
   if (action == "pass") {

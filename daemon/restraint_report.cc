@@ -69,15 +69,16 @@ std::optional<std::string> ProxyProblem(const ProxyWatch::State& state,
       state.suspects, " and ", [](std::string* text, const Network& suspect) {
         text->append(suspect.ToString());
       });
-  return absl::StrCat(
-      "all clients have come from ", clients, " for ",
-      FormatDuration(duration_cast<seconds>(now - state.since)), ", ",
-      state.connections,
-      " when that was noticed: if that is a proxy or a "
-      "NAT, nobody behind it is judged for itself. Nothing there is banned for "
-      "offences meanwhile. Let the mail server learn who the clients "
-      "are (PROXY protocol, XCLIENT), or name it in spare.networks if there is "
-      "nobody else");
+  return absl::StrCat("all connections of the last ",
+                      FormatDuration(duration_cast<seconds>(now - state.since)),
+                      " seem to come from ", clients, " (", state.connections,
+                      " when that was noticed): if that is a proxy or a NAT, "
+                      "the clients behind "
+                      "it are judged as one. For offences it is not banned "
+                      "meanwhile. Let the mail server learn who the clients "
+                      "are (PROXY protocol, XCLIENT), or name that address in "
+                      "spare.networks if "
+                      "no other client is expected");
 }
 
 std::optional<std::string> BrakeProblem(const Brake::State& state,

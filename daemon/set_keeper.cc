@@ -275,8 +275,8 @@ void SetKeeper::ReportRules(Backend& backend, Instant now) {
       .Add("backend", backend.sets->name())
       .Add("sets", NamesOf(*backend.sets, backend.unseen))
       .Add("why",
-           "no rule of the firewall looks into them, so that nobody in them is "
-           "kept out: load what \"breakwater firewall print\" prints");
+           "no rule of the firewall drops who is in them, so that nobody there "
+           "is kept out: load what \"breakwater firewall print\" prints");
 }
 
 std::vector<SetKeeper::Unseen> SetKeeper::without_rule() const {

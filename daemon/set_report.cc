@@ -92,7 +92,7 @@ std::vector<std::string> SetProblems(const Config& config,
     // Who only observes keeps nobody out.
     if (numbers.none() || config.rules.observe) continue;
     problems.push_back(absl::StrCat(
-        "no rule of the firewall looks into ",
+        "no rule of the firewall drops who is in ",
         absl::StrJoin(NamesOf(backend, numbers, names), ", "), " of ",
         FirewallBackendName(BackendOf(backend)),
         ", so that who is banned there is not kept out: load what `breakwater "

@@ -310,8 +310,20 @@ TEST_F(OperatorTest, StatusNamesWhatSeemsToBeAProxyAndSaysWhatToDo) {
   const json status = Ask("status");
   EXPECT_EQ(status["proxy"]["clients"], json::array({"192.0.2.7"}));
   EXPECT_THAT(status["problems"][0].get<std::string>(),
-              AllOf(HasSubstr("all clients have come from 192.0.2.7 for 1"),
+              AllOf(HasSubstr("s seem to come from 192.0.2.7 (3 when that was "
+                              "noticed): if that is a proxy"),
                     HasSubstr("XCLIENT"), HasSubstr("spare.networks")));
+}
+
+TEST_F(OperatorTest, WhereOffencesBanNobodyIsMissedWhoHasNoSocket) {
+  const auto withheld = [this] {
+    return Ask("status")["problems"].dump().find(
+               "no refused client has been banned") != std::string::npos;
+  };
+  metrics_.BansWithheld(WithheldName(Withheld::kNoSocket)).Increment();
+  EXPECT_TRUE(withheld());
+  metrics_.Bans(OriginName(Origin::kOffence)).Increment();
+  EXPECT_FALSE(withheld());
 }
 
 TEST_F(OperatorTest, StatusSaysThatMynetworksAreNotAllProtected) {
@@ -326,7 +338,7 @@ TEST_F(OperatorTest, SetsWithoutARuleAreAProblemAndExplainSaysSo) {
   enforcer_state_.without_rule[SetsOf::kIpset] = 0b0100001;
   const json status = Ask("status");
   EXPECT_THAT(status["problems"].dump(),
-              HasSubstr("no rule of the firewall looks into breakwater4, "
+              HasSubstr("no rule of the firewall drops who is in breakwater4, "
                         "breakwater6-56 of ipset"));
   EXPECT_EQ(status["enforcer"]["without_rule"]["ipset"].size(), 2u);
   const auto explained = [&](const std::string& who) {

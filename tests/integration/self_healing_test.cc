@@ -241,7 +241,7 @@ TEST_F(SelfHealingTest, RulesThatAreGoneAreAProblemUntilTheyAreBack) {
   EXPECT_TRUE(WaitUntil([&] {
     return Ask({"status"})
                .find(
-                   "no rule of the firewall looks into "
+                   "no rule of the firewall drops who is in "
                    "breakwater4 of ipset") != std::string::npos;
   })) << Ask({"status"});
   EXPECT_THAT(Ask({"metrics"}), HasSubstr("breakwater_sets_without_rule 1"));
@@ -271,7 +271,7 @@ TEST_F(SelfHealingTest, NftFlushRulesetLeavesOurTableWithItsRules) {
   EXPECT_TRUE(WaitUntil([&] {
     return Ask({"status"})
                .find(
-                   "looks into breakwater4, breakwater6, "
+                   "drops who is in breakwater4, breakwater6, "
                    "breakwater6-56, breakwater6-48 of nftables") !=
            std::string::npos;
   })) << Ask({"status"});
