@@ -195,12 +195,14 @@ NetworkSet::NetworkSet(std::vector<Network> networks) {
 
 void NetworkSet::Add(std::vector<Network> networks) {
   if (networks.empty()) return;
-  Members members{.networks = std::move(networks)};
+  std::ranges::sort(networks, ComesBefore);
+  const auto rest = std::ranges::unique(networks);
+  networks.erase(rest.begin(), rest.end());
+  Members members;
   std::vector<Network>& all = members.networks;
-  all.insert(all.end(), members_->networks.begin(), members_->networks.end());
-  std::ranges::sort(all, ComesBefore);
-  const auto rest = std::ranges::unique(all);
-  all.erase(rest.begin(), rest.end());
+  all.reserve(members_->networks.size() + networks.size());
+  std::ranges::set_union(members_->networks, networks, std::back_inserter(all),
+                         ComesBefore);
   for (size_t i = 1; i <= all.size(); ++i) {
     if (i < all.size() && all[i].length == all[i - 1].length) continue;
     members.ends.push_back(i);

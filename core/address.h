@@ -83,7 +83,7 @@ class NetworkSet {
   NetworkSet() = default;
   explicit NetworkSet(std::vector<Network> networks);
 
-  // Many cost as much as one: all of it is sorted anew.
+  // Many cost as much as one: all of it is copied.
   void Add(std::vector<Network> networks);
   void Add(const Network& network) { Add(std::vector<Network>{network}); }
   // The longest prefix that holds the address.
@@ -92,6 +92,9 @@ class NetworkSet {
   std::optional<Network> FindOverlap(const Network& network) const;
   // Longest prefix first.
   const std::vector<Network>& networks() const { return members_->networks; }
+  bool operator==(const NetworkSet& other) const {
+    return members_ == other.members_ || networks() == other.networks();
+  }
   // Those that `other` has not.
   NetworkSet Without(const NetworkSet& other) const;
 

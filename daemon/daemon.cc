@@ -182,8 +182,9 @@ void Daemon::StartParts() {
       .withdraw =
           [this](const Network& network) { screener_->Withdraw(network); },
       .protect =
-          [this](const std::vector<EnforcerLink::Protection>& said) {
-            protections_.SetSaid(said);
+          [this] {
+            protections_.SetSaid(enforcer_->configured(),
+                                 enforcer_->protections());
             ApplyRules();
           },
       .lifting =

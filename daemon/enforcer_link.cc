@@ -101,6 +101,7 @@ asio::awaitable<void> EnforcerLink::Converse() {
   entries_.clear();
   say_all_ = false;
   incoming_protections_.clear();
+  incoming_configured_.clear();
   queue_.clear();
   backlog_.clear();
   lifted_from_backlog_.clear();
@@ -206,14 +207,13 @@ absl::Status EnforcerLink::Handle(const Record& record) {
       }
       return absl::OkStatus();
     case RecordKind::kProtected:
-      incoming_protections_.push_back(
-          {.network = record.network,
-           .source = static_cast<ProtectionSource>(record.detail)});
+      NoteProtection(record.network,
+                     static_cast<ProtectionSource>(record.detail));
       return absl::OkStatus();
     case RecordKind::kProtectedEnd:
       TakeProtections(/*configured_stay=*/record.number != 0);
       has_told_protections_ = true;
-      callbacks_.protect(protections_);
+      callbacks_.protect();
       return absl::OkStatus();
     case RecordKind::kApplied:
       Applied(record.serial);
@@ -265,17 +265,19 @@ absl::Status EnforcerLink::Handle(const Record& record) {
   }
 }
 
-void EnforcerLink::TakeProtections(bool configured_stay) {
-  if (!configured_stay) {
-    protections_ = std::exchange(incoming_protections_, {});
-    return;
+void EnforcerLink::NoteProtection(const Network& network,
+                                  ProtectionSource source) {
+  if (source == ProtectionSource::kConfigured) {
+    incoming_configured_.push_back(network);
+  } else {
+    incoming_protections_.push_back({.network = network, .source = source});
   }
-  std::erase_if(protections_, [](const Protection& protection) {
-    return protection.source != ProtectionSource::kConfigured;
-  });
-  protections_.insert(protections_.end(), incoming_protections_.begin(),
-                      incoming_protections_.end());
-  incoming_protections_.clear();
+}
+
+void EnforcerLink::TakeProtections(bool configured_stay) {
+  protections_ = std::exchange(incoming_protections_, {});
+  NetworkSet configured(std::exchange(incoming_configured_, {}));
+  if (!configured_stay) configured_ = std::move(configured);
 }
 
 void EnforcerLink::ShowSetsWithoutRule() {

@@ -69,7 +69,8 @@ class EnforcerLink : public Enforcer {
     std::function<std::vector<InForce>()> bans;  // all, in no order
     std::function<void(const Network&, Duration left)> adopt;
     std::function<void(const Network&)> withdraw;
-    std::function<void(const std::vector<Protection>&)> protect;
+    // What protections() and configured() tell is other than it was.
+    std::function<void()> protect;
     // What Liftings says of that network is other than it was.
     std::function<void(const Network&)> lifting;
   };
@@ -103,6 +104,8 @@ class EnforcerLink : public Enforcer {
   const std::string& trouble() const { return trouble_; }
   // Whether it is known by now if the enforcer is there.
   bool has_tried() const { return has_tried_; }
+  // What the enforcer protects by what it has read, and what it has found out.
+  const NetworkSet& configured() const { return configured_; }
   const std::vector<Protection>& protections() const { return protections_; }
   // Whether it has ever said what they are, to this process.
   bool has_told_protections() const { return has_told_protections_; }
@@ -150,6 +153,7 @@ class EnforcerLink : public Enforcer {
   std::vector<Order> TakeOrders();
   void Lost(const absl::Status& why);
   void ShowSetsWithoutRule();
+  void NoteProtection(const Network& network, ProtectionSource source);
   void TakeProtections(bool configured_stay);
 
   asio::io_context& loop_;
@@ -204,6 +208,8 @@ class EnforcerLink : public Enforcer {
   std::vector<Protection> protections_;
   bool has_told_protections_ = false;
   std::vector<Protection> incoming_protections_;
+  NetworkSet configured_;
+  std::vector<Network> incoming_configured_;
   absl::flat_hash_map<EnforcerCounter, uint64_t> counters_;
   std::map<SetsOf, std::bitset<kSetsOfBackend>> without_rule_;
 };

@@ -32,28 +32,32 @@ void KnownProtections::SetConfig(const Config& config) {
 }
 
 void KnownProtections::SetSaid(
-    const std::vector<EnforcerLink::Protection>& said) {
-  said_ = said;
+    const NetworkSet& configured,
+    const std::vector<EnforcerLink::Protection>& found) {
+  said_ = configured;
+  found_ = found;
   PutTogether();
 }
 
 void KnownProtections::PutTogether() {
-  std::vector<Network> networks;
-  networks.reserve(said_.size());
-  for (const EnforcerLink::Protection& protection : said_) {
-    networks.push_back(protection.network);
-  }
-  const NetworkSet more = NetworkSet(std::move(networks)).Without(configured_);
   derived_.clear();
-  for (const EnforcerLink::Protection& protection : said_) {
-    const std::optional<Network> found = more.FindOverlap(protection.network);
-    if (found != protection.network) continue;
-    derived_.emplace_back(protection.network, SourceName(protection.source));
+  std::vector<Network> more;
+  const auto add = [&](const Network& network, ProtectionSource source) {
+    derived_.emplace_back(network, SourceName(source));
+    more.push_back(network);
+  };
+  // As a rule these are the same.
+  for (const Network& network : said_.Without(configured_).networks()) {
+    add(network, ProtectionSource::kConfigured);
+  }
+  for (const auto& [network, source] : found_) add(network, source);
+  // The enforcer says these too, but it may be away.
+  if (special_ranges_) {
+    const std::vector<Network>& ranges = SpecialRanges().networks();
+    more.insert(more.end(), ranges.begin(), ranges.end());
   }
   all_ = configured_;
-  all_.Add(more.networks());
-  // The enforcer says these too, but it may be away.
-  if (special_ranges_) all_.Add(SpecialRanges().networks());
+  all_.Add(std::move(more));
 }
 
 }  // namespace breakwater

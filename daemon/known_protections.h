@@ -16,7 +16,9 @@ namespace breakwater {
 class KnownProtections {
  public:
   void SetConfig(const Config& config);
-  void SetSaid(const std::vector<EnforcerLink::Protection>& said);
+  // As EnforcerLink has it.
+  void SetSaid(const NetworkSet& configured,
+               const std::vector<EnforcerLink::Protection>& found);
 
   // All of them but AlwaysProtected().
   const NetworkSet& all() const { return all_; }
@@ -31,7 +33,8 @@ class KnownProtections {
 
   NetworkSet configured_;
   bool special_ranges_ = false;
-  std::vector<EnforcerLink::Protection> said_;
+  NetworkSet said_;
+  std::vector<EnforcerLink::Protection> found_;
   NetworkSet all_;
   std::vector<std::pair<Network, std::string>> derived_;
 };

@@ -90,10 +90,7 @@ class EnforcerLinkTest : public testing::Test {
             [this](const Network& network) {
               withdrawn_.push_back(network.ToString());
             },
-        .protect =
-            [this](const std::vector<EnforcerLink::Protection>& protections) {
-              protected_ = protections.size();
-            },
+        .protect = [this] { protected_ = link_->protections().size(); },
         .lifting =
             [this](const Network& network) {
               lifting_.push_back(network.ToString());
@@ -251,7 +248,7 @@ TEST_F(EnforcerLinkTest, WhatIsConfiguredStaysIfTheEnforcerSaysOnlyTheRest) {
          .network = Net(network)});
   };
   const auto known = [this] {
-    std::vector<Network> networks;
+    std::vector<Network> networks = link_->configured().networks();
     for (const auto& protection : link_->protections()) {
       networks.push_back(protection.network);
     }

@@ -35,8 +35,8 @@ TEST_F(KnownProtectionsTest, WithoutTheEnforcerWhatTheConfigurationNames) {
 }
 
 TEST_F(KnownProtectionsTest, WhatTheEnforcerSaysIsToldWhereItIsNew) {
-  known_.SetSaid({{Net("192.0.2.0/24"), ProtectionSource::kConfigured},
-                  {Net("203.0.113.1"), ProtectionSource::kGateway}});
+  known_.SetSaid(NetworkSet({Net("192.0.2.0/24")}),
+                 {{Net("203.0.113.1"), ProtectionSource::kGateway}});
   EXPECT_TRUE(Holds("203.0.113.1"));
   EXPECT_THAT(known_.derived(),
               ElementsAre(Pair(Net("203.0.113.1"), "gateway")));
@@ -51,8 +51,8 @@ TEST_F(KnownProtectionsTest, WhatTheEnforcerSaysIsToldWhereItIsNew) {
 }
 
 TEST_F(KnownProtectionsTest, WhatItSaysNoMoreIsGone) {
-  known_.SetSaid({{Net("203.0.113.1"), ProtectionSource::kGateway}});
-  known_.SetSaid({});
+  known_.SetSaid({}, {{Net("203.0.113.1"), ProtectionSource::kGateway}});
+  known_.SetSaid({}, {});
   EXPECT_FALSE(Holds("203.0.113.1"));
   EXPECT_TRUE(Holds("192.0.2.5"));
   config_.protect.special_ranges = false;

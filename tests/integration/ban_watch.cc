@@ -92,8 +92,10 @@ BanWatch::Entries BanWatch::ReadIpset() {
       }
       // One that ends right now is shown with less than nothing left.
       if (left > 2'147'483) continue;
-      // Of its time, the fraction of a second is cut off.
-      entries[words[2]] = {before + seconds(left), after + seconds(left + 1)};
+      // Of its time, the fraction of a second is cut off; but of the last
+      // second it shows all.
+      entries[words[2]] = {left == 1 ? before : before + seconds(left),
+                           after + seconds(left + 1)};
     }
   }
   return entries;
