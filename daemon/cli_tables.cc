@@ -62,6 +62,11 @@ std::string EnforcerLine(const json& enforcer) {
   std::string line = IsTrue(enforcer, "connected") ? "connected" : "AWAY";
   absl::StrAppend(&line, " for ", RoughTime(Number(enforcer, "seconds")),
                   ", since ", Text(enforcer, "since"));
+  if (const json& silent = Member(enforcer, "silent_seconds");
+      silent.is_number()) {
+    absl::StrAppend(&line, ", NO ANSWER for ",
+                    RoughTime(silent.get<int64_t>()));
+  }
   for (const json& backend : Member(enforcer, "backends")) {
     absl::StrAppend(&line, ", ", Text(backend));
   }

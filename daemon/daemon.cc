@@ -474,6 +474,7 @@ EnforcerState Daemon::DescribeEnforcer() const {
   EnforcerState state{.connected = enforcer_->connected(),
                       .since = enforcer_->since(),
                       .trouble = enforcer_->trouble(),
+                      .owes_since = enforcer_->owes_since(),
                       .protection_known = ProtectionKnown()};
   state.protections = protections_.derived();
   for (const auto& [counter, value] : enforcer_->counters()) {

@@ -147,9 +147,12 @@ asio::awaitable<absl::Status> EnforcerLink::Read() {
 asio::awaitable<absl::Status> EnforcerLink::Write() {
   for (;;) {
     if (on_its_way_.empty()) QueuePostponed();
+    if (on_its_way_.empty() && backlog_.empty()) QueueBeat();
     if (!on_its_way_.empty() || (queue_.empty() && backlog_.empty())) {
-      wake_.expires_at(on_its_way_.empty() ? postponed_.next()
-                                           : sent_ + kPatience);
+      wake_.expires_at(!on_its_way_.empty() ? sent_ + kPatience
+                       : ready_
+                           ? std::min(postponed_.next(), sent_ + options_.beat)
+                           : postponed_.next());
       co_await wake_.async_wait(as_tuple(asio::use_awaitable));
       if (!socket_.is_open()) {
         co_return absl::UnavailableError("the enforcer went away");

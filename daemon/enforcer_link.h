@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,8 @@ class EnforcerLink : public Enforcer {
     // After which an order that was refused for a reason that may pass is said
     // again; doubled each time.
     Duration first_repeat = std::chrono::seconds(5);
+    // How often it is asked for a sign of life while there is nothing to order.
+    Duration beat = std::chrono::seconds(2);
   };
 
   // A network that the enforcer refuses to ban, and why.
@@ -99,6 +102,10 @@ class EnforcerLink : public Enforcer {
   asio::awaitable<bool> Settled(Duration longest);
 
   bool connected() const { return ready_; }
+  // Since when it owes an answer; nothing if it does not.
+  std::optional<Instant> owes_since() const {
+    return ready_ && !on_its_way_.empty() ? std::optional(sent_) : std::nullopt;
+  }
   Instant since() const { return since_; }
   // Why it is not connected; empty when it is.
   const std::string& trouble() const { return trouble_; }
@@ -140,6 +147,7 @@ class EnforcerLink : public Enforcer {
   void Refused(const Record& record);
   void Postpone(const Order& refused);
   void QueuePostponed();
+  void QueueBeat();
   void CompareWithKernel();
   void SendAllBans();
   void Queue(const Record& record) { Queue(record, ++last_stamp_); }

@@ -224,6 +224,12 @@ void EnforcerLink::QueuePostponed() {
   }
 }
 
+// One that hangs is known by that, though nobody is banned for hours.
+void EnforcerLink::QueueBeat() {
+  if (!queue_.empty() || Clock::now() < sent_ + options_.beat) return;
+  Queue({.kind = RecordKind::kHello, .number = kProtocolVersion}, 0);
+}
+
 // ---- What is said again ----------------------------------------------------
 
 // The kernel has kept its bans over our restart, the table has kept its own
@@ -231,6 +237,7 @@ void EnforcerLink::QueuePostponed() {
 void EnforcerLink::CompareWithKernel() {
   ready_ = true;
   since_ = Clock::now();
+  sent_ = since_;
   trouble_.clear();
   told_trouble_.clear();
   has_tried_ = true;

@@ -149,6 +149,10 @@ void EnforcerServer::Tick(Instant now) {
   Send();
 }
 
+size_t EnforcerServer::Protected() const {
+  return protection_.configured().size() + protection_.derived().size();
+}
+
 void EnforcerServer::LoadAgain() {
   const absl::StatusOr<Config> config = parts_.load();
   if (!config.ok()) {
@@ -157,8 +161,7 @@ void EnforcerServer::LoadAgain() {
     return;
   }
   TakeRules(*config);
-  Log(Severity::kInfo, "reload")
-      .Add("protected", config->rules.protected_networks.networks().size());
+  Log(Severity::kInfo, "reload").Add("protected", Protected());
 }
 
 void EnforcerServer::TakeRules(const Config& config) {
@@ -201,9 +204,7 @@ void EnforcerServer::Accept() {
   if (daemon_) CloseDaemon(Severity::kInfo, "another takes its place");
   daemon_.emplace(std::move(socket));
   connected_ = Clock::now();
-  Log(Severity::kInfo, "daemon-connected")
-      .Add("protected",
-           protection_.configured().size() + protection_.derived().size());
+  Log(Severity::kInfo, "daemon-connected").Add("protected", Protected());
   Greet();
 }
 
@@ -251,7 +252,8 @@ absl::Status EnforcerServer::Handle(const std::vector<Record>& records) {
     LoadAgain();
   }
   for (const Record& record : records) {
-    has_orders |= record.kind != RecordKind::kHello;
+    // With a number it is a question for a sign of life.
+    has_orders |= record.kind != RecordKind::kHello || record.serial != 0;
     if (absl::Status status = Sort(record, batch); !status.ok()) return status;
   }
   if (has_orders) Apply(batch, records.back().serial);

@@ -68,6 +68,7 @@ class EnforcerServer {
   void Wait(Instant until);
   void Tick(Instant now);
   void LoadAgain();
+  size_t Protected() const;  // networks
   void TakeRules(const Config& config);
 
   // The daemon.

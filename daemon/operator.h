@@ -41,8 +41,9 @@ struct EnforcerState {
   std::map<std::string, uint64_t> counters;
   // Sets that no rule of the firewall looks into.
   std::map<SetsOf, std::bitset<kSetsOfBackend>> without_rule;
-  std::string trouble;           // why it is away
-  bool protection_known = true;  // see Rules::protection_known
+  std::string trouble;                // why it is away
+  std::optional<Instant> owes_since;  // an answer, though it is connected
+  bool protection_known = true;       // see Rules::protection_known
 };
 
 // Does what breakwater(8) asks for. The answers are an interface: `--json`

@@ -25,6 +25,8 @@ using std::chrono::seconds;
 constexpr Duration kCrowdIsOver = std::chrono::minutes(10);
 // Of those that the configuration names.
 constexpr size_t kMostProtectedShown = 200;
+// An enforcer answers at once, unless a dump of the kernel's keeps it.
+constexpr Duration kOverdue = seconds(3);
 constexpr size_t kLongestShown = 255;  // of a list's own words
 
 int64_t SecondsBetween(Instant from, Instant to) {
@@ -35,6 +37,15 @@ int64_t SecondsBetween(Instant from, Instant to) {
 std::string Words(Instant from, Instant to) {
   return FormatDuration(
       seconds(std::max<int64_t>(SecondsBetween(from, to), 0)));
+}
+
+// How long an answer is overdue of an enforcer that seems to be there, or null.
+json SilentSeconds(const EnforcerState& state, Instant now) {
+  if (!state.connected || !state.owes_since ||
+      now - *state.owes_since < kOverdue) {
+    return nullptr;
+  }
+  return SecondsBetween(*state.owes_since, now);
 }
 
 std::string AddressText(uint32_t address) {
@@ -137,6 +148,7 @@ json DescribeEnforcer(const EnforcerState& state, Instant now) {
   return {{"connected", state.connected},
           {"since", WallTime(state.since, now)},
           {"seconds", SecondsBetween(state.since, now)},
+          {"silent_seconds", SilentSeconds(state, now)},
           {"trouble", state.trouble},
           {"counters", state.counters}};
 }
@@ -268,6 +280,13 @@ std::vector<std::string> Problems(const Config& config,
         enforcer.protection_known
             ? ": listed clients are rejected, but nobody new is kept out"
             : ""));
+  }
+  if (!SilentSeconds(enforcer, now).is_null() && !config.rules.observe) {
+    problems.push_back(absl::StrCat(
+        "the enforcer is connected and has not answered for ",
+        Words(*enforcer.owes_since, now),
+        ": it hangs, is stopped or busy, and nobody new is kept out until it "
+        "answers"));
   }
   if (!enforcer.protection_known) {
     problems.push_back(

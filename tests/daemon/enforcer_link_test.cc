@@ -278,6 +278,19 @@ TEST_F(EnforcerLinkTest, IsSettledOnceWhatWasOrderedIsCarriedOut) {
   EXPECT_EQ(Settling(loop_, *link_, seconds(5)).answer, true) << "none is left";
 }
 
+TEST_F(EnforcerLinkTest, AnEnforcerWithNothingToDoIsAskedForASignOfLife) {
+  Open();
+  EXPECT_FALSE(link_->owes_since());
+  const Record beat = Hear();
+  EXPECT_EQ(beat.kind, RecordKind::kHello);
+  EXPECT_NE(beat.serial, 0u);
+  EXPECT_TRUE(link_->owes_since());
+  EXPECT_TRUE(link_->connected());
+  Say({.kind = RecordKind::kApplied, .serial = beat.serial});
+  EXPECT_FALSE(link_->owes_since());
+  EXPECT_TRUE(IsSilentFor(seconds(1)));
+}
+
 TEST_F(EnforcerLinkTest, IsNotSettledWithAnEnforcerThatIsAwayOrSilent) {
   EXPECT_EQ(Settling(loop_, *link_, seconds(5)).answer, false) << "not there";
   Open();

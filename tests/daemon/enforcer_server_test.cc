@@ -160,6 +160,15 @@ TEST_F(EnforcerServerTest, GreetsAndSaysWhatItProtects) {
                         static_cast<uint8_t>(ProtectionSource::kConfigured)))));
 }
 
+TEST_F(EnforcerServerTest, GivesASignOfLifeWhenItIsAsked) {
+  StartEnforcer();
+  auto daemon = Connect();
+  const std::vector<Record> answer =
+      daemon->Order({{.kind = RecordKind::kHello, .number = kProtocolVersion}});
+  ASSERT_FALSE(answer.empty());
+  EXPECT_EQ(answer.back().kind, RecordKind::kApplied);
+}
+
 TEST_F(EnforcerServerTest, AnswersAPacketOfOrdersOnceAllIsInTheSets) {
   StartEnforcer();
   auto daemon = Connect();

@@ -326,6 +326,19 @@ TEST_F(OperatorTest, WhereOffencesBanNobodyIsMissedWhoHasNoSocket) {
   EXPECT_FALSE(withheld());
 }
 
+TEST_F(OperatorTest, StatusSaysThatTheEnforcerOwesAnAnswer) {
+  enforcer_state_.connected = true;
+  enforcer_state_.owes_since = Clock::now() - 1s;
+  EXPECT_EQ(Ask("status")["enforcer"]["silent_seconds"], nullptr);
+  EXPECT_THAT(Ask("status")["problems"].dump(), Not(HasSubstr("answered")));
+  enforcer_state_.owes_since = Clock::now() - 5s;
+  const json status = Ask("status");
+  EXPECT_EQ(status["enforcer"]["silent_seconds"], 5);
+  EXPECT_THAT(status["problems"].dump(),
+              HasSubstr("the enforcer is connected and has not answered for "
+                        "5s: it hangs, is stopped or busy"));
+}
+
 TEST_F(OperatorTest, StatusSaysThatMynetworksAreNotAllProtected) {
   enforcer_state_.counters["unprotected"] = 1;
   EXPECT_THAT(Ask("status")["problems"].dump(),
