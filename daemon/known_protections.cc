@@ -47,7 +47,8 @@ void KnownProtections::PutTogether() {
     more.push_back(network);
   };
   // As a rule these are the same.
-  for (const Network& network : said_.Without(configured_).networks()) {
+  const NetworkSet other = said_.Without(configured_);
+  for (const Network& network : other.networks()) {
     add(network, ProtectionSource::kConfigured);
   }
   for (const auto& [network, source] : found_) add(network, source);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/text.h"
@@ -25,6 +26,11 @@ bool IsBare(absl::string_view value) {
          value.find_first_of("\"'") == absl::string_view::npos;
 }
 
+// A zone's name may hold the key to a list that is paid for.
+bool MayHoldKey(absl::string_view key) {
+  return absl::EndsWith(key, "name") || absl::EndsWith(key, "zones");
+}
+
 }  // namespace
 
 std::string QuoteHint(std::string_view config, uint32_t line) {
@@ -35,7 +41,8 @@ std::string QuoteHint(std::string_view config, uint32_t line) {
   const absl::string_view key = absl::StripAsciiWhitespace(sides.first);
   const absl::string_view value = absl::StripAsciiWhitespace(sides.second);
   if (key.empty() || !IsBare(value)) return "";
-  const std::string shown = Escaped({value.data(), value.size()}, 80);
+  const std::string shown =
+      MayHoldKey(key) ? "..." : Escaped({value.data(), value.size()}, 80);
   const std::string small = absl::AsciiStrToLower(value);
   const bool flag = small == "true" || small == "false";
   return absl::StrCat(flag ? "; write " : "; a text needs quotes: write ",

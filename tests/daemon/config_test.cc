@@ -383,6 +383,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"mode = observe",
                  "; a text needs quotes: write mode = "
                  "\"observe\""},
+        BadValue{"[[zone]]\nname = k3y.list.test", "write name = \"...\""},
         BadValue{"[ban]\nduration = 10m # a bit", "write duration = \"10m\""},
         BadValue{"milter.socket = unix:/run/m.sock",
                  "write milter.socket = \"unix:/run/m.sock\""},

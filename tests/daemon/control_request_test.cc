@@ -205,7 +205,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"ban", "address: the word is not an IP address"},
         BadLine{"ban example.com 1", "address: \"example.com\""},
         BadLine{"ban 192.0.2.0/24 1", "address: \"192.0.2.0/24\""},
-        BadLine{"ban 192.0.2.5", "seconds: the word is not a length"},
+        BadLine{"ban 192.0.2.5", "seconds: the word is not a number of seconds"},
         BadLine{"ban 192.0.2.5 0", "seconds: \"0\""},
         BadLine{"ban 192.0.2.5 2147484", "seconds: \"2147484\""},
         BadLine{"ban 192.0.2.5 99999999999999999999999", "seconds: "},
