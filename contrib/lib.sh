@@ -43,7 +43,7 @@ declare -A MTA_PACKAGES=(
   [mimedefang]="mimedefang libnet-dns-perl"
   # A whole host, which is booted: what the programs stand on, as its packages
   # would bring it, and what is around them.
-  [systemd]="systemd systemd-sysv dbus postfix rbldnsd iproute2 iptables-persistent ipset procps python3 libabsl20220623 libc-ares2 libcap2 libipset13 libmilter1.0.1 libnftnl11 libprometheus-cpp-core1.0 libsqlite3-0 libtomlplusplus3"
+  [systemd]="systemd systemd-sysv dbus postfix rbldnsd iproute2 iptables-persistent nftables ipset procps python3 libabsl20220623 libc-ares2 libcap2 libipset13 libmilter1.0.1 libnftnl11 libprometheus-cpp-core1.0 libsqlite3-0 libtomlplusplus3"
   # Nor these: the firewalls that Breakwater prints rules for.
   [firewall]="iptables ipset nftables ufw shorewall shorewall6 firewalld xtables-addons-common"
 )

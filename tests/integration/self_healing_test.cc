@@ -246,7 +246,7 @@ TEST_F(SelfHealingTest, RulesThatAreGoneAreAProblemUntilTheyAreBack) {
   })) << Ask({"status"});
   EXPECT_THAT(Ask({"metrics"}), HasSubstr("breakwater_sets_without_rule 1"));
   EXPECT_THAT(Ask({"explain", "203.0.113.9"}),
-              HasSubstr("but refused only: no rule of the firewall looks"));
+              HasSubstr("but refused only: no rule of the firewall drops"));
   Run("iptables -t raw -A PREROUTING -p tcp --syn --dport 25 -m set "
       "--match-set breakwater4 src -j DROP");
   EXPECT_TRUE(breakwater_->WaitForLog("event=rules-found backend=ipset"));
