@@ -69,6 +69,10 @@ absl::Status LoadCopy(const std::string& path, const std::string& parent,
 absl::Status LoadWithoutWriting(const std::string& path,
                                 const ClockReading& now, Remembered& known) {
   std::error_code error;
+  // At a FIFO the reading would wait for ever.
+  if (!fs::is_regular_file(path, error)) {
+    return absl::UnavailableError(absl::StrCat(path, " is no regular file"));
+  }
   // Without such a file there is an error, too.
   const bool is_whole = fs::file_size(path + "-wal", error) == 0 || error;
   if (is_whole) {

@@ -110,10 +110,16 @@ void SqliteStatement::Reset() {
 
 absl::StatusOr<SqliteFile> SqliteFile::Open(const std::string& path) {
   // SQLite gives its other files the permissions of this one.
-  FileDescriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  FileDescriptor lock(
+      open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600));
   if (!lock.is_open()) {
     return absl::UnavailableError(
         absl::StrCat("cannot open ", path, ": ", strerror(errno)));
+  }
+  // SQLite would wait at a FIFO for ever.
+  struct stat found;
+  if (fstat(lock.get(), &found) != 0 || !S_ISREG(found.st_mode)) {
+    return absl::UnavailableError(absl::StrCat(path, " is no regular file"));
   }
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return absl::AbortedError(

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -491,6 +492,16 @@ TEST_F(UnusableFileTest, WhatOnlyMayBeReadIsRead) {
     EXPECT_TRUE(is_read);
     EXPECT_THAT(trouble, HasSubstr("Permission denied"));
   }
+}
+
+TEST_F(UnusableFileTest, WhatIsNoFileIsNotWaitedFor) {
+  std::filesystem::rename(path_, File(".away"));
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_THAT(Start().bans, IsEmpty());
+  EXPECT_FALSE(memory_->is_read());
+  EXPECT_THAT(memory_->trouble(), HasSubstr("is no regular file"));
+  std::filesystem::rename(File(".away"), path_);
+  TickUntil([this] { return banned_.size() == 2; });
 }
 
 TEST_F(UnusableFileTest, OfALaterVersionIsReadWhatCanBeAndTheFileKept) {
