@@ -255,7 +255,7 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
   absl::Status status = FindClock(now);
   if (!status.ok()) return status;
   status = strange_;
-  int unreadable = 0;
+  int unreadable = is_clock_sound_ ? 0 : 1;
   const auto load = [&]<typename Item>(std::vector<Item>& into) {
     using Row = MemoryRow<Item>;
     // What comes behind an error may be whole.
@@ -291,20 +291,25 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
 
 absl::Status MemoryStore::FindClock(const ClockReading& now) {
   shift_ = 0;
+  int rows = 0;
   std::string boot;
-  std::optional<int64_t> steady;
+  int64_t steady = 0;
   int64_t wall = 0;
   const absl::Status status =
       Prepared(file_, "SELECT boot, steady, wall FROM clock",
                [&](SqliteStatement& statement) {
                  return ForEachRow(statement, [&](const SqliteStatement& row) {
+                   ++rows;
                    boot = row.Text(0);
                    steady = Milliseconds(InstantAt(row.Integer(1)));
                    wall = Milliseconds(WallAt(row.Integer(2)));
                  });
                });
-  if (!status.ok() || !steady) return status;
-  const int64_t lag = Milliseconds(now.steady) - *steady;
+  // No host is up for longer than since 1970. By a row that says so all would
+  // seem to be over, and be forgotten.
+  is_clock_sound_ = rows == 0 || (rows == 1 && steady > 0 && steady < wall);
+  if (!status.ok() || rows == 0 || !is_clock_sound_) return status;
+  const int64_t lag = Milliseconds(now.steady) - steady;
   // Where the kernel does not say which boot it is, it may be another one,
   // however far our clock has come: the wall's tells what has passed.
   if (boot == now.boot && !boot.empty()) return status;

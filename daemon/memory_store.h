@@ -122,6 +122,7 @@ class MemoryStore {
   absl::Status strange_ = absl::OkStatus();
   // By how many milliseconds what is in it lags behind this boot's clock.
   int64_t shift_ = 0;
+  bool is_clock_sound_ = true;
   bool is_new_ = false;
 };
 

@@ -599,6 +599,28 @@ TEST_F(MemoryStoreTest, TimesOutOfAnyRangeAreFarAwayAndOverflowNothing) {
   }
 }
 
+TEST_F(MemoryStoreTest, AClockThatIsNotSoundEndsNothing) {
+  for (const char* damage :
+       {"UPDATE clock SET boot = 'x', wall = 0",
+        "UPDATE clock SET boot = 'x', wall = NULL",
+        "UPDATE clock SET boot = NULL, steady = 'abc', wall = 'def'",
+        "UPDATE clock SET boot = 'x', steady = 9e18",
+        "INSERT INTO clock VALUES ('x', 0, 0)"}) {
+    Write({.known = {.bans = {BanOf("192.0.2.1", 1h)},
+                     .allowances = {{.network = At("192.0.2.9"),
+                                     .until = now_.steady + 1h}}}});
+    store_.reset();
+    ASSERT_TRUE(SqliteFile::Open(path_)->Run(damage).ok());
+    Open();
+    const Remembered known = Load();
+    EXPECT_THAT(known.bans, SizeIs(1)) << damage;
+    EXPECT_THAT(known.allowances, SizeIs(1)) << damage;
+    store_.reset();
+    std::filesystem::remove(path_);
+    Open();
+  }
+}
+
 TEST_F(MemoryStoreTest, ARowThatSaysNothingSoundIsPassedOver) {
   Write({.known = {.bans = {BanOf("192.0.2.1", 1h), BanOf("192.0.2.2", 2h)}}});
   store_.reset();
