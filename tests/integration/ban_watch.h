@@ -54,7 +54,7 @@ class BanWatch {
   Entries ReadNft();
   // Asks for that one alone: while elements end, a list of many may lack some
   // that are in (the kernel goes on behind as many as it has shown).
-  bool IsIn(const std::string& address) const;
+  bool IsIn(const std::string& address);
   void Compare(const Entries& now_in, Clock::time_point before);
   void Fault(const std::string& what);
 
