@@ -154,13 +154,19 @@ absl::Status ClearSocketPath(const std::string& path) {
     return absl::AlreadyExistsError(
         absl::StrCat(path, " is in use: another program answers there"));
   }
+  if (errno == EACCES) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        path,
+        " is another user's socket, so that nobody knows whether it is "
+        "still in use: end the program that has it, and remove it"));
+  }
   if (errno != ECONNREFUSED) return Errno(errno, "trying", path);
   if (unlink(path.c_str()) != 0) return Errno(errno, "removing", path);
   return absl::OkStatus();
 }
 
 absl::Status SetSocketAccess(const std::string& path, const std::string& group,
-                             mode_t mode) {
+                             mode_t mode, std::optional<uid_t> owner) {
   if (!group.empty()) {
     const absl::StatusOr<gid_t> gid = GroupId(group);
     if (!gid.ok()) return gid.status();
@@ -175,11 +181,15 @@ absl::Status SetSocketAccess(const std::string& path, const std::string& group,
   if (chmod(path.c_str(), mode) != 0) {
     return Errno(errno, "setting the mode of", path);
   }
+  // The directory may be that user's, who could have put a link there.
+  if (owner && lchown(path.c_str(), *owner, static_cast<gid_t>(-1)) != 0) {
+    return Errno(errno, "changing the owner of", path);
+  }
   return absl::OkStatus();
 }
 
 absl::StatusOr<int> Listen(std::string_view spec, const std::string& group,
-                           mode_t mode) {
+                           mode_t mode, std::optional<uid_t> owner) {
   const std::string shown(spec);
   if (absl::StartsWith(shown, "unix:")) {
     const std::string path = shown.substr(5);
@@ -190,7 +200,7 @@ absl::StatusOr<int> Listen(std::string_view spec, const std::string& group,
     if (!fd.ok()) return fd;
     Descriptor owned(*fd);
     // Until now the umask has kept others out.
-    ready = SetSocketAccess(path, group, mode);
+    ready = SetSocketAccess(path, group, mode, owner);
     if (!ready.ok()) return ready;
     return owned.Release();
   }

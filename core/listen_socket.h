@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,14 +19,18 @@ namespace breakwater {
 absl::Status ClearSocketPath(const std::string& path);
 
 // The group (a name or a number; empty: as it is) and the permissions of a
-// socket file.
+// socket file. `owner` is who is to have it when root makes it: the next start
+// may be that user's, and nobody else may see whether a socket is still in use,
+// or take it away.
 absl::Status SetSocketAccess(const std::string& path, const std::string& group,
-                             mode_t mode);
+                             mode_t mode,
+                             std::optional<uid_t> owner = std::nullopt);
 
 // A listening stream socket, non-blocking, that the caller owns. `spec` is
-// "unix:/path", "inet:192.0.2.1:10040" or "inet:[2001:db8::1]:10040"; group and
-// mode only count for unix sockets. A TCP port of 0 means any.
+// "unix:/path", "inet:192.0.2.1:10040" or "inet:[2001:db8::1]:10040"; group,
+// mode and owner only count for unix sockets. A TCP port of 0 means any.
 absl::StatusOr<int> Listen(std::string_view spec, const std::string& group,
-                           mode_t mode);
+                           mode_t mode,
+                           std::optional<uid_t> owner = std::nullopt);
 
 }  // namespace breakwater

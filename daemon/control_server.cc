@@ -246,8 +246,9 @@ asio::awaitable<nlohmann::json> ControlServer::State::Answer(
   co_return co_await handler(*std::move(request), uid);
 }
 
-absl::StatusOr<int> ControlServer::Listen(const std::string& path) {
-  return breakwater::Listen(absl::StrCat("unix:", path), "", 0666);
+absl::StatusOr<int> ControlServer::Listen(const std::string& path,
+                                          std::optional<uid_t> owner) {
+  return breakwater::Listen(absl::StrCat("unix:", path), "", 0666, owner);
 }
 
 ControlServer::ControlServer(asio::io_context& loop, int listener,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,7 +48,8 @@ class ControlServer {
 
   // Makes the socket; an error if another daemon answers there. To be done
   // before privileges are dropped. The descriptor is the caller's.
-  static absl::StatusOr<int> Listen(const std::string& path);
+  static absl::StatusOr<int> Listen(const std::string& path,
+                                    std::optional<uid_t> owner = std::nullopt);
 
   // Takes the descriptor, and serves from the loop's next run.
   ControlServer(asio::io_context& loop, int listener, Handler handler,

@@ -108,19 +108,19 @@ absl::Status Daemon::Open() {
   screener_.emplace(loop_, *dnsbl_, bans_, *enforcer_, metrics_, CurrentRules(),
                     &sockets_, &*domains_);
 
+  std::optional<uid_t> owner;
+  if (geteuid() == 0) {
+    const absl::StatusOr<UserIds> user = FindUser(config.user);
+    if (!user.ok()) return user.status();
+    owner = user->user;
+  }
   for (const std::string& spec : config.policy.sockets) {
-    const absl::StatusOr<int> listening =
-        Listen(spec, config.policy.access.group, config.policy.access.mode);
+    const absl::StatusOr<int> listening = Listen(
+        spec, config.policy.access.group, config.policy.access.mode, owner);
     if (!listening.ok()) return listening.status();
     policy_sockets_.push_back(*listening);
   }
   if (!config.milter.socket.empty()) {
-    std::optional<uid_t> owner;
-    if (geteuid() == 0) {
-      const absl::StatusOr<UserIds> user = FindUser(config.user);
-      if (!user.ok()) return user.status();
-      owner = user->user;
-    }
     absl::StatusOr<std::unique_ptr<MilterFront>> milter =
         MilterFront::Open(*screener_, metrics_,
                           {.socket = config.milter.socket,
@@ -136,13 +136,13 @@ absl::Status Daemon::Open() {
     MakeStateDirectory(config.memory.file, config.user);
   }
   const absl::StatusOr<int> control =
-      ControlServer::Listen(config.control.socket);
+      ControlServer::Listen(config.control.socket, owner);
   if (!control.ok()) return control.status();
   control_socket_ = *control;
   if (!config.report.socket.empty()) {
     const absl::StatusOr<int> listening =
         Listen(config.report.socket, config.report.access.group,
-               config.report.access.mode);
+               config.report.access.mode, owner);
     if (!listening.ok()) return listening.status();
     report_socket_ = *listening;
   }

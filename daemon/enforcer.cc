@@ -108,8 +108,14 @@ absl::StatusOr<std::unique_ptr<EnforcerServer>> MakeServer(
     const std::string& config_file, const Config& config) {
   const absl::StatusOr<UserIds> daemon = FindUser(config.user);
   if (!daemon.ok()) return daemon.status();
+  uid_t self = geteuid();
+  if (self == 0) {
+    const absl::StatusOr<UserIds> user = FindUser(config.enforcer.user);
+    if (!user.ok()) return user.status();
+    self = user->user;
+  }
   absl::StatusOr<FileDescriptor> listener =
-      ListenForDaemon(config.enforcer.socket, *daemon);
+      ListenForDaemon(config.enforcer.socket, *daemon, self);
   if (!listener.ok()) return listener.status();
 
   std::vector<std::unique_ptr<BanSets>> sets;

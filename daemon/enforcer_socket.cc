@@ -74,6 +74,12 @@ absl::Status RemoveStale(const sockaddr_un& address) {
     return absl::AlreadyExistsError(
         absl::StrCat("another enforcer listens on ", path));
   }
+  if (errno == EACCES) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        path,
+        " is another user's socket, so that nobody knows whether it is "
+        "still in use: end the program that has it, and remove it"));
+  }
   if (errno != ECONNREFUSED && errno != EPROTOTYPE) {
     return Failed("see whether another enforcer listens on", path);
   }
@@ -87,11 +93,13 @@ bool HasGroup(const std::string& path, gid_t group) {
   return stat(path.c_str(), &file) == 0 && file.st_gid == group;
 }
 
-absl::Status SetAccess(const std::string& path, const UserIds& daemon) {
+absl::Status SetAccess(const std::string& path, const UserIds& daemon,
+                       uid_t enforcer) {
   if (geteuid() == daemon.user) return absl::OkStatus();
   if (geteuid() == 0) {
-    if (chown(path.c_str(), daemon.user, daemon.group) != 0) {
-      return Failed("give the daemon's user the socket", path);
+    if (lchown(path.c_str(), enforcer, daemon.group) != 0 ||
+        chmod(path.c_str(), 0660) != 0) {
+      return Failed("give the enforcer's user the socket", path);
     }
     return absl::OkStatus();
   }
@@ -109,7 +117,8 @@ absl::Status SetAccess(const std::string& path, const UserIds& daemon) {
 }  // namespace
 
 absl::StatusOr<FileDescriptor> ListenForDaemon(const std::string& path,
-                                               const UserIds& daemon) {
+                                               const UserIds& daemon,
+                                               uid_t enforcer) {
   const absl::StatusOr<sockaddr_un> address = AddressOf(path);
   if (!address.ok()) return address.status();
   const size_t slash = path.rfind('/');
@@ -137,7 +146,7 @@ absl::StatusOr<FileDescriptor> ListenForDaemon(const std::string& path,
            sizeof *address);
   umask(before);
   if (bound != 0) return Failed("bind the socket", path);
-  if (absl::Status status = SetAccess(path, daemon); !status.ok()) {
+  if (absl::Status status = SetAccess(path, daemon, enforcer); !status.ok()) {
     unlink(path.c_str());
     return status;
   }

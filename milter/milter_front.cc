@@ -361,14 +361,9 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
         absl::StrCat("libmilter cannot listen on ", options.socket));
   }
   if (!address->path.empty()) {
-    const absl::Status set =
-        SetSocketAccess(address->path, options.group, options.mode);
+    const absl::Status set = SetSocketAccess(address->path, options.group,
+                                             options.mode, options.owner);
     if (!set.ok()) return set;
-    if (options.owner && chown(address->path.c_str(), *options.owner,
-                               static_cast<gid_t>(-1)) != 0) {
-      return absl::ErrnoToStatus(
-          errno, absl::StrCat("changing the owner of ", address->path));
-    }
   }
   g_engine = new Engine{.screener = screener,
                         .metrics = metrics,

@@ -55,6 +55,31 @@ TEST_F(ListenSocketTest, GivesTheSocketToAGroup) {
               HasSubstr("there is no group no-such-group"));
 }
 
+// Else the next start, which may be that user's, could not take it away.
+TEST_F(ListenSocketTest, MadeByRootItBelongsToWhoeverIsToHaveIt) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to give files away";
+  const auto fd = Listen("unix:" + path_, "", 0660, 65'534);
+  ASSERT_TRUE(fd.ok()) << fd.status();
+  close(*fd);
+  struct stat info {};
+  stat(path_.c_str(), &info);
+  EXPECT_EQ(info.st_uid, 65'534U);
+  EXPECT_EQ(Mode(), 0660u);
+}
+
+TEST_F(ListenSocketTest, SaysWhatToDoAboutAnotherUsersSocket) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become somebody else";
+  close(Listen("unix:" + path_, "", 0600).value());
+  for (const std::string& part : {directory_, directory_ + "/deeper"}) {
+    std::filesystem::permissions(part, std::filesystem::perms(0755));
+  }
+  ASSERT_EQ(seteuid(65'534), 0);
+  const std::string error = ErrorOf("unix:" + path_);
+  ASSERT_EQ(seteuid(0), 0);
+  EXPECT_THAT(error, HasSubstr(path_ + " is another user's socket"));
+  EXPECT_THAT(error, HasSubstr("remove it"));
+}
+
 TEST_F(ListenSocketTest, ReplacesASocketThatNobodyAnswersOn) {
   close(Listen("unix:" + path_, "", 0600).value());
   ASSERT_TRUE(std::filesystem::exists(path_));

@@ -25,30 +25,31 @@ mode_t ModeOf(const std::string& path) {
 TEST(EnforcerSocket, OnlyTheDaemonsUserMayConnect) {
   const TestDirectory directory;
   const std::string path = directory.File("new/enforcer.sock");
-  const auto listener = ListenForDaemon(path, kMe);
+  const auto listener = ListenForDaemon(path, kMe, getuid());
   ASSERT_TRUE(listener.ok()) << listener.status();
   EXPECT_EQ(ModeOf(path), 0600U);
   EXPECT_EQ(ModeOf(directory.File("new")), 01775U);
 }
 
-TEST(EnforcerSocket, MadeByRootItBelongsToTheDaemon) {
+TEST(EnforcerSocket, MadeByRootItIsAsTheEnforcersUserWouldMakeIt) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to give files away";
   const TestDirectory directory;
   const std::string path = directory.File("enforcer.sock");
-  const auto listener = ListenForDaemon(path, {"", 65'534, 65'534});
+  const auto listener = ListenForDaemon(path, {"", 65'534, 65'534}, 65'533);
   ASSERT_TRUE(listener.ok()) << listener.status();
   struct stat file {};
   stat(path.c_str(), &file);
-  EXPECT_EQ(file.st_uid, 65'534U);
-  EXPECT_EQ(file.st_mode & 0777, 0600U);
+  EXPECT_EQ(file.st_uid, 65'533U);
+  EXPECT_EQ(file.st_gid, 65'534U);
+  EXPECT_EQ(file.st_mode & 0777, 0660U);
 }
 
 TEST(EnforcerSocket, ASecondEnforcerIsRefused) {
   const TestDirectory directory;
   const std::string path = directory.File("enforcer.sock");
-  const auto first = ListenForDaemon(path, kMe);
+  const auto first = ListenForDaemon(path, kMe, getuid());
   ASSERT_TRUE(first.ok());
-  const auto second = ListenForDaemon(path, kMe);
+  const auto second = ListenForDaemon(path, kMe, getuid());
   EXPECT_TRUE(absl::IsAlreadyExists(second.status()));
   EXPECT_THAT(std::string(second.status().message()),
               HasSubstr("another enforcer listens on " + path));
@@ -58,23 +59,25 @@ TEST(EnforcerSocket, ASecondEnforcerIsRefused) {
 TEST(EnforcerSocket, WhatADeadEnforcerLeftIsTakenAway) {
   const TestDirectory directory;
   const std::string path = directory.File("enforcer.sock");
-  ASSERT_TRUE(ListenForDaemon(path, kMe).ok());
+  ASSERT_TRUE(ListenForDaemon(path, kMe, getuid()).ok());
   ASSERT_EQ(access(path.c_str(), F_OK), 0);
-  EXPECT_TRUE(ListenForDaemon(path, kMe).ok());
+  EXPECT_TRUE(ListenForDaemon(path, kMe, getuid()).ok());
 }
 
 TEST(EnforcerSocket, AFileThatIsNoSocketIsLeftAlone) {
   const TestDirectory directory;
   const std::string path = directory.File("enforcer.sock");
   std::ofstream(path) << "precious";
-  EXPECT_TRUE(absl::IsAlreadyExists(ListenForDaemon(path, kMe).status()));
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(ListenForDaemon(path, kMe, getuid()).status()));
   EXPECT_EQ(access(path.c_str(), F_OK), 0);
 }
 
 TEST(EnforcerSocket, APathTooLongForTheKernelIsNamed) {
   const std::string path = "/tmp/" + std::string(200, 'x');
-  EXPECT_THAT(std::string(ListenForDaemon(path, kMe).status().message()),
-              HasSubstr("enforcer.socket"));
+  EXPECT_THAT(
+      std::string(ListenForDaemon(path, kMe, getuid()).status().message()),
+      HasSubstr("enforcer.socket"));
 }
 
 TEST(EnforcerSocket, AStrangerIsNamedByItsUid) {

@@ -146,7 +146,7 @@ class TestEnforcer {
                std::vector<std::unique_ptr<BanSets>> sets,
                std::unique_ptr<Reaper> reaper, const Config& config,
                const std::string& resolv_conf = "/dev/null") {
-    auto listener = ListenForDaemon(path, {"", getuid(), getgid()});
+    auto listener = ListenForDaemon(path, {"", getuid(), getgid()}, getuid());
     auto hosts = HostProtection::Open(resolv_conf);
     if (!listener.ok() || !hosts.ok()) std::abort();
     config_ = config;

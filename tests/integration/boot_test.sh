@@ -322,6 +322,18 @@ test_orderly_restart() {
   expect "and the ban holds" banner_is 198.18.0.5 dropped
 }
 
+# What a start by hand leaves is not in the way of the units.
+test_by_hand() {
+  on systemctl stop breakwaterd breakwater-enforcer
+  expect "it starts by hand" on sh -c 'breakwaterd >/dev/null 2>&1 & parent=$!
+    sleep 2; breakwater status >/dev/null; rc=$?; kill $parent; sleep 1; exit $rc'
+  expect "the enforcer's unit starts behind it" \
+    on systemctl start breakwater-enforcer
+  expect "and the daemon's does" on systemctl start breakwaterd
+  expect "and they meet" until_true 5 enforcer_is_there
+  on systemctl reset-failed || true
+}
+
 # More often than systemd would have a unit started that may give up.
 test_kills() {
   local unit
@@ -463,7 +475,7 @@ boot || {
   tail -n 5 "$WORK/console"
   skip "no systemd can be booted here (the console's last lines are above)"
 }
-TESTS="installation firewall listed_client reload check orderly_restart kills
+TESTS="installation firewall listed_client reload check orderly_restart by_hand kills
   bad_configuration stopped reboot reboot_with_another_configuration removal"
 for name in ${BREAKWATER_BOOT_TESTS:-$TESTS}; do
   step "$name"
