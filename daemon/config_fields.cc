@@ -233,7 +233,8 @@ Field BanPortsField(BanPorts& slot) {
     ReadList(node, key, complaints, parse, "a list of ports, [25], or \"all\"",
              ports.listed);
     std::erase(ports.listed, 0);
-    if (!ports.all && ports.listed.empty() && node.as_array() != nullptr) {
+    const toml::array* const list = node.as_array();
+    if (list != nullptr && list->empty()) {
       complaints.Add(node.source(), key,
                      "names no port, so no ban would hold; write [25]");
       return;

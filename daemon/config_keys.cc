@@ -154,8 +154,8 @@ void AddKernel(Config& c, std::vector<ConfigKey>& keys) {
                   NumberField(c.firewall.most_entries, 1, 10 * kMillion)});
   keys.push_back({"enforcer.socket", kRestart,
                   TextField(c.enforcer.socket, CheckSocketPath)});
-  keys.push_back(
-      {"enforcer.user", kRestart, TextField(c.enforcer.user, CheckUserName)});
+  keys.push_back({"enforcer.user", kRestart,
+                  TextField(c.enforcer.user, CheckProgramUser)});
   keys.push_back({"enforcer.bans_per_second", kReload,
                   NumberField(c.enforcer.bans_per_second, 1, kMillion)});
   keys.push_back({"enforcer.ban_burst", kReload,
@@ -259,7 +259,7 @@ std::vector<ConfigKey> KeysOf(Config& config) {
                       [&observe](size_t choice) { observe = choice == 1; },
                       [&observe] { return size_t{observe}; })});
   keys.push_back(
-      {"user", Effect::kRestart, TextField(config.user, CheckUserName)});
+      {"user", Effect::kRestart, TextField(config.user, CheckProgramUser)});
   AddFronts(config, keys);
   AddDns(config, keys);
   AddBan(config, keys);

@@ -245,7 +245,10 @@ std::string_view KeyInZoneName(std::string_view name) {
 absl::Status CheckSocketPath(std::string_view text) {
   if (!text.starts_with('/') || text.ends_with('/') ||
       text.find('\0') != std::string_view::npos) {
-    return Refusal(text, "is not an absolute path; write /run/breakwater/NAME");
+    return Refusal(text,
+                   "is not an absolute path; write /run/breakwater/NAME or, "
+                   "for a socket of Postfix, "
+                   "/var/spool/postfix/breakwater/NAME");
   }
   if (!IsSocketPath(text)) {
     return Refusal(
@@ -299,6 +302,15 @@ absl::Status CheckUserName(std::string_view text) {
       });
   if (sound) return absl::OkStatus();
   return Refusal(text, "is not a name in the user or group database");
+}
+
+absl::Status CheckProgramUser(std::string_view text) {
+  const bool zero = !text.empty() && std::ranges::count(text, '0') ==
+                                         static_cast<ptrdiff_t>(text.size());
+  if (text == "root" || zero) {
+    return Refusal(text, "may do anything; write a user without privileges");
+  }
+  return CheckUserName(text);
 }
 
 absl::Status CheckGroupName(std::string_view text) {

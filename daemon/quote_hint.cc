@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "core/text.h"
 
 namespace breakwater {
@@ -31,19 +33,69 @@ bool MayHoldKey(absl::string_view key) {
   return absl::EndsWith(key, "name") || absl::EndsWith(key, "zones");
 }
 
+// A list in one line whose texts have no quotes, with them; numbers need none.
+// Empty if it is no such list.
+std::string QuotedList(absl::string_view value) {
+  if (!absl::ConsumePrefix(&value, "[") || !absl::ConsumeSuffix(&value, "]") ||
+      value.find_first_of("\"'[]{}") != absl::string_view::npos) {
+    return "";
+  }
+  std::string list;
+  for (absl::string_view item : absl::StrSplit(value, ',')) {
+    item = absl::StripAsciiWhitespace(item);
+    if (item.empty()) continue;
+    const bool number = absl::c_all_of(item, absl::ascii_isdigit);
+    const std::string shown = Escaped({item.data(), item.size()}, 80);
+    absl::StrAppend(&list, list.empty() ? "" : ", ",
+                    number ? shown : absl::StrCat("\"", shown, "\""));
+  }
+  return absl::StrCat("[", list, "]");
+}
+
+// "[zone]" where there are some with double brackets, and keys of one table in
+// two places.
+std::string HeadingHint(absl::string_view config, absl::string_view line) {
+  absl::string_view name = absl::StripAsciiWhitespace(line);
+  if (!absl::ConsumePrefix(&name, "[") || !absl::ConsumeSuffix(&name, "]") ||
+      name.empty() || name[0] == '[') {
+    return "";
+  }
+  const std::string shown = Escaped({name.data(), name.size()}, 60);
+  const std::string list = absl::StrCat("[[", name, "]]");
+  if (config.find(list) != absl::string_view::npos) {
+    return absl::StrCat("; write [[", shown, "]] with double brackets");
+  }
+  return absl::StrCat("; its keys must stand in one place: all below one [",
+                      shown, "], or each with its table before it, as in ",
+                      shown, ".KEY = VALUE, above the first heading");
+}
+
 }  // namespace
 
 std::string QuoteHint(std::string_view config, uint32_t line) {
-  const absl::string_view text =
-      LineOf(absl::string_view(config.data(), config.size()), line);
+  const absl::string_view all(config.data(), config.size());
+  const absl::string_view whole = LineOf(all, line);
+  const absl::string_view text = whole.substr(0, whole.find('#'));
+  if (std::string hint = HeadingHint(all, text); !hint.empty()) return hint;
   const std::pair<absl::string_view, absl::string_view> sides =
-      absl::StrSplit(text.substr(0, text.find('#')), absl::MaxSplits('=', 1));
+      absl::StrSplit(text, absl::MaxSplits('=', 1));
   const absl::string_view key = absl::StripAsciiWhitespace(sides.first);
   const absl::string_view value = absl::StripAsciiWhitespace(sides.second);
-  if (key.empty() || !IsBare(value)) return "";
+  if (key.empty()) return "";
+  if (absl::c_count(whole, '"') == 1) {
+    return "; a text needs a quote at its end, too, in the same line";
+  }
+  if (const std::string list = QuotedList(value);
+      !list.empty() && !MayHoldKey(key)) {
+    return absl::StrCat("; texts in a list need quotes: write ",
+                        Escaped({key.data(), key.size()}, 60), " = ", list);
+  }
+  if (!IsBare(value)) return "";
   const std::string shown =
       MayHoldKey(key) ? "..." : Escaped({value.data(), value.size()}, 80);
-  const std::string small = absl::AsciiStrToLower(value);
+  std::string small = absl::AsciiStrToLower(value);
+  if (small == "yes") small = "true";
+  if (small == "no") small = "false";
   const bool flag = small == "true" || small == "false";
   return absl::StrCat(flag ? "; write " : "; a text needs quotes: write ",
                       Escaped({key.data(), key.size()}, 60), " = ",

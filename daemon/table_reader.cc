@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "core/text.h"
 
 namespace breakwater {
@@ -39,8 +40,31 @@ std::string Landed(const toml::key& key, const toml::node& node,
                          meant.substr(0, dot), "]"));
 }
 
-std::string Unknown(std::string_view name) {
-  const std::optional<std::string> meant = ClosestKey(name);
+// "duration" of a zone is its ban_duration, not the ban's for all.
+std::optional<std::string> KeyOfSameTable(std::string_view name,
+                                          const std::vector<ConfigKey>& keys) {
+  const size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos) return std::nullopt;
+  const std::string end = absl::StrCat("_", std::string(name.substr(dot + 1)));
+  for (const ConfigKey& key : keys) {
+    if (key.name.starts_with(name.substr(0, dot + 1)) &&
+        key.name.ends_with(end)) {
+      return std::string(key.name);
+    }
+  }
+  return std::nullopt;
+}
+
+// A list of tables by the name of what limits or lists them all.
+std::string_view MeantList(std::string_view name) {
+  if (name == "zones") return "[[zone]]";
+  if (name == "offences") return "[[offence]]";
+  return "";
+}
+
+std::string Unknown(std::string_view name, const std::vector<ConfigKey>& keys) {
+  std::optional<std::string> meant = KeyOfSameTable(name, keys);
+  if (!meant) meant = ClosestKey(name);
   return meant ? absl::StrCat("unknown key; did you mean ", *meant, "?")
                : "unknown key; breakwater.toml(5) lists the known ones";
 }
@@ -73,13 +97,26 @@ void TableReader::Find(const toml::table& table, const std::string& prefix,
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
     if (std::ranges::find(except, name) != except.end()) continue;
+    if (const std::string_view list = MeantList(name);
+        !list.empty() && node.is_array_of_tables()) {
+      complaints_.Add(
+          node.source(), name,
+          absl::StrCat("is no list of tables; write ", std::string(list)));
+      continue;
+    }
     if (const std::string landed = Landed(key, node, prefix, table);
         !landed.empty() && (node.is_table() ? !IsTable(name) : !IsKey(name))) {
-      complaints_.Add(key.source(), Escaped(name, 80), landed);
+      const std::string own =
+          absl::StrReplaceAll(Written(key.str(), node), {{".", "_"}});
+      complaints_.Add(
+          key.source(), Escaped(name, 80),
+          IsKey(prefix + own)
+              ? absl::StrCat(landed, ", or write ", own, " for this one alone")
+              : landed);
     } else if (IsKey(name)) {
       nodes_.emplace(name, &node);
     } else if (!IsTable(name)) {
-      complaints_.Add(key.source(), Escaped(name, 80), Unknown(name));
+      complaints_.Add(key.source(), Escaped(name, 80), Unknown(name, keys_));
     } else if (const toml::table* inner = node.as_table()) {
       Find(*inner, name + ".", except);
     } else {

@@ -15,6 +15,7 @@
 namespace breakwater {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -286,6 +287,12 @@ struct BadValue {
   const char* error;
 };
 
+TEST(ConfigErrors, APortInQuotesIsOneMistake) {
+  EXPECT_THAT(ErrorOf("ban.ports = [\"25\"]"),
+              AllOf(HasSubstr("is a text"), Not(HasSubstr("names no port"))));
+  EXPECT_THAT(ErrorOf("ban.ports = []"), HasSubstr("names no port"));
+}
+
 class ConfigRefuses : public ::testing::TestWithParam<BadValue> {};
 
 TEST_P(ConfigRefuses, AndSaysWhatWouldBeRight) {
@@ -390,6 +397,30 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"control.socket = /run/c", "= \"/run/c\""},
         BadValue{"dns.servers = 127.0.0.1", "= \"127.0.0.1\""},
         BadValue{"firewall.extend = True", "; write firewall.extend = true"},
+        BadValue{"ban.extend = yes", "; write ban.extend = true"},
+        BadValue{"protect.networks = [192.0.2.0/24, 2001:db8::/32] # us",
+                 "texts in a list need quotes: write protect.networks = "
+                 "[\"192.0.2.0/24\", \"2001:db8::/32\"]"},
+        BadValue{"ban.ports = [25, all]", "write ban.ports = [25, \"all\"]"},
+        BadValue{"ban.duration = \"5m\nmode = \"observe\"",
+                 "a text needs a quote at its end, too"},
+        BadValue{
+            "ban.duration = \"5m\"\n[ban]\nports = [25]",
+            "; its keys must stand in one place: all below one [ban], or "},
+        BadValue{"[[zone]]\nname = \"a.b\"\n[zone]\nname = \"c.d\"",
+                 "; write [[zone]] with double brackets"},
+        BadValue{"[[zones]]\nname = \"a.b\"",
+                 "zones: is no list of tables; "
+                 "write [[zone]]"},
+        BadValue{"[[offences]]\nkind = \"trap\"", "write [[offence]]"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nduration = \"1h\"",
+                 "did you mean zone.ban_duration?"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nban.duration = \"1h\"",
+                 "or write ban_duration for this one alone"},
+        BadValue{"policy.sockets = [\"unix:breakwater/policy.sock\"]",
+                 "or, for a socket of Postfix, /var/spool/postfix/breakwater/"},
+        BadValue{"user = \"root\"", "user: \"root\" may do anything"},
+        BadValue{"enforcer.user = \"0\"", "enforcer.user: \"0\" may do"},
         BadValue{"zone = 3", "write [[zone]]"},
         BadValue{"[zone]\nname = \"a.b\"", "write [[zone]]"},
         BadValue{"zone = [1]", "write [[zone]] before its keys"},
