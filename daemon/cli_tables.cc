@@ -78,14 +78,33 @@ std::string EnforcerLine(const json& enforcer) {
   return line + "\n";
 }
 
-std::string DoorLines(const json& fronts) {
-  std::string lines;
-  const std::string milter = Text(fronts, "milter");
-  absl::StrAppend(&lines, "milter  ", milter.empty() ? "off" : milter, "\n");
-  for (const json& socket : Member(fronts, "policy")) {
-    absl::StrAppend(&lines, "policy  ", Text(socket), "\n");
+// When an MTA last asked at a door, of which the sockets are one.
+std::string Asked(const json& doors, absl::string_view front) {
+  for (const json& door : doors) {
+    if (Text(door, "front") != front || !door.contains("asked_seconds_ago")) {
+      continue;
+    }
+    const json& seconds = Member(door, "asked_seconds_ago");
+    if (!seconds.is_number()) return "  (not asked since the start)";
+    return absl::StrCat("  (last asked ", RoughTime(seconds.get<int64_t>()),
+                        " ago)");
   }
-  return lines;
+  return "";
+}
+
+std::string DoorLines(const json& fronts, const json& doors) {
+  const std::string milter = Text(fronts, "milter");
+  std::string lines = absl::StrCat(
+      "milter  ",
+      milter.empty() ? "off" : absl::StrCat(milter, Asked(doors, "milter")),
+      "\n");
+  std::vector<std::string> sockets;
+  for (const json& socket : Member(fronts, "policy")) {
+    sockets.push_back(Text(socket));
+  }
+  if (sockets.empty()) return lines;
+  return absl::StrCat(lines, "policy  ", absl::StrJoin(sockets, ", "),
+                      Asked(doors, "policy"), "\n");
 }
 
 std::string BrakeLine(const json& brake, const json& history) {
@@ -152,7 +171,8 @@ std::string ShowStatus(const json& answer) {
   const std::string problems = Lines(Member(answer, "problems"));
   Section(out, "Problems", problems.empty() ? "none\n" : problems);
   Section(out, "Warnings", Lines(Member(answer, "warnings")));
-  Section(out, "Doors", DoorLines(Member(answer, "fronts")));
+  Section(out, "Doors",
+          DoorLines(Member(answer, "fronts"), Member(answer, "doors")));
   Section(out, "Lists", ZoneTable(Member(answer, "zones")));
   Section(out, "Brake",
           BrakeLine(Member(answer, "brake"), Member(answer, "history")));

@@ -175,7 +175,7 @@ json Operator::Status() const {
        std::chrono::duration_cast<seconds>(now - started_).count()},
       {"fronts",
        {{"milter", config->milter.socket}, {"policy", config->policy.sockets}}},
-      {"doors", DescribeDoors(doors)},
+      {"doors", DescribeDoors(doors, now)},
       {"zones", zones},
       {"enforcer", enforcing},
       {"protected", DescribeProtections(*config, enforcer)},

@@ -188,13 +188,17 @@ json DescribeAllowances(const Allowances& allowances, Instant now) {
   return result;
 }
 
-json DescribeDoors(const std::vector<DoorLoad>& doors) {
+json DescribeDoors(const std::vector<DoorLoad>& doors, Instant now) {
   json result = json::array();
   for (const DoorLoad& door : doors) {
-    result.push_back({{"front", door.front},
-                      {"connections", door.connections},
-                      {"most", door.most},
-                      {"turned_away", door.turned_away}});
+    result.push_back(
+        {{"front", door.front},
+         {"connections", door.connections},
+         {"most", door.most},
+         {"turned_away", door.turned_away},
+         {"asked_seconds_ago", door.last_asked
+                                   ? json(SecondsBetween(*door.last_asked, now))
+                                   : json(nullptr)}});
   }
   return result;
 }

@@ -56,7 +56,7 @@ std::vector<std::string> Problems(const Config& config,
                                   const std::vector<ZoneHealth>& zones,
                                   size_t bans, Metrics& metrics, Instant now);
 
-nlohmann::json DescribeDoors(const std::vector<DoorLoad>& doors);
+nlohmann::json DescribeDoors(const std::vector<DoorLoad>& doors, Instant now);
 // Of doors that had no room for a connection of late.
 std::vector<std::string> CrowdedDoors(const std::vector<DoorLoad>& doors,
                                       Instant now);

@@ -71,6 +71,7 @@ struct Engine {
   LogLimit turned_away_lines{1, std::chrono::seconds(10)};
   std::atomic<uint64_t> turned_away = 0;
   std::atomic<Instant> last_turned_away{};
+  std::atomic<Instant> last_asked{};  // the clock's beginning: never
 
   void BadInput(const std::string& peer, const char* fault);
   void TurnedAway(const std::string& peer);
@@ -202,6 +203,7 @@ sfsistat OnConnect(SMFICTX* context, char*, sockaddr* address) noexcept {
     if (SessionOf(context) == nullptr) {
       smfi_setpriv(context, NewSession(engine));
     }
+    engine.last_asked = Clock::now();
     SessionOf(context)->Connect(
         ClientOf(address,
                  {.daemon_addr = Macro(context, "{daemon_addr}"),
@@ -376,11 +378,14 @@ absl::StatusOr<std::unique_ptr<MilterFront>> MilterFront::Open(
 
 DoorLoad MilterFront::load() const {
   const Engine& engine = *g_engine;
+  const Instant asked = engine.last_asked;
   return {.front = "milter",
           .connections = LibmilterSessions(),
           .most = engine.most_sessions,
           .turned_away = engine.turned_away,
-          .last_turned_away = engine.last_turned_away};
+          .last_turned_away = engine.last_turned_away,
+          .last_asked = asked == Instant() ? std::nullopt
+                                           : std::optional<Instant>(asked)};
 }
 
 void MilterFront::SetVerdictDeadline(Duration deadline) {

@@ -67,6 +67,7 @@ struct PolicyServer::Shared {
   Lists lists;
   uint64_t turned_away = 0;
   Instant last_turned_away{};
+  std::optional<Instant> last_asked;
   bool stopped = false;
   LogLimit bad_input_lines{100, std::chrono::seconds(10)};
   LogLimit refused_lines{1, std::chrono::seconds(10)};
@@ -195,6 +196,8 @@ awaitable<void> PolicyServer::Conversation::Converse(
       co_return;
     }
 
+    server->last_asked = Clock::now();
+
     // Its verdict.
     PolicySessions::Answer judged = co_await server->sessions.Judge(*request);
     if (server->stopped) co_return;
@@ -318,7 +321,8 @@ DoorLoad PolicyServer::load() const {
           .connections = connections(),
           .most = shared_->options.most_connections,
           .turned_away = shared_->turned_away,
-          .last_turned_away = shared_->last_turned_away};
+          .last_turned_away = shared_->last_turned_away,
+          .last_asked = shared_->last_asked};
 }
 
 }  // namespace breakwater

@@ -106,6 +106,20 @@ TEST(ShowAnswer, StatusPutsWhatIsWrongFirst) {
   EXPECT_THAT(text, Not(HasSubstr("Warnings")));
 }
 
+// A mail server that cannot open our socket lets mail pass and tells nobody.
+TEST(ShowAnswer, StatusSaysWhenEachDoorWasLastAsked) {
+  const json answer = {
+      {"fronts",
+       {{"milter", "unix:/m.sock"}, {"policy", {"unix:/p.sock", "unix:/q"}}}},
+      {"doors",
+       {{{"front", "milter"}, {"asked_seconds_ago", nullptr}},
+        {{"front", "policy"}, {"asked_seconds_ago", 90}}}}};
+  EXPECT_THAT(
+      Shown(Verb::kStatus, answer),
+      HasSubstr("  milter  unix:/m.sock  (not asked since the start)\n"
+                "  policy  unix:/p.sock, unix:/q  (last asked 1m 30s ago)\n"));
+}
+
 TEST(ShowAnswer, ExplainShowsTheReplyAndEachList) {
   const json answer = {
       {"address", "192.0.2.5"},

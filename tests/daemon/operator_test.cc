@@ -200,6 +200,9 @@ TEST_F(OperatorTest, ADoorThatHadNoRoomOfLateIsAProblem) {
               HasSubstr("the policy door had no room for 7 connections, the "
                         "last 5s ago: it holds 80"));
   EXPECT_EQ(status["doors"][1]["turned_away"], 7);
+  EXPECT_EQ(status["doors"][1]["asked_seconds_ago"], nullptr);
+  doors_[1].last_asked = now - 60s;
+  EXPECT_GE(Ask("status")["doors"][1]["asked_seconds_ago"], 60);
 }
 
 TEST_F(OperatorTest, AWideAllowanceIsAProblemAsLongAsItLasts) {

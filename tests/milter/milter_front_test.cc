@@ -103,6 +103,14 @@ TEST_F(MilterFrontTest, MakesItsSocketWithDirectoryAndMode) {
   EXPECT_EQ(info.st_mode & 07777, 0620u);
 }
 
+TEST_F(MilterFrontTest, KnowsWhenItWasLastAsked) {
+  const Instant before = Clock::now();
+  const std::unique_ptr<MilterClient> mta = Accepted("192.0.2.81");
+  const std::optional<Instant> asked = Shared::Get().front->load().last_asked;
+  ASSERT_TRUE(asked);
+  EXPECT_GE(*asked, before);
+}
+
 TEST_F(MilterFrontTest, AsksForTheStepsAndMacrosThatItNeeds) {
   MilterClient mta(path_);
   const MilterClient::Negotiated negotiated = mta.Negotiate();

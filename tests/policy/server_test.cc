@@ -148,6 +148,16 @@ TEST_F(PolicyServerTest, LetsACleanClientPass) {
   EXPECT_THAT(world_.enforcer.orders(), IsEmpty());
 }
 
+TEST_F(PolicyServerTest, KnowsWhetherItWasEverAsked) {
+  const auto asked = [this] {
+    return world_.OnLoop([&] { return server_->load().last_asked; });
+  };
+  Peer postfix(path_);
+  EXPECT_FALSE(asked());
+  postfix.Ask("192.0.2.5");
+  EXPECT_TRUE(asked());
+}
+
 TEST_F(PolicyServerTest, RejectsAListedClientAndThenBansIt) {
   world_.lists.List("192.0.2.5");
   Peer postfix(path_);
