@@ -46,7 +46,8 @@ class Protection {
     return AlwaysProtected().Find(address) || all_.Find(address);
   }
 
-  // All of it is these, derived() and AlwaysProtected().
+  // All of it is configured(), derived() and AlwaysProtected().
+  const NetworkSet& configured_and_derived() const { return all_; }
   const std::vector<Network>& configured() const {
     return configured_.networks();
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/log.h"
@@ -187,18 +188,22 @@ void SetKeeper::RemoveProtected(const Protection& protection) {
     Log(Severity::kWarning, "unbanned-protected")
         .Add("network", element.network.ToString());
   }
-  // Nor must it have been put in before our time.
+  // Nor must it have been put in before our time. What was protected before
+  // has been taken out then.
+  const NetworkSet more =
+      protection.configured_and_derived().Without(taken_out_);
   if (!lists()) {
-    const auto add = [&removes](const Network& network) {
+    for (const Network& network : more.networks()) {
       removes.push_back(Network::OfClient(network.address));
       for (const Width width : WidthsOf(network.address)) {
         removes.push_back(Widened(network.address, width));
       }
-    };
-    std::ranges::for_each(protection.configured(), add);
-    for (const auto& [network, source] : protection.derived()) add(network);
+    }
+    // Neighbours have networks in common.
+    const absl::flat_hash_set<Network> once(removes.begin(), removes.end());
+    removes.assign(once.begin(), once.end());
   }
-  Remove(removes);
+  if (Remove(removes).empty()) taken_out_ = protection.configured_and_derived();
 }
 
 // ---- The sets ---------------------------------------------------------------

@@ -55,7 +55,7 @@ class SetKeeper {
     bool operator==(const Unseen&) const = default;
   };
   std::vector<Unseen> without_rule() const;
-  // Takes out what has become protected.
+  // Takes out what has become protected since the last call.
   void RemoveProtected(const Protection& protection);
 
   // Whether bans were found missing since the last call.
@@ -88,6 +88,7 @@ class SetKeeper {
                                     absl::Span<const TimedNetwork> elements);
 
   std::vector<Backend> backends_;
+  NetworkSet taken_out_;  // was protected at the last call
   KernelErrors& errors_;
   bool news_ = false;
   bool observes_ = false;

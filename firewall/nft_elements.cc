@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -179,23 +180,28 @@ bool NftSets::TryAnotherManner(const Set& set, Draft& draft) {
   return false;
 }
 
+// One that is not in keeps all others in, and each batch that fails waits for
+// all packets that are under way, as each that succeeds: to ask first costs a
+// thousandth of that.
 std::vector<ElementFailure> NftSets::TakeOut(
     Set& set, absl::Span<const Network> networks) {
-  const NftSetName name{table_, set.name};
   std::vector<ElementFailure> failures;
   for (size_t at = 0; at < networks.size(); at += kTogether) {
     const auto chunk = networks.subspan(at, kTogether);
-    std::vector<TimedNetwork> elements;
-    for (const Network& network : chunk) elements.push_back({network, {}});
-    NftBatch together(socket_, scratch_);
-    together.DeleteElements(name, elements);
-    if (together.Send().ok()) continue;
-    // One that is not in keeps all others in: each gets its own batch.
-    for (size_t i = 0; i < elements.size(); ++i) {
-      NftBatch alone(socket_, scratch_);
-      alone.DeleteElements(name, {&elements[i], 1});
-      const absl::Status status = alone.Send();
-      if (status.ok() || absl::IsNotFound(status)) continue;
+    absl::StatusOr<std::vector<size_t>> held;
+    absl::Status status;
+    // One of them may end while they are taken out.
+    for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+      held = HeldOf(set, chunk);
+      status = held.ok() ? TakeOutTogether(set, chunk, *held) : held.status();
+      if (!absl::IsNotFound(status)) break;
+    }
+    if (status.ok() || absl::IsNotFound(status)) continue;
+    if (!held.ok()) {
+      held.emplace(chunk.size());
+      std::iota(held->begin(), held->end(), size_t{0});
+    }
+    for (const size_t i : *held) {
       failures.push_back(
           {at + i,
            absl::Status(status.code(),
@@ -204,6 +210,28 @@ std::vector<ElementFailure> NftSets::TakeOut(
     }
   }
   return failures;
+}
+
+absl::StatusOr<std::vector<size_t>> NftSets::HeldOf(
+    const Set& set, absl::Span<const Network> networks) {
+  std::vector<size_t> held;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    const absl::StatusOr<bool> holds = Holds(set, networks[i]);
+    if (!holds.ok()) return holds.status();
+    if (*holds) held.push_back(i);
+  }
+  return held;
+}
+
+absl::Status NftSets::TakeOutTogether(const Set& set,
+                                      absl::Span<const Network> networks,
+                                      absl::Span<const size_t> which) {
+  if (which.empty()) return absl::OkStatus();
+  std::vector<TimedNetwork> elements;
+  for (const size_t i : which) elements.push_back({networks[i], {}});
+  NftBatch batch(socket_, scratch_);
+  batch.DeleteElements({table_, set.name}, elements);
+  return batch.Send();
 }
 
 }  // namespace breakwater

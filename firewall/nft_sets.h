@@ -108,6 +108,13 @@ class NftSets final : public TimedSets {
   absl::Status SendSingly(const Set& set, absl::Span<Draft*> drafts);
   // Whether there is something else to try.
   bool TryAnotherManner(const Set& set, Draft& draft);
+  // Which of these are in.
+  absl::StatusOr<std::vector<size_t>> HeldOf(
+      const Set& set, absl::Span<const Network> networks);
+  // NotFound if one of them is not in any more: then all stay.
+  absl::Status TakeOutTogether(const Set& set,
+                               absl::Span<const Network> networks,
+                               absl::Span<const size_t> which);
 
   const std::string table_;
   NetlinkSocket socket_;

@@ -7,6 +7,9 @@ namespace breakwater {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 constexpr unsigned long kAllFour = 0b1111;
 
@@ -31,6 +34,88 @@ class UnseenSets final : public BanSets {
  private:
   SetNumbers& unseen_;
 };
+
+// Sets that do not list what is in, and remember what was taken out.
+class SilentSets final : public BanSets {
+ public:
+  SilentSets(std::vector<Network>& removed, bool& fails)
+      : removed_(removed), fails_(fails) {}
+  const char* name() const override { return "nftables"; }
+  Capabilities capabilities() const override { return {.lists = false}; }
+  SetsCheck Check() override { return {}; }
+  std::vector<ElementFailure> Add(absl::Span<const TimedNetwork>) override {
+    return {};
+  }
+  std::vector<ElementFailure> Remove(
+      absl::Span<const Network> networks) override {
+    removed_.assign(networks.begin(), networks.end());
+    if (fails_) return {{0, absl::InternalError("no memory")}};
+    return {};
+  }
+  absl::StatusOr<std::vector<TimedNetwork>> List() override {
+    return std::vector<TimedNetwork>();
+  }
+
+ private:
+  std::vector<Network>& removed_;
+  bool& fails_;
+};
+
+class SetsThatDoNotList : public testing::Test {
+ protected:
+  static std::vector<std::unique_ptr<BanSets>> Backends(
+      std::vector<Network>& removed, bool& fails) {
+    std::vector<std::unique_ptr<BanSets>> backends;
+    backends.push_back(std::make_unique<SilentSets>(removed, fails));
+    return backends;
+  }
+  static Network NetworkOf(std::string_view text) {
+    return Network::Parse(text).value();
+  }
+  // What is taken out when it has become protected, too.
+  const std::vector<Network>& TakenOutFor(std::string_view network) {
+    NetworkSet all = configured_;
+    all.Add(NetworkOf(network));
+    configured_ = all;
+    protection_.SetConfigured(configured_);
+    removed_.clear();
+    keeper_.RemoveProtected(protection_);
+    return removed_;
+  }
+
+  std::vector<Network> removed_;
+  bool fails_ = false;
+  KernelErrors errors_;
+  SetKeeper keeper_{Backends(removed_, fails_), errors_};
+  NetworkSet configured_;
+  Protection protection_;
+};
+
+// It may have been put in by an enforcer of before. Lists of 100,000 networks
+// would have to be looked for in vain each time that an administrator logs in.
+TEST_F(SetsThatDoNotList, WhatHasBecomeProtectedIsTakenOutOnce) {
+  EXPECT_THAT(
+      TakenOutFor("192.0.2.1"),
+      UnorderedElementsAre(NetworkOf("192.0.2.1"), NetworkOf("192.0.2.0/24")));
+  EXPECT_THAT(TakenOutFor("2001:db8::1"),
+              UnorderedElementsAre(NetworkOf("2001:db8::/64"),
+                                   NetworkOf("2001:db8::/56"),
+                                   NetworkOf("2001:db8::/48")));
+  EXPECT_THAT(TakenOutFor("2001:db8::1"), IsEmpty());
+}
+
+TEST_F(SetsThatDoNotList, NeighboursShareTheNetworksAroundThem) {
+  configured_.Add(NetworkOf("192.0.2.1"));
+  EXPECT_THAT(TakenOutFor("192.0.2.2"), SizeIs(3));
+}
+
+TEST_F(SetsThatDoNotList, WhatCouldNotBeTakenOutIsTriedAgain) {
+  fails_ = true;
+  EXPECT_THAT(TakenOutFor("192.0.2.1"), SizeIs(2));
+  fails_ = false;
+  EXPECT_THAT(TakenOutFor("192.0.2.1"), SizeIs(2));
+  EXPECT_THAT(TakenOutFor("192.0.2.1"), IsEmpty());
+}
 
 class SetKeeperTest : public testing::Test {
  protected:

@@ -269,6 +269,19 @@ TEST_P(EveryBackend, ABatchOfManyIsInAsAWhole) {
   }
 }
 
+TEST_P(EveryBackend, OfManyThatAreTakenOutSomeMayNotBeIn) {
+  LayCable();
+  Open();
+  Ban("192.0.2.5");
+  Ban("192.0.2.6");
+  std::vector<Network> batch;
+  for (uint32_t i = 0; i < 2'000; ++i) batch.push_back(Number(i));
+  batch.insert(batch.begin() + 500, Net("192.0.2.5"));
+  EXPECT_THAT(sets_->Remove(batch), IsEmpty());
+  EXPECT_TRUE(CanConnect("192.0.2.5"));
+  EXPECT_FALSE(CanConnect("192.0.2.6"));
+}
+
 INSTANTIATE_TEST_SUITE_P(, EveryBackend,
                          testing::Values(std::make_shared<IpsetKind>(),
                                          std::make_shared<NftKind>(false),
