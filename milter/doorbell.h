@@ -20,7 +20,8 @@ namespace breakwater {
 // list is. Nobody else looks after it: a worker looks for sessions left over
 // only when it comes back.
 //
-// Whoever is about to wait in a callback therefore rings first. A ring is a
+// Whoever is about to wait in a callback, or for a peer that has sent half of a
+// frame or takes no answer, therefore rings first. A ring is a
 // connection to our socket that ends at once: a session of its own, for which
 // libmilter wakes an idle worker, or makes one when all are busy; and having
 // found nothing to do there, that worker looks for sessions left over. Rings

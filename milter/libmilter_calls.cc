@@ -196,6 +196,10 @@ int PollChecked(pollfd& wait, MilterPeer& peer, int timeout) {
   const auto next = Real().poll;
   const bool writes = (wait.events & POLLOUT) != 0;
   if (!writes && !peer.frames.IsInFrame()) return next(&wait, 1, timeout);
+  // Nearly always it is there, all of it.
+  const int at_once = next(&wait, 1, 0);
+  if (at_once != 0 || timeout == 0) return at_once;
+  g_door.load()->bounds.about_to_wait();
   const Instant end = (writes ? Clock::now() : peer.frame_began) +
                       g_door.load()->bounds.patience;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(

@@ -37,6 +37,10 @@ struct LibmilterBounds {
   Duration patience = std::chrono::seconds(30);
   // Called on threads of libmilter's. `peer` is who did that.
   std::function<void(const std::string& peer, const char* fault)> bad_input;
+  // The thread is about to wait for the rest of a frame, or for an answer to be
+  // taken, and with it any session that libmilter has given to the same worker
+  // (doorbell.h).
+  std::function<void()> about_to_wait;
   // There are too many sessions.
   std::function<void(const std::string& peer)> turned_away;
 };

@@ -409,6 +409,7 @@ void MilterFront::Start(std::function<void()> ended) {
                t_was_told_of = true;
                engine->BadInput(peer, fault);
              },
+         .about_to_wait = [engine] { engine->doorbell.Ring(); },
          .turned_away =
              [engine](const std::string& peer) { engine->TurnedAway(peer); }});
     smfi_main();

@@ -130,6 +130,32 @@ TEST_F(MilterProcessDeathTest, NobodyWaitsForAnothersLists) {
   EXPECT_EXIT(MixSlowListsWithFastOnes(), ExitedWithCode(0), "");
 }
 
+// A peer that sends half of a frame, or reads nothing, is waited for.
+void MixHalfSentFramesWithWholeOnes() {
+  SetLeastSeverity(Severity::kError);
+  FakeWorld world;
+  const auto front = PatientFront(world);
+  std::vector<std::unique_ptr<MilterClient>> halves, wholes;
+  for (int i = 0; i < 200; ++i) {
+    auto& mtas = i % 2 == 0 ? halves : wholes;
+    mtas.push_back(std::make_unique<MilterClient>(Path()));
+    mtas.back()->Negotiate();
+  }
+  for (size_t i = 0; i < wholes.size(); ++i) {
+    halves[i]->SendRaw(std::string_view("\0\0\0\11M<a@", 8));
+    wholes[i]->SendConnect(absl::StrCat("198.18.0.", i), 1, {});
+  }
+  for (const auto& mta : wholes) {
+    REQUIRE_OR_EXIT(11, mta->Receive() == kContinue);
+  }
+  REQUIRE_OR_EXIT(12, halves.front()->IsQuiet());
+  _exit(0);
+}
+
+TEST_F(MilterProcessDeathTest, NobodyWaitsForTheRestOfAnothersFrame) {
+  EXPECT_EXIT(MixHalfSentFramesWithWholeOnes(), ExitedWithCode(0), "");
+}
+
 void RunOutOfDescriptors() {
   FakeWorld world;
   const auto front = PatientFront(world);
