@@ -165,24 +165,26 @@ absl::Status ClearSocketPath(const std::string& path) {
   return absl::OkStatus();
 }
 
+// No link is followed: root may do this in a directory of a user's, who could
+// have put one there.
 absl::Status SetSocketAccess(const std::string& path, const std::string& group,
                              mode_t mode, std::optional<uid_t> owner) {
+  constexpr auto kAsItIs = static_cast<id_t>(-1);
   if (!group.empty()) {
     const absl::StatusOr<gid_t> gid = GroupId(group);
     if (!gid.ok()) return gid.status();
     // A directory with the setgid bit has given it already, and a unit may
     // forbid the call.
     struct stat file;
-    const bool given = stat(path.c_str(), &file) == 0 && file.st_gid == *gid;
-    if (!given && chown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0) {
+    const bool given = lstat(path.c_str(), &file) == 0 && file.st_gid == *gid;
+    if (!given && lchown(path.c_str(), kAsItIs, *gid) != 0) {
       return Errno(errno, absl::StrCat("giving group ", group).c_str(), path);
     }
   }
-  if (chmod(path.c_str(), mode) != 0) {
+  if (fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW) != 0) {
     return Errno(errno, "setting the mode of", path);
   }
-  // The directory may be that user's, who could have put a link there.
-  if (owner && lchown(path.c_str(), *owner, static_cast<gid_t>(-1)) != 0) {
+  if (owner && lchown(path.c_str(), *owner, kAsItIs) != 0) {
     return Errno(errno, "changing the owner of", path);
   }
   return absl::OkStatus();

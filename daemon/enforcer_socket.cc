@@ -90,22 +90,30 @@ absl::Status RemoveStale(const sockaddr_un& address) {
 // As from a unit with Group=, which then may forbid to change it.
 bool HasGroup(const std::string& path, gid_t group) {
   struct stat file;
-  return stat(path.c_str(), &file) == 0 && file.st_gid == group;
+  return lstat(path.c_str(), &file) == 0 && file.st_gid == group;
+}
+
+// No link is followed: the directory is the daemon's, too.
+bool GiveAway(const std::string& path, uid_t user, gid_t group) {
+  return lchown(path.c_str(), user, group) == 0;
+}
+bool SetMode(const std::string& path, mode_t mode) {
+  return fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 absl::Status SetAccess(const std::string& path, const UserIds& daemon,
                        uid_t enforcer) {
+  constexpr auto kAsItIs = static_cast<uid_t>(-1);
   if (geteuid() == daemon.user) return absl::OkStatus();
   if (geteuid() == 0) {
-    if (lchown(path.c_str(), enforcer, daemon.group) != 0 ||
-        chmod(path.c_str(), 0660) != 0) {
+    if (!GiveAway(path, enforcer, daemon.group) || !SetMode(path, 0660)) {
       return Failed("give the enforcer's user the socket", path);
     }
     return absl::OkStatus();
   }
   if ((!HasGroup(path, daemon.group) &&
-       chown(path.c_str(), static_cast<uid_t>(-1), daemon.group) != 0) ||
-      chmod(path.c_str(), 0660) != 0) {
+       !GiveAway(path, kAsItIs, daemon.group)) ||
+      !SetMode(path, 0660)) {
     return Failed(absl::StrCat("give group ", daemon.group,
                                " (the daemon's, of which the enforcer's user "
                                "must be a member) the socket"),

@@ -67,6 +67,18 @@ TEST_F(ListenSocketTest, MadeByRootItBelongsToWhoeverIsToHaveIt) {
   EXPECT_EQ(Mode(), 0660u);
 }
 
+// As root it would be whatever file the link's owner wants.
+TEST_F(ListenSocketTest, FollowsNoLinkThatHasTakenTheSocketsPlace) {
+  close(Listen("unix:" + path_, "", 0600).value());
+  const std::string secret = directory_ + "/secret";
+  ASSERT_TRUE(std::filesystem::create_directory(secret));
+  std::filesystem::permissions(secret, std::filesystem::perms(0700));
+  std::filesystem::remove(path_);
+  std::filesystem::create_symlink(secret, path_);
+  EXPECT_FALSE(SetSocketAccess(path_, "", 0666).ok());
+  EXPECT_EQ(Mode(), 0700u);  // of what the link names
+}
+
 TEST_F(ListenSocketTest, SaysWhatToDoAboutAnotherUsersSocket) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to become somebody else";
   close(Listen("unix:" + path_, "", 0600).value());
