@@ -68,7 +68,7 @@ MemoryFile::~MemoryFile() {
 Remembered MemoryFile::Start() {
   Remembered known;
   absl::Status status = Open();
-  if (status.ok()) status = store_->Load(ClockReading::Now(), known);
+  if (status.ok()) status = Load(known);
   // What is broken comes back no better.
   all_known_ = status.ok() || absl::IsDataLoss(status);
   if (!all_known_ && !absl::IsAborted(status)) {
@@ -447,6 +447,16 @@ absl::Status MemoryFile::Open() {
   return absl::OkStatus();
 }
 
+absl::Status MemoryFile::Load(Remembered& known) {
+  absl::Status status = store_->Load(ClockReading::Now(), known);
+  if (const int rows = store_->unreadable(); rows > 0 && status.ok()) {
+    NoteLoss(absl::StrCat(
+        rows, rows == 1 ? " row" : " rows", " of ", file_,
+        " said nothing sound: what they were about is not known any more"));
+  }
+  return status;
+}
+
 absl::Status MemoryFile::OpenAgain() {
   if (Clock::now() < next_try_) return absl::UnavailableError(trouble());
   absl::Status status = Open();
@@ -463,7 +473,7 @@ absl::Status MemoryFile::OpenAgain() {
     if (status.ok()) drop_networks_ = false;
   } else {
     auto late = std::make_unique<Remembered>();
-    status = store_->Load(ClockReading::Now(), *late);
+    status = Load(*late);
     // What is broken comes back no better.
     if (status.ok() || absl::IsDataLoss(status)) {
       const std::lock_guard lock(mutex_);

@@ -147,6 +147,7 @@ class MemoryFile final : public Memory {
   void PruneNowAndThen();
   absl::Status Open();
   absl::Status OpenAgain();
+  absl::Status Load(Remembered& known);
   void Failed(const absl::Status& why);
   void MoveAside(const std::string& why);
   void LetGo();  // the file is not in its place any more

@@ -118,6 +118,17 @@ absl::Status RunOnce(SqliteFile& file, absl::string_view sql,
   });
 }
 
+// Where the clock of before is not known. A ban that seems to be imposed later
+// than now is of an earlier boot, of a host that had been up for longer: by its
+// times it would last longer by all of that.
+void BeginAtLatest(Instant now, std::vector<RememberedBan>& bans) {
+  for (RememberedBan& ban : bans) {
+    if (ban.imposed <= now) continue;
+    ban.expires -= ban.imposed - now;
+    ban.imposed = now;
+  }
+}
+
 template <typename Read>
 absl::Status ForEachRow(SqliteStatement& statement, Read read) {
   while (true) {
@@ -255,7 +266,7 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
   absl::Status status = FindClock(now);
   if (!status.ok()) return status;
   status = strange_;
-  int unreadable = is_clock_sound_ ? 0 : 1;
+  unreadable_ = is_clock_sound_ ? 0 : 1;
   const auto load = [&]<typename Item>(std::vector<Item>& into) {
     using Row = MemoryRow<Item>;
     // What comes behind an error may be whole.
@@ -264,7 +275,7 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
         if (auto item = Row::Read(row, shift_)) {
           into.push_back(*std::move(item));
         } else {
-          ++unreadable;
+          ++unreadable_;
         }
       });
     }));
@@ -276,6 +287,7 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
   });
   load(known.liftings);
   load(known.bans);
+  if (!is_clock_sound_) BeginAtLatest(now.steady, known.bans);
   std::erase_if(known.bans,
                 [&](const Ban& ban) { return ban.expires <= now.steady; });
   load(known.growth);
@@ -283,8 +295,8 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
   load(known.history);
   load(known.zones);
   load(known.proofs);
-  if (unreadable > 0) {
-    Log(Severity::kWarning, "memory-unreadable").Add("rows", unreadable);
+  if (unreadable_ > 0) {
+    Log(Severity::kWarning, "memory-unreadable").Add("rows", unreadable_);
   }
   return status;
 }
@@ -317,8 +329,15 @@ absl::Status MemoryStore::FindClock(const ClockReading& now) {
   return status;
 }
 
-absl::Status MemoryStore::MoveTimes() {
+absl::Status MemoryStore::MoveTimes(Instant now) {
   absl::Status status = absl::OkStatus();
+  if (!is_clock_sound_) {
+    // As BeginAtLatest has it.
+    status = RunOnce(file_,
+                     "UPDATE bans SET ends = ends - (imposed - ?1), "
+                     "imposed = ?1 WHERE imposed > ?1",
+                     {Milliseconds(now)});
+  }
   if (shift_ == 0) return status;
   for (const char* sql :
        // Since when one that was imported has been in force is not known: 0.
@@ -391,10 +410,13 @@ absl::Status MemoryStore::Write(const Batch& batch, const ClockReading& now) {
   if (!strange_.ok()) return strange_;
   // In one go: who dies in between must not find the one without the other.
   const absl::Status status = Transact([&] {
-    const absl::Status moved = MoveTimes();
+    const absl::Status moved = MoveTimes(now.steady);
     return moved.ok() ? WriteAll(batch, now) : moved;
   });
-  if (status.ok()) shift_ = 0;
+  if (status.ok()) {
+    shift_ = 0;
+    is_clock_sound_ = true;
+  }
   return status;
 }
 

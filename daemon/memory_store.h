@@ -71,6 +71,8 @@ class MemoryStore {
   // Writes nothing: with the first Write what is in the file, too, is brought
   // to this boot's clock.
   absl::Status Load(const ClockReading& now, Remembered& known);
+  // How many rows the last Load has passed over, for they say nothing sound.
+  int unreadable() const { return unreadable_; }
   // For a file of which all is known; else Load does it.
   absl::Status FindClock(const ClockReading& now);
 
@@ -112,7 +114,7 @@ class MemoryStore {
   absl::Status Prepare(const std::string& path);
   absl::Status MakeTables();
   absl::Status Upgrade(int64_t version);
-  absl::Status MoveTimes();
+  absl::Status MoveTimes(Instant now);
   absl::Status WriteClock(const ClockReading& now);
   absl::Status WriteAll(const Batch& batch, const ClockReading& now);
   absl::Status Transact(absl::FunctionRef<absl::Status()> work);
@@ -123,6 +125,7 @@ class MemoryStore {
   // By how many milliseconds what is in it lags behind this boot's clock.
   int64_t shift_ = 0;
   bool is_clock_sound_ = true;
+  int unreadable_ = 0;
   bool is_new_ = false;
 };
 

@@ -164,6 +164,17 @@ TEST_F(MemoryFileTest, WhereAFileLacksATableOrAColumnWhatItHasIsKnown) {
   }
 }
 
+TEST_F(MemoryFileTest, RowsThatSayNothingSoundAreALoss) {
+  Start();
+  Ban(1);
+  Tick();
+  ASSERT_TRUE(Written(1));
+  memory_.reset();
+  ASSERT_TRUE(SqliteFile::Open(path_)->Run("UPDATE bans SET code = 250").ok());
+  EXPECT_THAT(Start().bans, IsEmpty());
+  EXPECT_THAT(memory_->loss(), HasSubstr("1 row of " + path_));
+}
+
 TEST_F(MemoryFileTest, AFileThatWasTakenAwayMeanwhileIsBegunAnewWithAll) {
   const auto remove_log = [this] { std::filesystem::remove(File("-wal")); };
   const auto remove = [this] { std::filesystem::remove(path_); };

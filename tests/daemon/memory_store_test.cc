@@ -621,6 +621,22 @@ TEST_F(MemoryStoreTest, AClockThatIsNotSoundEndsNothing) {
   }
 }
 
+// The host had been up for 1000 hours.
+TEST_F(MemoryStoreTest, WithoutASoundClockNoBanLastsLongerAfterABoot) {
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+  store_.reset();
+  ASSERT_TRUE(SqliteFile::Open(path_)->Run("UPDATE clock SET wall = 0").ok());
+  Open();
+  now_ = {.boot = "second", .steady = Instant() + 1min, .wall = now_.wall + 2h};
+  EXPECT_THAT(Left(), ElementsAre(1h));
+  EXPECT_EQ(store_->unreadable(), 1);
+  Write({});
+  Open();
+  now_.steady += 10min;
+  EXPECT_THAT(Left(), ElementsAre(50min));
+  EXPECT_EQ(store_->unreadable(), 0);
+}
+
 TEST_F(MemoryStoreTest, ARowThatSaysNothingSoundIsPassedOver) {
   Write({.known = {.bans = {BanOf("192.0.2.1", 1h), BanOf("192.0.2.2", 2h)}}});
   store_.reset();
