@@ -346,7 +346,7 @@ void Daemon::WatchSignals() {
               co_await signals_.async_wait(as_tuple(asio::use_awaitable));
           if (error) co_return;
           if (signal != SIGHUP) break;
-          if (const auto notes = Reload(); !notes.ok()) {
+          if (const auto notes = operator_->Load(); !notes.ok()) {
             Log(Severity::kError, "reload-failed")
                 .Add("why", std::string(notes.status().message()));
           }

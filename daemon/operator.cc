@@ -134,6 +134,9 @@ json Operator::Status() const {
   if (auto problem = ProxyProblem(restraint.proxy().state(), now)) {
     problems.insert(problems.begin(), *std::move(problem));
   }
+  if (refused_) {
+    problems.insert(problems.begin(), RefusedReloadProblem(*refused_, now));
+  }
 
   for (std::string& wide : WideAllowances(parts_.allowances, now)) {
     problems.push_back(std::move(wide));
@@ -573,8 +576,18 @@ json Operator::MetricsText() const {
   return {{"ok", true}, {"metrics", parts_.metrics.Render()}};
 }
 
+absl::StatusOr<std::vector<std::string>> Operator::Load() {
+  absl::StatusOr<std::vector<std::string>> notes = parts_.reload();
+  refused_.reset();
+  if (!notes.ok()) {
+    refused_ = RefusedReload{.when = Clock::now(),
+                             .why = std::string(notes.status().message())};
+  }
+  return notes;
+}
+
 json Operator::Reload() {
-  const absl::StatusOr<std::vector<std::string>> notes = parts_.reload();
+  const absl::StatusOr<std::vector<std::string>> notes = Load();
   if (!notes.ok()) return Failure(notes.status());
   return {{"ok", true}, {"notes", *notes}};
 }

@@ -46,6 +46,12 @@ struct EnforcerState {
   bool protection_known = true;       // see Rules::protection_known
 };
 
+// A configuration that was not taken.
+struct RefusedReload {
+  Instant when;
+  std::string why;  // a line for each thing that is wrong
+};
+
 // Does what breakwater(8) asks for. The answers are an interface: `--json`
 // shows them as they are. Times are given twice, as the seconds that are left
 // or have passed and as wall time (ISO 8601, UTC).
@@ -78,6 +84,10 @@ class Operator {
   explicit Operator(Parts parts);
 
   asio::awaitable<nlohmann::json> Handle(ControlRequest request, uid_t user);
+
+  // Loads the configuration as Parts::reload does. That it was refused is a
+  // problem until one is taken: by then a restart may have failed.
+  absl::StatusOr<std::vector<std::string>> Load();
 
  private:
   nlohmann::json Status() const;
@@ -115,6 +125,7 @@ class Operator {
   // Of imports, below what the enforcer takes; with the rate that it is for.
   std::optional<TokenBucket> pace_;
   double paced_rate_ = 0;
+  std::optional<RefusedReload> refused_;  // the last one, if it was
   const Instant started_ = Clock::now();
 };
 

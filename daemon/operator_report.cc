@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "core/duration.h"
 #include "core/reply.h"
 #include "core/text.h"
@@ -201,6 +202,19 @@ json DescribeDoors(const std::vector<DoorLoad>& doors, Instant now) {
                                    : json(nullptr)}});
   }
   return result;
+}
+
+std::string RefusedReloadProblem(const RefusedReload& refused, Instant now) {
+  const std::vector<absl::string_view> wrong =
+      absl::StrSplit(refused.why, '\n', absl::SkipEmpty());
+  return absl::StrCat(
+      "the configuration was refused at the reload ", Words(refused.when, now),
+      " ago, and the one before it is in force: ",
+      wrong.empty() ? "" : wrong.front(),
+      wrong.size() > 1 ? absl::StrCat(" (and ", wrong.size() - 1, " more)")
+                       : "",
+      "; a restart may fail until that is mended, and \"breakwater reload\" "
+      "tells whether it is");
 }
 
 std::vector<std::string> CrowdedDoors(const std::vector<DoorLoad>& doors,

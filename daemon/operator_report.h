@@ -56,6 +56,9 @@ std::vector<std::string> Problems(const Config& config,
                                   const std::vector<ZoneHealth>& zones,
                                   size_t bans, Metrics& metrics, Instant now);
 
+// Of a reload that was refused: what is wrong first, and how much more.
+std::string RefusedReloadProblem(const RefusedReload& refused, Instant now);
+
 nlohmann::json DescribeDoors(const std::vector<DoorLoad>& doors, Instant now);
 // Of doors that had no room for a connection of late.
 std::vector<std::string> CrowdedDoors(const std::vector<DoorLoad>& doors,

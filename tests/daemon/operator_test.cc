@@ -775,6 +775,23 @@ TEST_F(OperatorTest, AReloadTellsItsNotesOrWhyItKeptTheOld) {
   EXPECT_EQ(answer["error"], "f.toml:1:1: mode: is wrong");
 }
 
+TEST_F(OperatorTest, AReloadThatWasRefusedIsAProblemUntilOneIsTaken) {
+  const auto taken = reload_;
+  reload_ = absl::InvalidArgumentError(
+      "f.toml:1:1: mode: is wrong\nf.toml:2:1: colour: unknown key\n");
+  // As by a signal, whose sender is told nothing.
+  EXPECT_FALSE(operator_.Load().ok());
+  EXPECT_THAT(Ask("status")["problems"][0].get<std::string>(),
+              AllOf(HasSubstr("refused at the reload 0s ago"),
+                    HasSubstr("f.toml:1:1: mode: is wrong (and 1 more); a "
+                              "restart may fail")));
+  Ask("reload");
+  EXPECT_THAT(Ask("status")["problems"], SizeIs(1));
+  reload_ = taken;
+  Ask("reload");
+  EXPECT_THAT(Ask("status")["problems"], IsEmpty());
+}
+
 TEST(WallTime, IsIso8601OfTheTimeThatIsMeant) {
   const Instant now = Clock::now();
   const std::string text = WallTime(now + 3600s, now);

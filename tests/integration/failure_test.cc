@@ -177,6 +177,7 @@ TEST_F(FailureTest, AReloadWithAMistakeKeepsTheOldRulesAndSaysWhy) {
   parts.config = "colour = \"blue\"\n";
   BREAKWATER_ASSERT_OK(breakwater_->WriteConfig(ConfigText(ServiceOf(parts))));
   EXPECT_THAT(Ask({"reload"}), HasSubstr("colour"));
+  EXPECT_THAT(Ask({"status"}), HasSubstr("refused at the reload"));
   BREAKWATER_ASSERT_OK_AND_ASSIGN(Session session, Open(kListed));
   EXPECT_EQ(session.banner.code, 521);
 }
