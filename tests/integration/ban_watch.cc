@@ -141,9 +141,16 @@ bool BanWatch::IsIn(const std::string& address) {
   if (kind_ == Kind::kIpset) {
     return RunIn(where_, {"ipset", "-q", "test", set, address}).ok();
   }
-  const CommandResult found =
-      RunIn(where_, {"nft", "get", "element", "inet", "breakwater", set,
-                     absl::StrCat("{ ", address, " }")});
+  // nft reads much besides, and gives up when a batch comes in between, as
+  // under load it does several times in a row: that says nothing of the
+  // element.
+  constexpr int kMostTries = 50;
+  CommandResult found;
+  for (int i = 0; i < kMostTries; ++i) {
+    found = RunIn(where_, {"nft", "get", "element", "inet", "breakwater", set,
+                           absl::StrCat("{ ", address, " }")});
+    if (!absl::StrContains(found.err, "Interrupted system call")) break;
+  }
   // Only that it is not there counts, and not that nobody could be asked.
   const bool is_out = absl::StrContains(found.err, "No such file");
   if (!found.ok() && !is_out) Fault(absl::StrCat(address, ": ", found.err));
