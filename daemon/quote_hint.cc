@@ -28,18 +28,23 @@ bool IsBare(absl::string_view value) {
          value.find_first_of("\"'") == absl::string_view::npos;
 }
 
-// A zone's name may hold the key to a list that is paid for.
-bool MayHoldKey(absl::string_view key) {
-  return absl::EndsWith(key, "name") || absl::EndsWith(key, "zones");
+// A zone's name may hold the key to a list that is paid for, a header's rule
+// the word that only the filter knows.
+bool MayBeSecret(absl::string_view key) {
+  key = absl::StripSuffix(absl::StripSuffix(key, "\""), "'");
+  return absl::EndsWithIgnoreCase(key, "name") ||
+         absl::EndsWithIgnoreCase(key, "zones") ||
+         absl::EndsWithIgnoreCase(key, "headers");
 }
 
 // A list in one line whose texts have no quotes, with them; numbers need none.
 // Empty if it is no such list.
-std::string QuotedList(absl::string_view value) {
+std::string QuotedList(absl::string_view value, bool secret) {
   if (!absl::ConsumePrefix(&value, "[") || !absl::ConsumeSuffix(&value, "]") ||
       value.find_first_of("\"'[]{}") != absl::string_view::npos) {
     return "";
   }
+  if (secret) return "[\"...\"]";
   std::string list;
   for (absl::string_view item : absl::StrSplit(value, ',')) {
     item = absl::StripAsciiWhitespace(item);
@@ -85,14 +90,14 @@ std::string QuoteHint(std::string_view config, uint32_t line) {
   if (absl::c_count(whole, '"') == 1) {
     return "; a text needs a quote at its end, too, in the same line";
   }
-  if (const std::string list = QuotedList(value);
-      !list.empty() && !MayHoldKey(key)) {
+  const bool secret = MayBeSecret(key);
+  if (const std::string list = QuotedList(value, secret); !list.empty()) {
     return absl::StrCat("; texts in a list need quotes: write ",
                         Escaped({key.data(), key.size()}, 60), " = ", list);
   }
   if (!IsBare(value)) return "";
   const std::string shown =
-      MayHoldKey(key) ? "..." : Escaped({value.data(), value.size()}, 80);
+      secret ? "..." : Escaped({value.data(), value.size()}, 80);
   std::string small = absl::AsciiStrToLower(value);
   if (small == "yes") small = "true";
   if (small == "no") small = "false";

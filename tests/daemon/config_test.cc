@@ -391,6 +391,15 @@ INSTANTIATE_TEST_SUITE_P(
                  "; a text needs quotes: write mode = "
                  "\"observe\""},
         BadValue{"[[zone]]\nname = k3y.list.test", "write name = \"...\""},
+        BadValue{"[[zone]]\n\"name\" = k3y.list.test",
+                 "write \\\"name\\\" = \"...\""},
+        BadValue{"zones = [k3y.list.test]", "write zones = [\"...\"]"},
+        BadValue{
+            "[[offence]]\nkind = \"spam\"\nheaders = X-Spam = YES with k3y",
+            "write headers = \"...\""},
+        BadValue{
+            "[[offence]]\nkind = \"spam\"\nheaders = [X-Spam = YES with k3y]",
+            "write headers = [\"...\"]"},
         BadValue{"[ban]\nduration = 10m # a bit", "write duration = \"10m\""},
         BadValue{"milter.socket = unix:/run/m.sock",
                  "write milter.socket = \"unix:/run/m.sock\""},
