@@ -57,14 +57,23 @@ std::string QuotedList(absl::string_view value, bool secret) {
   return absl::StrCat("[", list, "]");
 }
 
+// What may stand in a heading; of all else the reader has said what is wrong.
+bool IsTableName(absl::string_view name) {
+  return !name.empty() && name.front() != '.' && name.back() != '.' &&
+         absl::c_all_of(name, [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+         });
+}
+
 // "[zone]" where there are some with double brackets, and keys of one table in
 // two places.
 std::string HeadingHint(absl::string_view config, absl::string_view line) {
   absl::string_view name = absl::StripAsciiWhitespace(line);
-  if (!absl::ConsumePrefix(&name, "[") || !absl::ConsumeSuffix(&name, "]") ||
-      name.empty() || name[0] == '[') {
+  if (!absl::ConsumePrefix(&name, "[") || !absl::ConsumeSuffix(&name, "]")) {
     return "";
   }
+  name = absl::StripAsciiWhitespace(name);
+  if (!IsTableName(name)) return "";
   const std::string shown = Escaped({name.data(), name.size()}, 60);
   const std::string list = absl::StrCat("[[", name, "]]");
   if (config.find(list) != absl::string_view::npos) {

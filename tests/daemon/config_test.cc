@@ -293,6 +293,15 @@ TEST(ConfigErrors, APortInQuotesIsOneMistake) {
   EXPECT_THAT(ErrorOf("ban.ports = []"), HasSubstr("names no port"));
 }
 
+TEST(ConfigErrors, AHeadingThatIsNoNameStandsInNoOtherPlace) {
+  for (const char* heading : {"[fire wall]", "[ban.]", "[b\xc3\xa4n]", "[]"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat(heading, "\nports = [25]")),
+                AllOf(HasSubstr("this is not TOML"), Not(HasSubstr("place"))));
+  }
+  EXPECT_THAT(ErrorOf("ban.ports = [25]\n[ ban ]\nduration = \"1h\""),
+              HasSubstr("all below one [ban], or each with its table"));
+}
+
 class ConfigRefuses : public ::testing::TestWithParam<BadValue> {};
 
 TEST_P(ConfigRefuses, AndSaysWhatWouldBeRight) {
