@@ -9,22 +9,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "core/address.h"
 #include "core/clock.h"
+#include "core/rules.h"
 
 namespace breakwater {
-
-// How bans of the same client grow. Without a factor they all have one length.
-struct GrowthRules {
-  int factor = 1;                                // of each to the one before
-  Duration ceiling = std::chrono::hours(24);     // no ban grows beyond it
-  Duration forget = std::chrono::hours(7 * 24);  // since the last one ended
-  // A ban may be up to so much longer, by chance, so that those of one wave do
-  // not all end together.
-  int jitter_percent = 0;
-  // But the first of a client is exactly as long as asked for: only such bans
-  // can be extended by a hit (ip_sets.h).
-  bool exact_first = false;
-  size_t clients = 200'000;  // remembered at most
-};
 
 // How often clients were banned lately, and so for how long they are next. By
 // what a ban covers. Bounded, some 130 bytes each: whose last ban was imposed

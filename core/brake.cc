@@ -31,7 +31,7 @@ void Brake::Condemned(const IpAddress& client, std::string_view label,
     has_good_history = has_good_history || known->good;
     good_ -= known->good;
     condemned_.erase(known);
-  } else if (condemned_.size() >= kLastCondemned) {
+  } else if (condemned_.size() >= BrakeRules::kLastCondemned) {
     good_ -= condemned_.front().good;
     condemned_.pop_front();
   }

@@ -9,24 +9,9 @@
 
 #include "core/address.h"
 #include "core/clock.h"
+#include "core/rules.h"
 
 namespace breakwater {
-
-// Beyond what lists are no longer believed with a ban.
-struct BrakeRules {
-  // Bans in a minute: whichever of the two is more. The floor is for waves: a
-  // thousand new addresses in a second are 60,000 in a minute, and what
-  // Breakwater is for. Lists that suddenly hold everybody show in the other
-  // ceiling long before.
-  uint32_t bans_per_minute = 100'000;
-  uint32_t times_busiest = 4;  // of the past week's minutes
-  // Of the clients that were condemned last, those with a good history: more
-  // than this share, and at least that many.
-  uint32_t good_percent = 5;
-  uint32_t good_clients = 10;
-  // How long it must have been less, until bans are imposed again.
-  Duration release = std::chrono::minutes(5);
-};
 
 enum class BrakeCause : uint8_t {
   kBans,         // more in a minute than ever
@@ -74,7 +59,6 @@ class Brake {
   };
   State state() const;
 
-  static constexpr size_t kLastCondemned = 200;
   // Who was condemned longer ago says nothing of the lists as they are now.
   static constexpr Duration kRemembered = std::chrono::hours(1);
 

@@ -8,7 +8,7 @@
 
 #include "core/address.h"
 #include "core/client.h"
-#include "core/header_verdict.h"
+#include "core/header_rule.h"
 #include "core/trap_list.h"
 
 namespace breakwater {

@@ -9,20 +9,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "core/address.h"
 #include "core/clock.h"
+#include "core/rules.h"
 
 namespace breakwater {
-
-// Whose mail is remembered, for how long, and what it is good for.
-struct HistoryRules {
-  size_t clients = 100'000;  // at most, a quarter of them on probation
-  // How long a client must have been known before it counts as good: longer
-  // than lists take to learn of a new zombie.
-  Duration probation = std::chrono::hours(6);
-  Duration half_life = std::chrono::hours(3 * 24);
-  Duration keep = std::chrono::hours(14 * 24);  // since its last mail
-  // After a rejection without a ban, how long the next one bans.
-  Duration window = std::chrono::hours(24);
-};
 
 // Clients whose mail was accepted in the last days: who is condemned and has
 // such a history may be a correspondent, and the list wrong.

@@ -7,67 +7,16 @@
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "core/address.h"
-#include "core/ban_growth.h"
-#include "core/brake.h"
 #include "core/client.h"
-#include "core/conduct_rules.h"
 #include "core/evidence.h"
-#include "core/good_history.h"
 #include "core/listing.h"
 #include "core/offence.h"
-#include "core/proxy_watch.h"
+#include "core/rules.h"
 #include "core/verdict.h"
 #include "core/width.h"
 #include "core/zone.h"
 
 namespace breakwater {
-
-inline constexpr char kDefaultReplyTemplate[] =
-    "Client {client} is listed by {list}{reason} [id {id}]";
-inline constexpr char kDefaultNameReplyTemplate[] =
-    "The name {name} is listed by {list}{reason} [id {id}]";
-
-// What the operator has decided. Read-only once made; a reload makes another.
-struct Rules {
-  bool observe = false;  // judge and log, touch nothing
-  std::vector<Zone> zones;
-  // What the weights must add up to. Both are at least 1.
-  int reject_score = 1;
-  int ban_score = 1;
-  ReplyForm reply = {.code = 521, .text_template = kDefaultReplyTemplate};
-  // For zones of domains.
-  ReplyForm name_reply = {.code = 521,
-                          .text_template = kDefaultNameReplyTemplate};
-  Duration ban_duration = std::chrono::minutes(10);
-  // A list's ban that is at least so long is lifted half-way if no list holds
-  // the client any more; zero: none is looked at again.
-  Duration recheck_from{};
-  // Whoever has no socket on this host is refused and not banned: see Sockets.
-  bool ban_needs_socket = true;
-  HistoryRules history;
-  BrakeRules brake;
-  // What else condemns a client, and how it is found.
-  OffenceRules offences;
-  ConductRules conduct;
-  SpareRules spare;
-  GrowthRules growth;
-  WideningRules widening;
-  // For what is looked up while the client waits.
-  Duration deadline = std::chrono::milliseconds(1500);
-  // How long a rejected client may wait before it says MAIL.
-  Duration patience = std::chrono::seconds(5);
-  std::vector<uint16_t> submission_ports = {465, 587};
-  ProxyRules proxy;
-  // Never judged: from the configuration, and what the enforcer derived.
-  NetworkSet protected_networks;
-  // Of these, what the operator has named: known not to be many in one.
-  NetworkSet named_networks;
-  // Whether all of these are known that the operator has asked for. Until the
-  // enforcer has told them nobody is judged: any client may be one of them.
-  bool protection_known = true;
-  // Not judged for a while, by the operator's word.
-  NetworkSet allowed_networks;
-};
 
 // How whoever the zone lists is answered.
 const ReplyForm& ReplyFormOf(const Rules& rules, const Zone& zone);

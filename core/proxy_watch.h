@@ -8,17 +8,9 @@
 
 #include "core/address.h"
 #include "core/clock.h"
+#include "core/rules.h"
 
 namespace breakwater {
-
-// From when on clients seem to be one proxy's.
-struct ProxyRules {
-  uint32_t addresses = 2;  // from which all come; 0: nobody is suspected
-  uint32_t connections = 50;
-  Duration after = std::chrono::minutes(10);
-
-  bool operator==(const ProxyRules&) const = default;
-};
 
 // Notices that all clients come from one or two addresses: most likely a proxy
 // or a NAT before the mail server that hides who they are. What one of its

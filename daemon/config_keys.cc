@@ -137,7 +137,7 @@ void AddRestraint(Config& c, std::vector<ConfigKey>& keys) {
       {"brake.good_percent", kReload, NumberField(brake.good_percent, 0, 100)});
   keys.push_back({"brake.good_clients", kReload,
                   NumberField(brake.good_clients, 1,
-                              static_cast<int64_t>(Brake::kLastCondemned))});
+                              static_cast<int64_t>(BrakeRules::kLastCondemned))});
   keys.push_back(
       {"brake.release", kReload, LengthField(brake.release, 0s, 24h)});
 }
