@@ -6,19 +6,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace breakwater {
-namespace {
-
-constexpr int kWidestV4 = 96 + 16;
-constexpr int kWidestV6 = 32;
-
-}  // namespace
-
-bool IsWide(const Network& network) {
-  if (network.IsV4()) return network.length < kWidestV4;
-  // Some hold all of IPv4, which is mapped into IPv6.
-  return network.length < kWidestV6 || network.Contains(IpAddress::FromV4(0));
-}
-
 absl::Status Allowances::Allow(Allowance allowance) {
   const std::optional<Allowance> before = End(allowance.network);
   if (!before && list_.size() >= kMost) {

@@ -2,28 +2,14 @@
 
 #include <cstddef>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "core/address.h"
+#include "core/allowance.h"
 #include "core/clock.h"
 
 namespace breakwater {
-
-// Who is not judged and not banned for a while, because the operator says so.
-struct Allowance {
-  Network network;
-  Instant until;
-  std::string reason;   // safe ASCII, may be empty
-  bool forced = false;  // it was said that it is meant to be as wide
-
-  bool operator==(const Allowance&) const = default;
-};
-
-// Covers more than anybody allows but by a slip, or knowing well what it means:
-// it is wider than /16, or /32 of IPv6.
-bool IsWide(const Network& network);
 
 // The allowances in force. They take effect by Rules::allowed_networks: who
 // changes them here has new rules made.

@@ -23,6 +23,7 @@
 #include "core/memory.h"
 #include "core/metrics.h"
 #include "core/recheck.h"
+#include "core/remembered_ban.h"
 #include "core/verdict.h"
 
 namespace breakwater {

@@ -26,6 +26,7 @@
 #include "core/metrics.h"
 #include "core/observed_sessions.h"
 #include "core/patience.h"
+#include "core/remembered.h"
 #include "core/restraint.h"
 #include "core/screening.h"
 #include "core/session_table.h"

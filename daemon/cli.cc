@@ -8,7 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "core/allowances.h"
+#include "core/allowance.h"
 #include "core/duration.h"
 #include "core/list_file.h"
 #include "core/record.h"

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "core/allowances.h"
+#include "core/allowance.h"
 #include "core/domain_name.h"
 #include "core/record.h"
 #include "core/text.h"

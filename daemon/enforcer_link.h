@@ -23,9 +23,9 @@
 #include "core/ban.h"
 #include "core/enforcer.h"
 #include "core/log_limit.h"
-#include "core/memory.h"
 #include "core/metrics.h"
 #include "core/record.h"
+#include "core/remembered_ban.h"
 #include "daemon/postponed_orders.h"
 
 namespace breakwater {

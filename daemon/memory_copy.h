@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "core/memory.h"
+#include "core/remembered.h"
 #include "daemon/memory_store.h"
 
 namespace breakwater {

@@ -20,6 +20,7 @@
 #include "asio/io_context.hpp"
 #include "core/memory.h"
 #include "core/metrics.h"
+#include "core/remembered.h"
 #include "daemon/memory_store.h"
 
 namespace breakwater {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/memory.h"
+#include "core/remembered.h"
 #include "daemon/memory_store.h"
 #include "daemon/sqlite.h"
 

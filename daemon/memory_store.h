@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/memory.h"
+#include "core/remembered.h"
 #include "daemon/sqlite.h"
 
 namespace breakwater {
@@ -42,8 +43,8 @@ struct PastEvent {
 };
 
 // The file in which the memory is kept: a SQLite database in WAL mode, with a
-// table each for bans, growth, offences, good history, allowances, liftings, the
-// last day of each zone and when it was proven, and one for events.
+// table each for bans, growth, offences, good history, allowances, liftings,
+// the last day of each zone and when it was proven, and one for events.
 //
 // What lasts is written in times of our own clock, and beside it, with every
 // write, what both clocks said: so a jump of the wall's clock neither prolongs
