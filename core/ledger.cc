@@ -54,6 +54,18 @@ std::optional<microseconds> LatencyQuantiles::Quantile(double share) const {
   return MiddleOf(bucket);
 }
 
+const char* QuestionName(Question question) {
+  switch (question) {
+    case Question::kListing:
+      return "a";
+    case Question::kReason:
+      return "txt";
+    case Question::kProbe:
+      return "probe";
+  }
+  return "?";
+}
+
 const char* SavingName(Saving saving) {
   switch (saving) {
     case Saving::kCache:

@@ -40,6 +40,8 @@ enum class Question : uint8_t {
 };
 inline constexpr size_t kQuestions = static_cast<size_t>(Question::kProbe) + 1;
 
+const char* QuestionName(Question question);  // "a", "txt", "probe"
+
 // Why a question was not needed.
 enum class Saving : uint8_t {
   kCache,   // the answer was still known

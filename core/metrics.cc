@@ -40,18 +40,6 @@ Histogram& OneHistogram(Registry& registry, const char* name, const char* help,
       .Add({}, boundaries);
 }
 
-const char* TypeName(Question question) {
-  switch (question) {
-    case Question::kListing:
-      return "a";
-    case Question::kReason:
-      return "txt";
-    case Question::kProbe:
-      return "probe";
-  }
-  return "?";
-}
-
 }  // namespace
 
 Metrics::Metrics() : Metrics(std::make_shared<Registry>()) {}
@@ -158,11 +146,10 @@ Counter& Metrics::Verdicts(Front front, const Verdict& verdict) {
   return *counter;
 }
 
-Counter& Metrics::DnsQueries(const std::string& label, Question question,
-                             ZoneOutcome outcome) {
-  return dns_queries_.Add({{"zone", label},
-                           {"type", TypeName(question)},
-                           {"outcome", ZoneOutcomeName(outcome)}});
+Counter& Metrics::DnsQueries(const std::string& label, const char* type,
+                             const char* outcome) {
+  return dns_queries_.Add(
+      {{"zone", label}, {"type", type}, {"outcome", outcome}});
 }
 
 Gauge& Metrics::ZoneState(const std::string& label, const char* family,
@@ -175,8 +162,8 @@ Counter& Metrics::CacheHits(const std::string& label) {
   return cache_hits_.Add({{"zone", label}});
 }
 
-Counter& Metrics::DnsSaved(const std::string& label, Saving saving) {
-  return dns_saved_.Add({{"zone", label}, {"by", SavingName(saving)}});
+Counter& Metrics::DnsSaved(const std::string& label, const char* by) {
+  return dns_saved_.Add({{"zone", label}, {"by", by}});
 }
 
 Histogram& Metrics::DnsSeconds(const std::string& label) {

@@ -13,10 +13,7 @@
 #include <string>
 
 #include "core/client.h"
-#include "core/dns_answer.h"
-#include "core/ledger.h"
 #include "core/verdict.h"
-#include "core/zone_answer.h"
 
 namespace breakwater {
 
@@ -31,20 +28,15 @@ class Metrics {
   Metrics();
 
   prometheus::Counter& Verdicts(Front front, const Verdict& verdict);
-  prometheus::Counter& DnsQueries(const std::string& label, Question question,
-                                  ZoneOutcome outcome);
-  prometheus::Counter& DnsQueries(const std::string& label, DnsType type,
-                                  ZoneOutcome outcome) {
-    return DnsQueries(
-        label, type == DnsType::kA ? Question::kListing : Question::kReason,
-        outcome);
-  }
+  // `type` and `outcome` as QuestionName and ZoneOutcomeName have them.
+  prometheus::Counter& DnsQueries(const std::string& label, const char* type,
+                                  const char* outcome);
   prometheus::Counter& CacheHits(const std::string& label);
   // 1 for the state that the zone is in, 0 for the others.
   prometheus::Gauge& ZoneState(const std::string& label, const char* family,
                                const char* state);
-  // Not for those that the cache saved.
-  prometheus::Counter& DnsSaved(const std::string& label, Saving saving);
+  // Not for those that the cache saved; `by` as SavingName has it.
+  prometheus::Counter& DnsSaved(const std::string& label, const char* by);
   prometheus::Histogram& DnsSeconds(const std::string& label);
   prometheus::Gauge& QueriesToday(const std::string& label);
   prometheus::Gauge& DailyBudget(const std::string& label);

@@ -47,7 +47,8 @@ void ZoneAccount::NoteQuestion(Question question, ZoneOutcome outcome,
   prometheus::Counter*& counter =
       queries_[static_cast<size_t>(question)][static_cast<size_t>(outcome)];
   if (counter == nullptr) {
-    counter = &metrics_.DnsQueries(label_, question, outcome);
+    counter = &metrics_.DnsQueries(label_, QuestionName(question),
+                                   ZoneOutcomeName(outcome));
   }
   counter->Increment();
 }
@@ -59,7 +60,9 @@ void ZoneAccount::NoteSaving(Saving saving) {
     return;
   }
   prometheus::Counter*& counter = saved_[static_cast<size_t>(saving)];
-  if (counter == nullptr) counter = &metrics_.DnsSaved(label_, saving);
+  if (counter == nullptr) {
+    counter = &metrics_.DnsSaved(label_, SavingName(saving));
+  }
   counter->Increment();
 }
 

@@ -11,16 +11,9 @@
 #include "core/log_limit.h"
 #include "core/metrics.h"
 #include "core/question_shares.h"
+#include "core/zone_health.h"
 
 namespace breakwater {
-
-// Of whom a zone is not asked any more on that day, though it may be of others.
-struct HeldShare {
-  Network network;
-  uint64_t share = 0;     // the questions that it has had
-  uint64_t withheld = 0;  // and those that it has not, of all such networks
-  Instant last;
-};
 
 // A zone's ledger by the clock on the wall, and the metrics of the same things;
 // and who may still be asked about. Questions count from when they are sent, so

@@ -6,11 +6,18 @@
 #include <string>
 
 #include "core/clock.h"
-#include "core/zone_account.h"
 #include "core/zone_answer.h"
 #include "core/zone_trust.h"
 
 namespace breakwater {
+
+// Of whom a zone is not asked any more on that day, though it may be of others.
+struct HeldShare {
+  Network network;
+  uint64_t share = 0;     // the questions that it has had
+  uint64_t withheld = 0;  // and those that it has not, of all such networks
+  Instant last;
+};
 
 // How a zone has answered since the start, for `breakwater status`.
 struct ZoneHealth {

@@ -136,7 +136,7 @@ TEST_F(DnsblBudgetTest, ABanSavesWhatTheCacheWouldNotHaveAnswered) {
   Lookup(kClient);
   dnsbl_.NoteSaving(kClient, Saving::kBan);
   EXPECT_EQ(A().of(Saving::kBan), 1u);
-  EXPECT_EQ(metrics_.DnsSaved("A", Saving::kBan).Value(), 1);
+  EXPECT_EQ(metrics_.DnsSaved("A", "ban").Value(), 1);
 }
 
 TEST_F(DnsblBudgetTest, AZoneWhoseBudgetIsSpentIsNotAsked) {

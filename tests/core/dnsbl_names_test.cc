@@ -67,7 +67,7 @@ class DnsblNamesTest : public testing::Test {
   }
   double Saved(const char* label, Saving saving) {
     return saving == Saving::kCache ? metrics_.CacheHits(label).Value()
-                                    : metrics_.DnsSaved(label, saving).Value();
+                                    : metrics_.DnsSaved(label, SavingName(saving)).Value();
   }
 
   asio::io_context loop_;

@@ -61,7 +61,7 @@ class DnsblTest : public testing::Test {
   }
 
   double Counted(const char* label, ZoneOutcome outcome) {
-    return metrics_.DnsQueries(label, DnsType::kA, outcome).Value();
+    return metrics_.DnsQueries(label, "a", ZoneOutcomeName(outcome)).Value();
   }
 
   asio::io_context loop_;

@@ -89,7 +89,7 @@ TEST_F(DnsblTrustTest, TheFirstClientWaitsForTheProof) {
   EXPECT_EQ(Standing(), ZoneStanding::kOk);
   EXPECT_EQ(State("ok"), 1);
   EXPECT_EQ(State("unknown"), 0);
-  EXPECT_EQ(metrics_.DnsQueries("A", Question::kProbe, ZoneOutcome::kNotListed)
+  EXPECT_EQ(metrics_.DnsQueries("A", "probe", "not-listed")
                 .Value(),
             4);
 }
@@ -205,7 +205,7 @@ TEST_F(DnsblTrustTest, WhoeverWaitsWhenAListIsFoundToLieIsNotCondemnedByIt) {
       }(*dnsbl_, answers),
       asio::detached);
   const auto listed = [&] {
-    return metrics_.DnsQueries("A", Question::kListing, ZoneOutcome::kListed)
+    return metrics_.DnsQueries("A", "a", "listed")
                .Value() > 0;
   };
   ASSERT_TRUE(RunUntil(loop_, listed));

@@ -286,11 +286,11 @@ std::string EveryMetric() {
   Metrics metrics;
   const Verdict verdict{.action = Action::kReject, .reason = Reason::kListed};
   metrics.Verdicts(Front::kPolicy, verdict).Increment();
-  metrics.DnsQueries("zone.test", DnsType::kA, ZoneOutcome::kListed)
+  metrics.DnsQueries("zone.test", "a", "listed")
       .Increment();
   metrics.CacheHits("zone.test").Increment();
   metrics.ZoneState("zone.test", "ipv4", "ok").Set(1);
-  metrics.DnsSaved("zone.test", Saving::kBan).Increment();
+  metrics.DnsSaved("zone.test", "ban").Increment();
   metrics.DnsSeconds("zone.test").Observe(0.01);
   metrics.QueriesToday("zone.test").Set(1);
   metrics.DailyBudget("zone.test").Set(100);
