@@ -43,6 +43,17 @@ std::string SafeReplyText(std::string_view text, size_t longest) {
   return result;
 }
 
+std::string Printable(std::string_view text) {
+  std::string result;
+  while (true) {
+    const size_t end = text.find('\n');
+    result += SafeReplyText(text.substr(0, end), std::string::npos);
+    if (end == std::string_view::npos) return result;
+    result += '\n';
+    text.remove_prefix(end + 1);
+  }
+}
+
 namespace {
 
 // Shorter ones are words that a text may well hold.

@@ -18,6 +18,9 @@ std::string Escaped(std::string_view text, size_t longest = 200);
 // becomes '?', white space a space.
 std::string SafeReplyText(std::string_view text, size_t longest);
 
+// For a terminal: the same of each line, with its newlines, however long.
+std::string Printable(std::string_view text);
+
 // A list's own words without what of its name may be a paid key, which some
 // lists repeat. Where the label is the end of the name, that is all before it,
 // and the name becomes the label; else it is each long component. Alone, such a

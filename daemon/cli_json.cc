@@ -1,6 +1,6 @@
 #include "daemon/cli_json.h"
 
-#include "daemon/cli_tables.h"
+#include "core/text.h"
 
 namespace breakwater {
 

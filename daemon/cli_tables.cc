@@ -370,17 +370,6 @@ std::string ShowReload(const json& answer) {
 
 }  // namespace
 
-std::string Printable(std::string_view text) {
-  std::string result;
-  while (true) {
-    const size_t end = text.find('\n');
-    result += SafeReplyText(text.substr(0, end), std::string::npos);
-    if (end == std::string_view::npos) return result;
-    result += '\n';
-    text.remove_prefix(end + 1);
-  }
-}
-
 std::string RoughTime(int64_t seconds) {
   constexpr std::array<std::pair<int64_t, const char*>, 4> kUnits = {
       {{86'400, "d"}, {3'600, "h"}, {60, "m"}, {1, "s"}}};

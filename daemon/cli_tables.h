@@ -24,7 +24,4 @@ std::string Table(const std::vector<std::string>& headings,
 // "3d 4h", "12m 5s", "0s": the two largest units.
 std::string RoughTime(int64_t seconds);
 
-// Safe to print: printable ASCII and newlines.
-std::string Printable(std::string_view text);
-
 }  // namespace breakwater

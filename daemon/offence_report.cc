@@ -38,4 +38,25 @@ json DescribeConduct(const Screener& screener, const Rules& rules,
           {"next_ban_seconds", next_ban.count() / 1000}};
 }
 
+json DescribeReport(const absl::StatusOr<ReportOutcome>& outcome,
+                    const IpAddress& client, Instant now) {
+  if (!outcome.ok()) {
+    return {{"ok", false}, {"error", std::string(outcome.status().message())}};
+  }
+  json answer = {{"ok", true},
+                 {"address", client.ToString()},
+                 {"offence", OffenceName(outcome->kind)},
+                 {"effect", EffectName(outcome->effect)},
+                 {"count", outcome->count},
+                 {"after", outcome->after},
+                 {"withheld", nullptr},
+                 {"id", outcome->id},
+                 {"ban", nullptr}};
+  if (outcome->effect == ReportOutcome::Effect::kWithheld) {
+    answer["withheld"] = outcome->withheld;
+  }
+  if (outcome->ban) answer["ban"] = DescribeBan(*outcome->ban, now);
+  return answer;
+}
+
 }  // namespace breakwater

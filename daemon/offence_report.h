@@ -2,9 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/status/statusor.h"
 #include "core/address.h"
 #include "core/clock.h"
 #include "core/screener.h"
+#include "daemon/report_outcome.h"
 
 namespace breakwater {
 
@@ -17,5 +19,9 @@ namespace breakwater {
 //    "banned": 1, "next_ban_seconds": 1200}
 nlohmann::json DescribeConduct(const Screener& screener, const Rules& rules,
                                const IpAddress& client, Instant now);
+
+// What came of a report, as the control socket answers.
+nlohmann::json DescribeReport(const absl::StatusOr<ReportOutcome>& outcome,
+                              const IpAddress& client, Instant now);
 
 }  // namespace breakwater

@@ -2,10 +2,8 @@
 
 #include <sys/types.h>
 
-#include <bitset>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,36 +19,15 @@
 #include "core/dnsbl.h"
 #include "core/door_load.h"
 #include "core/metrics.h"
-#include "core/record.h"
 #include "core/screener.h"
 #include "daemon/ban_export.h"
 #include "daemon/config.h"
 #include "daemon/control_request.h"
+#include "daemon/enforcer_state.h"
 #include "daemon/memory_file.h"
 #include "daemon/token_bucket.h"
 
 namespace breakwater {
-
-// What the operator is told about the enforcer.
-struct EnforcerState {
-  bool connected = false;
-  Instant since;  // connected, or away
-  // What it refuses to ban beyond what the configuration names, and why in a
-  // few words: "own address".
-  std::vector<std::pair<Network, std::string>> protections;
-  std::map<std::string, uint64_t> counters;
-  // Sets that no rule of the firewall looks into.
-  std::map<SetsOf, std::bitset<kSetsOfBackend>> without_rule;
-  std::string trouble;                // why it is away
-  std::optional<Instant> owes_since;  // an answer, though it is connected
-  bool protection_known = true;       // see Rules::protection_known
-};
-
-// A configuration that was not taken.
-struct RefusedReload {
-  Instant when;
-  std::string why;  // a line for each thing that is wrong
-};
 
 // Does what breakwater(8) asks for. The answers are an interface: `--json`
 // shows them as they are. Times are given twice, as the seconds that are left

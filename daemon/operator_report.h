@@ -14,7 +14,7 @@
 #include "core/metrics.h"
 #include "core/zone_health.h"
 #include "daemon/config.h"
-#include "daemon/operator.h"
+#include "daemon/enforcer_state.h"
 
 namespace breakwater {
 

@@ -7,12 +7,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "daemon/operator_report.h"
 
 namespace breakwater {
 namespace {
 
-using nlohmann::json;
 using Effect = ReportOutcome::Effect;
 
 int64_t SecondsLeft(const Ban& ban, Instant now) {
@@ -113,27 +111,6 @@ std::string ReportAnswer(const absl::StatusOr<ReportOutcome>& outcome,
       break;
   }
   if (!outcome->id.empty()) absl::StrAppend(&answer, " id=", outcome->id);
-  return answer;
-}
-
-json DescribeReport(const absl::StatusOr<ReportOutcome>& outcome,
-                    const IpAddress& client, Instant now) {
-  if (!outcome.ok()) {
-    return {{"ok", false}, {"error", std::string(outcome.status().message())}};
-  }
-  json answer = {{"ok", true},
-                 {"address", client.ToString()},
-                 {"offence", OffenceName(outcome->kind)},
-                 {"effect", EffectName(outcome->effect)},
-                 {"count", outcome->count},
-                 {"after", outcome->after},
-                 {"withheld", nullptr},
-                 {"id", outcome->id},
-                 {"ban", nullptr}};
-  if (outcome->effect == Effect::kWithheld) {
-    answer["withheld"] = outcome->withheld;
-  }
-  if (outcome->ban) answer["ban"] = DescribeBan(*outcome->ban, now);
   return answer;
 }
 

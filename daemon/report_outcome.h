@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -46,8 +45,5 @@ asio::awaitable<absl::StatusOr<ReportOutcome>> TakeReport(
 // As the report socket answers, without a newline: "ok ..." or "error ...".
 std::string ReportAnswer(const absl::StatusOr<ReportOutcome>& outcome,
                          Instant now);
-// As the control socket does.
-nlohmann::json DescribeReport(const absl::StatusOr<ReportOutcome>& outcome,
-                              const IpAddress& client, Instant now);
 
 }  // namespace breakwater

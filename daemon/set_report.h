@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "daemon/config.h"
-#include "daemon/operator.h"
+#include "daemon/enforcer_state.h"
 
 namespace breakwater {
 
