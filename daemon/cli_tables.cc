@@ -239,9 +239,11 @@ std::string ShowHistory(const json& answer) {
   }
   if (rows.empty()) {
     return absl::StrCat("nothing is known to have happened to ",
-                        Text(answer, "address"), "\n");
+                        Text(answer, "address"), "\n", NoteLine(answer));
   }
-  return Table({"when", "network", "what", "for>", "by", "id", "detail"}, rows);
+  return Table({"when", "network", "what", "for>", "by", "id", "detail"},
+               rows) +
+         NoteLine(answer);
 }
 
 std::string ShowReport(const json& answer) {

@@ -449,8 +449,15 @@ asio::awaitable<json> Operator::History(ControlRequest request) {
   if (!events.ok()) co_return Failure(events.status());
   const std::string shown = request.IsWide() ? request.network.ToString()
                                              : request.address.ToString();
-  co_return json{
+  json answer = {
       {"ok", true}, {"address", shown}, {"events", DescribeEvents(*events)}};
+  if (const std::string trouble = parts_.memory->trouble(); !trouble.empty()) {
+    answer["note"] = absl::StrCat(
+        "what has happened of late may be missing, for the memory is not "
+        "being written: ",
+        trouble);
+  }
+  co_return answer;
 }
 
 asio::awaitable<json> Operator::Explain(IpAddress address) {

@@ -90,6 +90,18 @@ TEST(ShowAnswer, AReportSaysWhatCameOfIt) {
               HasSubstr("192.0.2.5 is kept out until X [id 7f3a]\n"));
 }
 
+TEST(ShowAnswer, AHistoryThatMayLackSomethingSaysSo) {
+  json answer = {{"address", "192.0.2.5"},
+                 {"events", json::array()},
+                 {"note", "the memory is not being written"}};
+  EXPECT_EQ(Shown(Verb::kHistory, answer),
+            "nothing is known to have happened to 192.0.2.5\n"
+            "the memory is not being written\n");
+  answer["events"].push_back({{"what", "ban"}});
+  EXPECT_THAT(Shown(Verb::kHistory, answer),
+              EndsWith("\nthe memory is not being written\n"));
+}
+
 TEST(ShowAnswer, StatusPutsWhatIsWrongFirst) {
   const json answer = {
       {"version", "0.1.0"},

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -300,6 +301,37 @@ TEST_F(OperatorTest, WhatIsSaidBeforeTheMemoryCanBeReadHoldsOfWhatIsInIt) {
   }
   EXPECT_THAT(known, ElementsAre("198.51.100.8", "192.0.3.5"));
   std::filesystem::remove_all(directory);
+}
+
+TEST_F(OperatorTest, HistorySaysThatTheMemoryIsNotBeingWritten) {
+  const std::string file =
+      absl::StrCat(testing::TempDir(), "breakwater-locked-", getpid(), ".db");
+  MemoryFile(loop_, metrics_, {.file = file}).Start();
+  sqlite3* shell = nullptr;
+  ASSERT_EQ(sqlite3_open(file.c_str(), &shell), SQLITE_OK);
+  const auto run = [&](const char* sql) {
+    EXPECT_EQ(sqlite3_exec(shell, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+  };
+  run("SELECT * FROM bans");
+  MemoryFile memory(loop_, metrics_, {.file = file, .retry = 20ms});
+  memory.Start();
+  Operator told(PartsWith(&memory));
+  const ControlRequest history =
+      ParseControlRequest("history 192.0.2.5").value();
+  EXPECT_FALSE(Await(loop_, told.Handle(history, 0)).contains("note"));
+  run("BEGIN IMMEDIATE");
+  memory.Happened({.who = *Network::Parse("192.0.2.5"), .id = "lost"});
+  const MemoryFile::Source source = {
+      .recall = [](absl::Span<const Network>) { return Remembered(); },
+      .everybody = [] { return std::vector<Network>(); },
+      .learn = [](const Remembered&) {},
+      .learned = [] {}};
+  memory.Tick(source);
+  const json answer = Await(loop_, told.Handle(history, 0));
+  EXPECT_THAT(answer["events"], IsEmpty());
+  EXPECT_THAT(answer.value("note", ""), HasSubstr("is not being written: "));
+  sqlite3_close(shell);
+  std::filesystem::remove(file);
 }
 
 TEST_F(OperatorTest, StatusNamesWhatSeemsToBeAProxyAndSaysWhatToDo) {
