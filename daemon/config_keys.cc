@@ -349,11 +349,9 @@ std::vector<ConfigKey> OffenceKeysOf(OffenceDraft& offence) {
   };
 }
 
-bool IsKeyOrTable(std::string_view name) {
-  const std::string table = std::string(name) + ".";
-  return std::ranges::any_of(AllNames(), [&](std::string_view known) {
-    return known == name || known.starts_with(table);
-  });
+bool IsKnownKey(std::string_view name) {
+  const std::vector<std::string_view> names = AllNames();
+  return std::ranges::find(names, name) != names.end();
 }
 
 std::optional<std::string> ClosestKey(std::string_view unknown) {

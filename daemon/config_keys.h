@@ -72,8 +72,8 @@ std::vector<ConfigKey> ZoneKeysOf(ZoneDraft& zone);        // "zone.name" ...
 std::vector<ConfigKey> FilterKeysOf(FilterDraft& filter);  // "zone.filter..."
 std::vector<ConfigKey> OffenceKeysOf(OffenceDraft& offence);  // "offence...."
 
-// "dns.deadline" or "dns".
-bool IsKeyOrTable(std::string_view name);
+// "dns.deadline", but not "dns".
+bool IsKnownKey(std::string_view name);
 
 // The key that was probably meant by an unknown one, or nothing.
 std::optional<std::string> ClosestKey(std::string_view unknown);

@@ -26,9 +26,14 @@ std::string Landed(const toml::key& key, const toml::node& node,
                    const std::string& prefix, const toml::table& table) {
   const std::string meant = Written(key.str(), node);
   const auto begins = table.source().begin.line;
+  // What is only a table there would be the next error: a zone's "score = 2".
   if (prefix.empty() || begins >= key.source().begin.line ||
-      !IsKeyOrTable(meant)) {
+      !IsKnownKey(meant)) {
     return "";
+  }
+  if (meant.starts_with(prefix)) {
+    return absl::StrCat(meant, " stands below its heading already; write ",
+                        meant.substr(prefix.size()));
   }
   const size_t dot = meant.rfind('.');
   return absl::StrCat(
@@ -40,15 +45,19 @@ std::string Landed(const toml::key& key, const toml::node& node,
                          meant.substr(0, dot), "]"));
 }
 
-// "duration" of a zone is its ban_duration, not the ban's for all.
+// "duration" of a zone is its ban_duration, not the ban's for all, its "reply"
+// the reply_template, and its "score" what it adds to that.
 std::optional<std::string> KeyOfSameTable(std::string_view name,
                                           const std::vector<ConfigKey>& keys) {
   const size_t dot = name.rfind('.');
   if (dot == std::string_view::npos) return std::nullopt;
-  const std::string end = absl::StrCat("_", std::string(name.substr(dot + 1)));
+  const std::string table(name.substr(0, dot + 1));
+  const std::string word(name.substr(dot + 1));
   for (const ConfigKey& key : keys) {
-    if (key.name.starts_with(name.substr(0, dot + 1)) &&
-        key.name.ends_with(end)) {
+    if (!key.name.starts_with(table)) continue;
+    if (key.name.ends_with("_" + word) ||
+        key.name == table + word + "_template" ||
+        (word.starts_with("score") && key.name == table + "weight")) {
       return std::string(key.name);
     }
   }

@@ -395,6 +395,14 @@ INSTANTIATE_TEST_SUITE_P(
                  "[\"127.0.0.2\"]\nmode = \"observe\"",
                  "zone.filter.mode: mode has landed in the table zone.filter, "
                  "which begins in line 3"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nscore = 2",
+                 "zone.score: unknown key; did you mean zone.weight?"},
+        BadValue{"[[offence]]\nkind = \"virus\"\nscore = 2",
+                 "did you mean offence.weight?"},
+        BadValue{"[[zone]]\nname = \"a.b\"\nreply = \"no\"",
+                 "did you mean zone.reply_template?"},
+        BadValue{"[[zone]]\nzone.name = \"a.b\"",
+                 "zone.name stands below its heading already; write name"},
         BadValue{"ban.mode = \"observe\"", "did you mean "},
         BadValue{"mode = observe",
                  "; a text needs quotes: write mode = "
