@@ -331,13 +331,20 @@ std::string ReportTable(const json& answer) {
                               rows);
 }
 
+void ReplySection(std::string& out, const json& verdict) {
+  const std::string reply = Text(verdict, "reply");
+  if (reply.empty()) return;
+  const std::string why = Text(verdict, "reply_withheld");
+  Section(out,
+          why.empty() ? "The reply"
+                      : absl::StrCat("The reply, which is not given: ", why),
+          reply + "\n");
+}
+
 std::string ShowExplainName(const json& answer) {
   std::string out =
       absl::StrCat(Text(answer, "name"), " ", Text(answer, "summary"), "\n");
-  const json& verdict = Member(answer, "verdict");
-  if (const std::string reply = Text(verdict, "reply"); !reply.empty()) {
-    Section(out, "The reply", reply + "\n");
-  }
+  ReplySection(out, Member(answer, "verdict"));
   Section(out, "The lists of domains, asked just now", ReportTable(answer));
   return out;
 }
@@ -345,10 +352,7 @@ std::string ShowExplainName(const json& answer) {
 std::string ShowExplain(const json& answer) {
   std::string out =
       absl::StrCat(Text(answer, "address"), " ", Text(answer, "summary"), "\n");
-  const json& verdict = Member(answer, "verdict");
-  if (const std::string reply = Text(verdict, "reply"); !reply.empty()) {
-    Section(out, "The reply", reply + "\n");
-  }
+  ReplySection(out, Member(answer, "verdict"));
   if (const json& ban = Member(answer, "ban"); ban.is_object()) {
     Section(out, "The ban in force", BanTable({BanRow(ban)}));
   }

@@ -507,8 +507,10 @@ asio::awaitable<json> Operator::Explain(IpAddress address) {
       answer["verdict"]["withheld"] = WithheldName(*withheld);
     }
   }
-  answer["summary"] =
-      Summary(answer, rules.observe, parts_.enforcer().protection_known);
+  const bool known = parts_.enforcer().protection_known;
+  answer["verdict"]["reply_withheld"] =
+      WhyNoReply(answer, rules.observe, known);
+  answer["summary"] = Summary(answer, rules.observe, known);
   answer["not_judged_on_ports"] = rules.submission_ports;
   co_return answer;
 }
@@ -533,6 +535,7 @@ asio::awaitable<json> Operator::ExplainName(std::string name) {
     answer["zones"].push_back(std::move(described));
   }
   answer["verdict"] = DescribeJudgement(rules, name, reports);
+  answer["verdict"]["reply_withheld"] = WhyNoReply(answer, rules.observe);
   answer["summary"] = NameSummary(answer, rules.observe);
   co_return answer;
 }

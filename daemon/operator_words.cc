@@ -116,4 +116,12 @@ std::string NameSummary(const json& answer, bool observe) {
       observe ? ", were the mode not \"observe\"" : "");
 }
 
+json WhyNoReply(const json& answer, bool observe, bool protection_known) {
+  const auto exempt = answer.find("exempt");
+  if (exempt != answer.end() && exempt->is_object()) return "it is not judged";
+  if (!protection_known) return "it is not judged yet";
+  if (observe) return "the mode is \"observe\"";
+  return nullptr;
+}
+
 }  // namespace breakwater

@@ -13,4 +13,9 @@ std::string Summary(const nlohmann::json& answer, bool observe,
 // The same of a client that says the name and of which nothing else is known.
 std::string NameSummary(const nlohmann::json& answer, bool observe);
 
+// Why nobody is given the reply that the answer, or that about a name, shows;
+// null if he is.
+nlohmann::json WhyNoReply(const nlohmann::json& answer, bool observe,
+                          bool protection_known = true);
+
 }  // namespace breakwater

@@ -153,6 +153,16 @@ TEST(ShowAnswer, ExplainShowsTheReplyAndEachList) {
   EXPECT_THAT(text, HasSubstr("nobody is judged on ports 465, 587."));
 }
 
+TEST(ShowAnswer, ExplainSaysOfAReplyThatItIsNotGiven) {
+  json verdict = {{"reply", "521 5.7.1 no"}, {"reply_withheld", nullptr}};
+  EXPECT_THAT(Shown(Verb::kExplain, {{"verdict", verdict}}),
+              HasSubstr("\nThe reply\n  521 5.7.1 no\n"));
+  verdict["reply_withheld"] = "it is not judged";
+  EXPECT_THAT(Shown(Verb::kExplain, {{"verdict", verdict}}),
+              HasSubstr("\nThe reply, which is not given: it is not judged\n  "
+                        "521 5.7.1 no\n"));
+}
+
 // A daemon of another version may leave out anything, or say it otherwise.
 TEST(ShowAnswer, ExplainShowsWhatListsOfDomainsSay) {
   const json zone = {{"label", "DBL"}, {"outcome", "not-listed"}, {"ms", 7}};

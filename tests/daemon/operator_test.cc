@@ -755,6 +755,24 @@ TEST_F(OperatorTest, InObserveModeExplainSaysThatNothingIsTouched) {
   EXPECT_EQ(Ask("ban 192.0.2.5 600")["ok"], false);
 }
 
+TEST_F(OperatorTest, ExplainSaysWhyTheReplyIsNotGiven) {
+  resolver_.On("5.2.0.192.bad.test", Records({0x7f000004}));
+  const auto withheld = [this] {
+    const json verdict = Ask("explain 192.0.2.5")["verdict"];
+    EXPECT_TRUE(verdict["reply"].is_string());
+    return verdict["reply_withheld"];
+  };
+  EXPECT_EQ(withheld(), nullptr);
+  enforcer_state_.protection_known = false;
+  EXPECT_EQ(withheld(), "it is not judged yet");
+  enforcer_state_.protection_known = true;
+  Ask("allow 192.0.2.5 600");
+  EXPECT_EQ(withheld(), "it is not judged");
+  Ask("disallow 192.0.2.5");
+  Configure(std::string("mode = \"observe\"\n") + kConfig);
+  EXPECT_EQ(withheld(), "the mode is \"observe\"");
+}
+
 TEST_F(OperatorTest, ExplainTellsAClientsGoodHistory) {
   EXPECT_EQ(Ask("explain 192.0.2.5")["history"], nullptr);
   Configure(std::string("history.probation = \"0s\"\n") + kConfig);
