@@ -29,6 +29,11 @@ std::string Escaped(std::string_view text, size_t longest) {
   return result;
 }
 
+std::string Counted(uint64_t count, std::string_view one,
+                    std::string_view many) {
+  return std::to_string(count) + " " + std::string(count == 1 ? one : many);
+}
+
 std::string SafeReplyText(std::string_view text, size_t longest) {
   std::string result;
   for (const char c : text) {

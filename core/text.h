@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,10 @@ std::string SafeReplyText(std::string_view text, size_t longest);
 
 // For a terminal: the same of each line, with its newlines, however long.
 std::string Printable(std::string_view text);
+
+// "1 ban", "2 bans": the words for one and for any other number.
+std::string Counted(uint64_t count, std::string_view one,
+                    std::string_view many);
 
 // A list's own words without what of its name may be a paid key, which some
 // lists repeat. Where the label is the end of the name, that is all before it,

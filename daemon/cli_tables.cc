@@ -34,6 +34,13 @@ std::string Lines(const json& list) {
   return lines;
 }
 
+// "1 ban"; nothing in place of a number that is not there.
+std::string Many(const json& object, const char* key, const char* one,
+                 const char* many) {
+  if (!Member(object, key).is_number()) return absl::StrCat(" ", many);
+  return Counted(static_cast<uint64_t>(Number(object, key)), one, many);
+}
+
 // What it is believed; a list may have IPv6 alone.
 std::string StateOf(const json& zone) {
   const bool has_only_ipv6 = Text(zone, "state_ipv4") == "no-test-entry" &&
@@ -110,11 +117,12 @@ std::string DoorLines(const json& fronts, const json& doors) {
 std::string BrakeLine(const json& brake, const json& history) {
   return absl::StrCat(
       IsTrue(brake, "on") ? "ON: lists ban nobody" : "off", ", ",
-      Text(brake, "bans_per_minute"), " bans in the last minute (ceiling ",
-      Text(brake, "ceiling"), "), ", Text(brake, "good"), " of the last ",
-      Text(brake, "condemned"), " condemned networks have a good history\n",
-      Text(history, "good"), " clients have a good history, ",
-      Text(history, "on_probation"), " are on probation\n");
+      Many(brake, "bans_per_minute", "ban", "bans"),
+      " in the last minute (ceiling ", Text(brake, "ceiling"), "), ",
+      Text(brake, "good"), " of the last ", Text(brake, "condemned"),
+      " condemned networks have a good history\n",
+      Many(history, "good", "client has", "clients have"), " a good history, ",
+      Many(history, "on_probation", "is", "are"), " on probation\n");
 }
 
 std::string ConductLines(const json& conduct) {
@@ -131,8 +139,8 @@ std::string ConductLines(const json& conduct) {
                     Text(next, "kind"), " to strike\n");
   }
   const json& seconds = Member(conduct, "next_ban_seconds");
-  absl::StrAppend(&out, "banned ", Text(conduct, "banned"),
-                  " times of late; the next ban is for ",
+  absl::StrAppend(&out, "banned ", Many(conduct, "banned", "time", "times"),
+                  " of late; the next ban is for ",
                   RoughTime(seconds.is_number() ? seconds.get<int64_t>() : 0),
                   " or what its rule says\n");
   return out;
@@ -164,10 +172,10 @@ std::string ShowStatus(const json& answer) {
   std::string out = absl::StrCat(
       "Breakwater ", Text(answer, "version"), ", mode ", Text(answer, "mode"),
       ", up ", RoughTime(Number(answer, "uptime_seconds")), " (since ",
-      Text(answer, "started"), ")\n", Text(answer, "bans"), " bans, ",
-      Text(answer, "sessions"), " sessions, ", Text(answer, "waiting"),
-      " waiting for a verdict, ", Text(answer, "cached_clients"),
-      " clients cached\n");
+      Text(answer, "started"), ")\n", Many(answer, "bans", "ban", "bans"), ", ",
+      Many(answer, "sessions", "session", "sessions"), ", ",
+      Text(answer, "waiting"), " waiting for a verdict, ",
+      Many(answer, "cached_clients", "client", "clients"), " cached\n");
   const std::string problems = Lines(Member(answer, "problems"));
   Section(out, "Problems", problems.empty() ? "none\n" : problems);
   Section(out, "Warnings", Lines(Member(answer, "warnings")));

@@ -225,9 +225,9 @@ std::vector<std::string> CrowdedDoors(const std::vector<DoorLoad>& doors,
       continue;
     }
     problems.push_back(absl::StrCat(
-        "the ", door.front, " door had no room for ", door.turned_away,
-        " connections, the last ", Words(door.last_turned_away, now),
-        " ago: it holds ", door.most,
+        "the ", door.front, " door had no room for ",
+        Counted(door.turned_away, "connection", "connections"), ", the last ",
+        Words(door.last_turned_away, now), " ago: it holds ", door.most,
         ", and mail behind the others was not judged; more descriptors "
         "(LimitNOFILE) or a higher policy.max_connections make room"));
   }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/text.h"
 #include "core/width.h"
 #include "firewall/names.h"
 
@@ -79,11 +80,13 @@ std::vector<std::string> SetProblems(const Config& config,
   }
   if (const uint64_t sets = CountOf(enforcer, "sets_left_over"); sets > 0) {
     problems.push_back(absl::StrCat(
-        sets,
-        " sets that the configuration does not name are looked into by rules "
-        "of the firewall and still keep out who is in them (",
-        CountOf(enforcer, "addresses_left_over"),
-        " addresses, and those of nftables and xt_recent, which are not "
+        Counted(sets, "set that the configuration does not name is",
+                "sets that the configuration does not name are"),
+        " looked into by rules of the firewall and still keep out who is in "
+        "them (",
+        Counted(CountOf(enforcer, "addresses_left_over"), "address",
+                "addresses"),
+        ", and those of nftables and xt_recent, which are not "
         "counted): the enforcer's log names them and what empties them, at "
         "event=sets-left-over, and so does `breakwater doctor`"));
   }

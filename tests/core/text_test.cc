@@ -24,6 +24,12 @@ TEST(EscapedTest, CutsWhatIsTooLong) {
   EXPECT_EQ(Escaped("abcdefg", 6), "abcdef...");
 }
 
+TEST(Counted, HasAWordForOneAndOneForMany) {
+  EXPECT_EQ(Counted(0, "ban", "bans"), "0 bans");
+  EXPECT_EQ(Counted(1, "ban", "bans"), "1 ban");
+  EXPECT_EQ(Counted(2, "ban", "bans"), "2 bans");
+}
+
 TEST(SafeReplyTextTest, IsPrintableAsciiWithSingleSpaces) {
   EXPECT_EQ(SafeReplyText("  listed \t\r\n see\v https://x/  ", 100),
             "listed see https://x/");

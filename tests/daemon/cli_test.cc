@@ -118,6 +118,23 @@ TEST(ShowAnswer, StatusPutsWhatIsWrongFirst) {
   EXPECT_THAT(text, Not(HasSubstr("Warnings")));
 }
 
+TEST(ShowAnswer, OfOneItSpeaksAsOfOne) {
+  const json answer = {{"bans", 1},
+                       {"sessions", 1},
+                       {"waiting", 0},
+                       {"cached_clients", 1},
+                       {"brake", {{"bans_per_minute", 1}}},
+                       {"history", {{"good", 1}, {"on_probation", 1}}}};
+  const std::string status = Shown(Verb::kStatus, answer);
+  EXPECT_THAT(status, HasSubstr("\n1 ban, 1 session, 0 waiting for a verdict, "
+                                "1 client cached\n"));
+  EXPECT_THAT(status, HasSubstr(", 1 ban in the last minute"));
+  EXPECT_THAT(status,
+              HasSubstr("  1 client has a good history, 1 is on probation\n"));
+  EXPECT_THAT(Shown(Verb::kExplain, {{"conduct", {{"banned", 1}}}}),
+              HasSubstr("  banned 1 time of late;"));
+}
+
 // A mail server that cannot open our socket lets mail pass and tells nobody.
 TEST(ShowAnswer, StatusSaysWhenEachDoorWasLastAsked) {
   const json answer = {

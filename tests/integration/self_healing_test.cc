@@ -216,7 +216,7 @@ TEST_F(SelfHealingTest, AChangeOfTheSetsNamesIsToldOfAndUnbansAreFromAll) {
   StartBreakwater();
   ASSERT_FALSE(HasFatalFailure());
   EXPECT_TRUE(WaitUntil([&] {
-    return Ask({"status"}).find("sets that the configuration does not name") !=
+    return Ask({"status"}).find("that the configuration does not name") !=
            std::string::npos;
   })) << Ask({"status"});
   EXPECT_THAT(Ask({"explain", "203.0.113.77"}), HasSubstr("may keep it out"));
