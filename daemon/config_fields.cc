@@ -257,6 +257,11 @@ Field BackendsField(std::vector<FirewallBackend>& slot) {
       [](const toml::node& node) -> absl::StatusOr<FirewallBackend> {
     const auto* text = node.as_string();
     if (text == nullptr) return WrongType(node, kRight);
+    if (text->get() == "none") {
+      return absl::InvalidArgumentError(
+          "\"none\" stands for no backend at all, and in no list; write "
+          "firewall.backend = \"none\", or leave it out of the list");
+    }
     for (const FirewallBackend backend :
          {FirewallBackend::kIpset, FirewallBackend::kNftables,
           FirewallBackend::kXtRecent}) {

@@ -353,8 +353,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"protect.ssh_after = \"0s\"", "write 1s to 1d"},
         BadValue{"proxy.addresses = 11", "write 0 to 10"},
         BadValue{"firewall.backend = \"pf\"", "\"pf\" is not a choice"},
-        BadValue{"firewall.backend = [\"ipset\", \"none\"]",
-                 "\"none\" is not a choice"},
+        BadValue{
+            "firewall.backend = [\"ipset\", \"none\"]",
+            "firewall.backend: \"none\" stands for no backend at all, and in "
+            "no list; write firewall.backend = \"none\", or leave"},
         BadValue{"firewall.backend = [\"ipset\", \"ipset\"]", "twice"},
         BadValue{"firewall.backend = []", "names no backend"},
         BadValue{"firewall.backend = 5", "is a number"},
