@@ -128,8 +128,8 @@ absl::Status ReadForce(std::string_view& line, ControlRequest& request) {
   if (request.force || !IsWide(request.network)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "network: ", request.network.ToString(),
-      " is so wide that next to nobody might be judged any more; with --force "
-      "it is allowed all the same"));
+      " holds the clients of many owners, and none of them would be judged; "
+      "with --force it is allowed all the same"));
 }
 
 absl::Status ReadLength(std::string_view& line, ControlRequest& request) {

@@ -124,7 +124,9 @@ TEST(ControlRequest, AWideAllowanceMustBeMeant) {
   for (const std::string network :
        {"0.0.0.0/0", "::/0", "10.0.0.0/8", "2000::/3"}) {
     const std::string line = "allow " + network + " 60";
-    EXPECT_THAT(ErrorOf(line), HasSubstr("with --force")) << line;
+    EXPECT_THAT(ErrorOf(line), HasSubstr("none of them would be judged; with "
+                                         "--force"))
+        << line;
     EXPECT_THAT(ErrorOf(line + " because"), HasSubstr("with --force"));
     EXPECT_THAT(ErrorOf(line + " --forced"), HasSubstr("with --force"));
     const ControlRequest request = Parsed(line + " --force because");
