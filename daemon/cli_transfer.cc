@@ -1,5 +1,7 @@
 #include "daemon/cli_transfer.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -95,6 +97,14 @@ class Importer {
   ImportCounts counts_;
 };
 
+// A pipe, a terminal, a socket.
+bool IsStream(const std::string& path) {
+  struct stat about {};
+  return stat(path.c_str(), &about) == 0 &&
+         (S_ISFIFO(about.st_mode) || S_ISCHR(about.st_mode) ||
+          S_ISSOCK(about.st_mode));
+}
+
 absl::Status ReadAll(ListFile& file, std::chrono::seconds usual,
                      Importer& importer) {
   while (true) {
@@ -184,8 +194,12 @@ absl::StatusOr<ImportCounts> ImportBans(const std::string& socket,
       command.file == "-" ? ListFile::StandardInput()
                           : ListFile::Open(command.file, kLargestFile);
   if (!file.ok()) {
+    // Also /dev/stdin, and what a shell puts in place of <(...).
+    const bool is_stream = IsStream(command.file);
     // What is wrong with a file's name is no wrong usage.
-    return absl::NotFoundError(file.status().message());
+    return absl::NotFoundError(absl::StrCat(
+        file.status().message(),
+        is_stream ? "; \"import -\" reads the standard input" : ""));
   }
   absl::StatusOr<DaemonConnection> daemon =
       DaemonConnection::Open(socket, PatienceFor(Verb::kImport));

@@ -390,7 +390,11 @@ TEST_F(CliTest, ImportTakesARegularFileAndNothingElse) {
   const std::string file = directory_ / "bans";
   ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
   EXPECT_EQ(Run("import " + file), 1);
-  EXPECT_THAT(output_, HasSubstr("it is a pipe"));
+  EXPECT_THAT(output_,
+              HasSubstr("it is a pipe, not a regular file; \"import -\" reads "
+                        "the standard input\n"));
+  EXPECT_EQ(Run("import /dev/stdin < /dev/null"), 1);
+  EXPECT_THAT(output_, HasSubstr("; \"import -\" reads"));
   EXPECT_EQ(Run("import - < " + directory_.string()), 1);
   EXPECT_THAT(output_, HasSubstr("standard input: cannot be read to its end"));
   EXPECT_EQ(Seen(), "");
