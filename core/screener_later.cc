@@ -143,7 +143,8 @@ asio::awaitable<absl::StatusOr<Verdict>> Screener::ReportOffence(
   const OffenceRule& rule = rules_->offences[offence.kind];
   if (rule.mode == OffenceMode::kOff) {
     co_return absl::FailedPreconditionError(
-        absl::StrCat("offence ", OffenceName(offence.kind), " is off"));
+        absl::StrCat("offence ", OffenceName(offence.kind),
+                     " is off: no [[offence]] of that kind turns it on"));
   }
   if (const auto exempt = Exemption(*rules_, client)) {
     co_return absl::FailedPreconditionError(absl::StrCat(

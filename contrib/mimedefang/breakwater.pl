@@ -84,9 +84,9 @@ sub ask {
 package main;
 
 # breakwater_report(ADDRESS, KIND, LENGTH, DETAIL): the daemon's answer, as
-# "ok struck banned 600 id=7f3a01c2" or "error offence virus is off"; nothing if
-# it cannot be reached, which does mail no harm. LENGTH "-": as the offence's
-# rule says.
+# "ok struck banned 600 id=7f3a01c2" or "error offence virus is off: ...";
+# nothing if it cannot be reached, which does mail no harm. LENGTH "-": as the
+# offence's rule says.
 sub breakwater_report {
     my($address, $kind, $length, $detail) = @_;
     my $line = join(' ', 'report',

@@ -440,7 +440,9 @@ TEST_F(LaterTest, AReportThatNobodyWantsOrAboutTheProtectedIsAnError) {
         .status()
         .ToString();
   };
-  EXPECT_EQ(report(kAddress), "FAILED_PRECONDITION: offence virus is off");
+  EXPECT_EQ(report(kAddress),
+            "FAILED_PRECONDITION: offence virus is off: no [[offence]] of that "
+            "kind turns it on");
   Rule(OffenceKind::kVirus) = {.mode = OffenceMode::kOn};
   rules_.protected_networks.Add(*Network::Parse("198.51.100.0/24"));
   Use();

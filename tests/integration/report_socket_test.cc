@@ -83,17 +83,18 @@ TEST_F(ReportSocketTest, ItStrikesWhenItWasReportedOftenEnough) {
 TEST_F(ReportSocketTest, WhatCannotBeDoneIsAnErrorThatSaysWhy) {
   StartReports();
   ASSERT_FALSE(HasFatalFailure());
-  EXPECT_THAT(Report(path_,
-                     "report 127.0.0.1 virus\n"
-                     "report 192.0.2.25 virus\n"
-                     "report 192.0.2.1 virus\n"
-                     "report 203.0.113.9 trap\n"
-                     "gibberish\n"),
-              ElementsAre("error 127.0.0.1 is not judged: protected",
-                          "error 192.0.2.25 is not judged: protected",
-                          "error 192.0.2.1 is not judged: protected",
-                          "error offence trap is off",
-                          StartsWith("error verb: \"gibberish\"")));
+  EXPECT_THAT(
+      Report(path_,
+             "report 127.0.0.1 virus\n"
+             "report 192.0.2.25 virus\n"
+             "report 192.0.2.1 virus\n"
+             "report 203.0.113.9 trap\n"
+             "gibberish\n"),
+      ElementsAre("error 127.0.0.1 is not judged: protected",
+                  "error 192.0.2.25 is not judged: protected",
+                  "error 192.0.2.1 is not judged: protected",
+                  StartsWith("error offence trap is off: no [[offence]]"),
+                  StartsWith("error verb: \"gibberish\"")));
   EXPECT_THAT(sets_->Entries("breakwater4"), IsEmpty());
 }
 
