@@ -371,6 +371,14 @@ void WarnOfWidening(const Config& config, std::vector<std::string>& warnings) {
       "set the keys of widen to 0");
 }
 
+void WarnOfGrowth(const Rules& rules, std::vector<std::string>& warnings) {
+  const GrowthRules& growth = rules.growth;
+  if (growth.factor <= 1 || growth.ceiling > rules.ban_duration) return;
+  warnings.push_back(
+      "growth.ceiling is not longer than ban.duration: bans do not grow; raise "
+      "it, or say so with growth.factor = 1");
+}
+
 // What is allowed but unwise.
 void Warn(const Config& config, std::vector<std::string>& warnings) {
   if (config.rules.zones.empty()) {
@@ -417,6 +425,7 @@ void Warn(const Config& config, std::vector<std::string>& warnings) {
     WarnOfRecent(config, warnings);
   }
   WarnOfWidening(config, warnings);
+  WarnOfGrowth(config.rules, warnings);
   WarnOfForm("reply.template", config.rules.reply.text_template, warnings);
   WarnOfForm("reply.name_template", config.rules.name_reply.text_template,
              warnings);

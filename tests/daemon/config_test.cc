@@ -222,6 +222,18 @@ TEST(Config, WarnsOfNetworksThatExemptMuchOfTheInternet) {
   std::filesystem::remove(file);
 }
 
+TEST(Config, WarnsOfAGrowthThatEndsBeforeItBegins) {
+  const auto warnings = [](const std::string& text) {
+    return Parsed(text + "\nzones = [\"a.test\"]").warnings;
+  };
+  const auto no_warning = Not(Contains(HasSubstr("growth.ceiling")));
+  EXPECT_THAT(warnings("ban.duration = \"2d\""),
+              Contains(HasSubstr("growth.ceiling is not longer than ban.dur")));
+  EXPECT_THAT(warnings("ban.duration = \"2d\"\ngrowth.factor = 1"), no_warning);
+  EXPECT_THAT(warnings("ban.duration = \"2d\"\ngrowth.ceiling = \"3d\""),
+              no_warning);
+}
+
 TEST(Config, WarnsOfScoresThatDoNothing) {
   const struct {
     const char* text;
