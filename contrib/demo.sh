@@ -9,7 +9,8 @@
 # directory of their own; the host's mail, users, firewall and sets are left
 # alone, and when the script ends, in whatever way, nothing is left running.
 #
-# BREAKWATER_BIN names programs that are built already. NO_COLOR makes it plain.
+# BREAKWATER_BIN names the directory of programs that are built already,
+# breakwater-wave among them. NO_COLOR makes it plain.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=contrib/lib.sh
@@ -98,6 +99,7 @@ build() {
 }
 
 prepare() {
+  [[ ! ${BREAKWATER_BIN:-} ]] || stage_check_programs
   ((EUID == 0)) || die "demo.sh makes namespaces and mounts: run it as root"
   headline "Preparing"
   step "build tools and a root directory with Postfix, rbldnsd and dnsdist"

@@ -3,6 +3,7 @@
 # DNS list, Breakwater beside it, and the rest of the world, in two network
 # namespaces. To be sourced, by bash, after contrib/lib.sh.
 #
+#   stage_check_programs         whether all programs are there
 #   on_stage COMMAND...          runs it where nothing can outlive it
 #   stage_open                   in there: the namespaces and the cable
 #   stage_new_root               a fresh copy of the mail server's root
@@ -18,6 +19,17 @@ STAGE_MTA=192.0.2.25
 STAGE_ZONE=dnsbl.test
 STAGE_BIN=${BREAKWATER_BIN:-$PWD/build/release/bin}
 STAGE_ETC=$PWD/etc
+
+# Before anything begins: what is played with is there, and can be run.
+stage_check_programs() {
+  local program missing=()
+  for program in breakwaterd breakwater-enforcer breakwater breakwater-wave; do
+    [[ -x $STAGE_BIN/$program ]] || missing+=("$program")
+  done
+  ((${#missing[@]} == 0)) ||
+    die "$STAGE_BIN has no ${missing[*]}: a whole build has them" \
+      "(cmake --preset release && cmake --build --preset release)"
+}
 
 # on_stage COMMAND...: in new namespaces. A signal to this shell, or its end,
 # ends all that is in there. The command sees BREAKWATER_ON_STAGE.

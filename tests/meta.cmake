@@ -28,5 +28,7 @@ else()
   message(STATUS "codespell is not here: the spelling is not checked")
 endif()
 
+add_test(NAME demo_programs
+  COMMAND ${CMAKE_CURRENT_LIST_DIR}/demo_programs_test.sh)
 add_test(NAME install
   COMMAND ${CMAKE_CURRENT_LIST_DIR}/install_test.sh ${PROJECT_BINARY_DIR})

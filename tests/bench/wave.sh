@@ -140,8 +140,7 @@ if [[ ${BREAKWATER_ON_STAGE:-} ]]; then
   main_on_stage
 else
   ((EUID == 0)) || die "wave.sh makes namespaces and mounts: run it as root"
-  [[ -x $STAGE_BIN/breakwaterd && -x $STAGE_BIN/breakwater-wave ]] ||
-    die "nothing in $STAGE_BIN: cmake --preset release && cmake --build --preset release"
+  stage_check_programs
   make_mta_root postfix
   on_stage bash tests/bench/wave.sh "$@"
 fi
