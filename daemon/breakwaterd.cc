@@ -10,17 +10,17 @@
 #include <string>
 
 #include "absl/strings/str_split.h"
-#include "core/log.h"
-#include "core/service_manager.h"
-#include "daemon/check_config.h"
-#include "daemon/command_line.h"
-#include "daemon/config.h"
+#include "core/base/log.h"
+#include "core/base/service_manager.h"
+#include "daemon/checks/check_config.h"
+#include "daemon/checks/socket_places.h"
+#include "daemon/config/config.h"
 #include "daemon/daemon.h"
-#include "daemon/failed_start.h"
-#include "daemon/parent.h"
-#include "daemon/privileges.h"
-#include "daemon/socket_places.h"
-#include "daemon/supervisor.h"
+#include "daemon/system/command_line.h"
+#include "daemon/system/failed_start.h"
+#include "daemon/system/parent.h"
+#include "daemon/system/privileges.h"
+#include "daemon/system/supervisor.h"
 
 namespace {
 

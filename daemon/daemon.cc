@@ -15,12 +15,12 @@
 #include "asio/detached.hpp"
 #include "asio/experimental/as_tuple.hpp"
 #include "asio/use_awaitable.hpp"
-#include "core/domain_name.h"
-#include "core/listen_socket.h"
-#include "core/log.h"
-#include "core/service_manager.h"
-#include "daemon/privileges.h"
-#include "daemon/report_outcome.h"
+#include "core/base/log.h"
+#include "core/base/service_manager.h"
+#include "core/net/listen_socket.h"
+#include "core/types/domain_name.h"
+#include "daemon/reports/report_outcome.h"
+#include "daemon/system/privileges.h"
 
 namespace breakwater {
 namespace {

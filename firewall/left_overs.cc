@@ -13,9 +13,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "firewall/nft_batch.h"
-#include "firewall/nft_rules.h"
-#include "firewall/set_form.h"
+#include "firewall/nftables/nft_batch.h"
+#include "firewall/nftables/nft_rules.h"
+#include "firewall/sets/set_form.h"
 
 extern "C" {
 #include <libnftnl/common.h>

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "core/netlink.h"
-#include "firewall/ban_sets.h"
-#include "firewall/ip_set_reader.h"
-#include "firewall/names.h"
+#include "core/net/netlink.h"
+#include "core/rules/names.h"
+#include "firewall/ipset/ip_set_reader.h"
+#include "firewall/sets/ban_sets.h"
 
 namespace breakwater {
 

@@ -13,7 +13,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "core/log.h"
+#include "core/base/log.h"
 
 namespace breakwater {
 namespace {

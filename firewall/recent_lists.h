@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "firewall/ban_sets.h"
-#include "firewall/names.h"
-#include "firewall/set_endings.h"
+#include "core/rules/names.h"
+#include "firewall/sets/ban_sets.h"
+#include "firewall/sets/set_endings.h"
 
 namespace breakwater {
 

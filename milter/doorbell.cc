@@ -8,7 +8,7 @@
 #include <cstring>
 #include <utility>
 
-#include "core/log.h"
+#include "core/base/log.h"
 
 namespace breakwater {
 namespace {

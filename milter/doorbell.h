@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "asio/generic/stream_protocol.hpp"
-#include "core/log_limit.h"
+#include "core/base/log_limit.h"
 
 namespace breakwater {
 

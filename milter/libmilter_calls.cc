@@ -16,9 +16,9 @@
 #include <thread>
 #include <utility>
 
-#include "core/log.h"
-#include "core/log_limit.h"
-#include "core/peer_name.h"
+#include "core/base/log.h"
+#include "core/base/log_limit.h"
+#include "core/net/peer_name.h"
 #include "milter/peers.h"
 
 namespace breakwater {

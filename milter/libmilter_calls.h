@@ -5,7 +5,7 @@
 #include <limits>
 #include <string>
 
-#include "core/clock.h"
+#include "core/base/clock.h"
 
 namespace breakwater {
 

@@ -11,10 +11,10 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
-#include "core/clock.h"
-#include "core/door_load.h"
-#include "core/metrics.h"
-#include "core/screener.h"
+#include "core/base/clock.h"
+#include "core/ports/metrics.h"
+#include "core/screener/screener.h"
+#include "core/types/door_load.h"
 
 namespace breakwater {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "core/peer_name.h"
+#include "core/net/peer_name.h"
 
 namespace breakwater {
 

@@ -12,7 +12,7 @@
 #include <optional>
 #include <string>
 
-#include "core/clock.h"
+#include "core/base/clock.h"
 #include "milter/frame.h"
 
 namespace breakwater {

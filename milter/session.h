@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "core/client.h"
-#include "core/header_verdict.h"
-#include "core/screener.h"
+#include "core/judge/header_verdict.h"
+#include "core/screener/screener.h"
+#include "core/types/client.h"
 
 namespace breakwater {
 

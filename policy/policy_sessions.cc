@@ -8,9 +8,9 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/string_view.h"
-#include "core/clock.h"
-#include "core/header_verdict.h"
-#include "core/trap_list.h"
+#include "core/base/clock.h"
+#include "core/judge/header_verdict.h"
+#include "core/rules/trap_list.h"
 
 namespace breakwater {
 namespace {

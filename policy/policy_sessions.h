@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "asio/awaitable.hpp"
-#include "core/screener.h"
-#include "core/verdict.h"
+#include "core/screener/screener.h"
+#include "core/types/verdict.h"
 #include "policy/request.h"
 #include "policy/session_memory.h"
 

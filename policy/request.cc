@@ -7,8 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "core/reply.h"
-#include "core/text.h"
+#include "core/base/text.h"
+#include "core/judge/reply.h"
 
 namespace breakwater {
 namespace {

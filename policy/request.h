@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "core/client.h"
-#include "core/verdict.h"
+#include "core/types/client.h"
+#include "core/types/verdict.h"
 
 namespace breakwater {
 

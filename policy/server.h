@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "asio/io_context.hpp"
-#include "core/clock.h"
-#include "core/door_load.h"
-#include "core/metrics.h"
-#include "core/screener.h"
+#include "core/base/clock.h"
+#include "core/ports/metrics.h"
+#include "core/screener/screener.h"
+#include "core/types/door_load.h"
 
 namespace breakwater {
 

@@ -8,9 +8,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
-#include "core/client.h"
-#include "core/clock.h"
-#include "core/verdict.h"
+#include "core/base/clock.h"
+#include "core/types/client.h"
+#include "core/types/verdict.h"
 #include "policy/request.h"
 
 namespace breakwater {

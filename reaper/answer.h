@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/clock.h"
+#include "core/base/clock.h"
 #include "reaper/sock_diag.h"
 
 namespace breakwater {

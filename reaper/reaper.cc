@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "core/log.h"
-#include "core/width.h"
+#include "core/base/log.h"
+#include "core/net/width.h"
 
 namespace breakwater {
 namespace {

@@ -13,8 +13,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
-#include "core/clock.h"
-#include "core/log_limit.h"
+#include "core/base/clock.h"
+#include "core/base/log_limit.h"
 #include "reaper/answer.h"
 #include "reaper/sock_diag.h"
 

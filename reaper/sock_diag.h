@@ -8,8 +8,8 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "core/client.h"
-#include "core/netlink.h"
+#include "core/net/netlink.h"
+#include "core/types/client.h"
 
 namespace breakwater {
 

@@ -5,11 +5,11 @@ add_test(NAME layering
 
 find_program(MANDOC mandoc)
 if(MANDOC)
-  foreach(path daemon/breakwater.8 daemon/breakwaterd.8
-               daemon/breakwater-enforcer.8 daemon/breakwater.toml.5
+  foreach(path daemon/cli/breakwater.8 daemon/breakwaterd.8
+               daemon/enforcer/breakwater-enforcer.8 daemon/breakwater.toml.5
                contrib/courier/breakwater-courierfilter.8
                contrib/tcp/breakwater-tcp.8
-               firewall/breakwater-tarpit.8)
+               firewall/tarpit/breakwater-tarpit.8)
     cmake_path(GET path FILENAME page)
     add_test(NAME manual.${page}
       COMMAND ${MANDOC} -T lint -W warning ${PROJECT_SOURCE_DIR}/${path})

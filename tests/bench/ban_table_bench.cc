@@ -3,9 +3,9 @@
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
-#include "core/ban_table.h"
-#include "core/reply.h"
-#include "core/width.h"
+#include "core/bans/ban_table.h"
+#include "core/judge/reply.h"
+#include "core/net/width.h"
 
 namespace breakwater {
 namespace {

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "core/netlink.h"
+#include "core/net/netlink.h"
 
 extern "C" {
 #include <libipset/linux_ip_set.h>

@@ -8,10 +8,10 @@
 
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
-#include "core/dns_answer.h"
-#include "core/dnsbl.h"
-#include "core/log.h"
-#include "core/screener.h"
+#include "core/base/log.h"
+#include "core/dns/dns_answer.h"
+#include "core/dnsbl/dnsbl.h"
+#include "core/screener/screener.h"
 #include "tests/fakes/dns_server.h"
 #include "tests/fakes/fake_enforcer.h"
 

@@ -8,7 +8,7 @@
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "asio/post.hpp"
-#include "core/dnsbl.h"
+#include "core/dnsbl/dnsbl.h"
 
 namespace breakwater {
 namespace {

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/log.h"
-#include "daemon/enforcer_server.h"
-#include "firewall/ip_sets.h"
-#include "firewall/nft_sets.h"
+#include "core/base/log.h"
+#include "daemon/enforcer/enforcer_server.h"
+#include "firewall/ipset/ip_sets.h"
+#include "firewall/nftables/nft_sets.h"
 #include "firewall/recent_lists.h"
 #include "tests/bench/bare_netlink.h"
 #include "tests/daemon/test_daemon.h"

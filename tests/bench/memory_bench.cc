@@ -9,9 +9,9 @@
 #include <string>
 #include <thread>
 
-#include "core/log.h"
-#include "core/reply.h"
-#include "daemon/memory_file.h"
+#include "core/base/log.h"
+#include "core/judge/reply.h"
+#include "daemon/memory/memory_file.h"
 
 namespace breakwater {
 namespace {

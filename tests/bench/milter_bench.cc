@@ -23,9 +23,9 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "core/header_rule.h"
-#include "core/log.h"
-#include "core/trap_list.h"
+#include "core/base/log.h"
+#include "core/rules/header_rule.h"
+#include "core/rules/trap_list.h"
 #include "milter/milter_front.h"
 #include "tests/bench/milter_load.h"
 #include "tests/fakes/fake_world.h"

@@ -31,8 +31,8 @@
 #include "asio/post.hpp"
 #include "asio/use_awaitable.hpp"
 #include "asio/write.hpp"
-#include "core/dnsbl.h"
-#include "core/listen_socket.h"
+#include "core/dnsbl/dnsbl.h"
+#include "core/net/listen_socket.h"
 #include "policy/server.h"
 #include "tests/fakes/fake_enforcer.h"
 

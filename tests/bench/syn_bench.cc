@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.h"
+#include "core/base/clock.h"
 #include "tests/fakes/cable.h"
 
 namespace breakwater {

@@ -8,7 +8,7 @@
 #include "asio/co_spawn.hpp"
 #include "asio/detached.hpp"
 #include "asio/io_context.hpp"
-#include "core/clock.h"
+#include "core/base/clock.h"
 
 namespace breakwater {
 

@@ -12,8 +12,8 @@
 #include <set>
 #include <sstream>
 
-#include "core/metrics.h"
-#include "daemon/config_keys.h"
+#include "core/ports/metrics.h"
+#include "daemon/config/config_keys.h"
 
 namespace breakwater {
 namespace {
@@ -286,8 +286,7 @@ std::string EveryMetric() {
   Metrics metrics;
   const Verdict verdict{.action = Action::kReject, .reason = Reason::kListed};
   metrics.Verdicts(Front::kPolicy, verdict).Increment();
-  metrics.DnsQueries("zone.test", "a", "listed")
-      .Increment();
+  metrics.DnsQueries("zone.test", "a", "listed").Increment();
   metrics.CacheHits("zone.test").Increment();
   metrics.ZoneState("zone.test", "ipv4", "ok").Set(1);
   metrics.DnsSaved("zone.test", "ban").Increment();

@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/record.h"
-#include "daemon/enforcer_server.h"
-#include "daemon/enforcer_socket.h"
-#include "daemon/file_descriptor.h"
+#include "core/base/file_descriptor.h"
+#include "core/types/record.h"
+#include "daemon/enforcer/enforcer_server.h"
+#include "daemon/enforcer/enforcer_socket.h"
 
 namespace breakwater {
 

@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/cli_tables.h"
-#include "daemon/operator.h"
+#include "daemon/cli/cli_tables.h"
+#include "daemon/operator/operator.h"
 #include "tests/core/loop.h"
 #include "tests/daemon/test_daemon.h"
 #include "tests/fakes/dns_server.h"

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/clock.h"
-#include "core/dns_options.h"
+#include "core/base/clock.h"
+#include "core/rules/dns_options.h"
 #include "tests/fakes/dns_message.h"
 
 namespace breakwater {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/enforcer.h"
+#include "core/ports/enforcer.h"
 
 namespace breakwater {
 

@@ -17,7 +17,7 @@
 #include "asio/post.hpp"
 #include "asio/steady_timer.hpp"
 #include "asio/use_awaitable.hpp"
-#include "core/lists.h"
+#include "core/dnsbl/lists.h"
 
 namespace breakwater {
 

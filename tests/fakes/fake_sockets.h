@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "core/sockets.h"
+#include "core/ports/sockets.h"
 
 namespace breakwater {
 

@@ -8,9 +8,9 @@
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "asio/post.hpp"
-#include "core/ban_table.h"
-#include "core/metrics.h"
-#include "core/screener.h"
+#include "core/bans/ban_table.h"
+#include "core/ports/metrics.h"
+#include "core/screener/screener.h"
 #include "tests/fakes/fake_enforcer.h"
 #include "tests/fakes/fake_lists.h"
 

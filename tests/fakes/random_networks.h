@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "core/address.h"
-#include "core/width.h"
+#include "core/net/address.h"
+#include "core/net/width.h"
 
 namespace breakwater {
 

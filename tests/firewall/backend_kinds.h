@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "firewall/ip_sets.h"
-#include "firewall/nft_sets.h"
+#include "firewall/ipset/ip_sets.h"
+#include "firewall/nftables/nft_sets.h"
 #include "firewall/recent_lists.h"
 #include "tests/fakes/net_namespace.h"
 

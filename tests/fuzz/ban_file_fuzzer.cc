@@ -1,7 +1,7 @@
 // A line of a file that is imported.
 
-#include "core/record.h"
-#include "daemon/ban_file.h"
+#include "core/types/record.h"
+#include "daemon/cli/ban_file.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,6 +1,6 @@
 // What comes over the control socket.
 
-#include "daemon/control_request.h"
+#include "daemon/protocol/control_request.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

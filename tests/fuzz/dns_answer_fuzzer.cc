@@ -1,8 +1,8 @@
 // What a DNS server sends, or whoever can forge its packets. The first byte
 // chooses what was asked for.
 
-#include "core/dns_answer.h"
-#include "core/zone_answer.h"
+#include "core/dns/dns_answer.h"
+#include "core/zones/zone_answer.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "core/header_verdict.h"
+#include "core/judge/header_verdict.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace breakwater {

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "core/log.h"
-#include "core/trap_list.h"
+#include "core/base/log.h"
+#include "core/rules/trap_list.h"
 #include "milter/milter_front.h"
 #include "tests/fakes/fake_world.h"
 #include "tests/fakes/milter_client.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/record.h"
+#include "core/types/record.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,6 +1,6 @@
 // What comes over the report socket.
 
-#include "daemon/report_request.h"
+#include "daemon/protocol/report_request.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "core/mailbox.h"
-#include "core/trap_list.h"
+#include "core/rules/mailbox.h"
+#include "core/rules/trap_list.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

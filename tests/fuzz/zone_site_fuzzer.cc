@@ -1,8 +1,8 @@
 // A zone in postscreen's notation, as an operator pastes it from elsewhere.
 
-#include "core/dns_answer.h"
-#include "core/zone_answer.h"
-#include "core/zone_site.h"
+#include "core/dns/dns_answer.h"
+#include "core/rules/zone_site.h"
+#include "core/zones/zone_answer.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace breakwater {

@@ -23,7 +23,7 @@ class CourierDoor : public BreakwaterTest {
     bool tarpit = false;
     bool rules = true;
     std::string mode = "enforce";
-    std::string config = {};  // more tables
+    std::string config = {};               // more tables
     std::vector<std::string> esmtpd = {};  // more lines
     std::vector<DnsListEntry> listed = {
         {kListed}, {kListedToo}, {"2001:db8:bad1::/48"}};

@@ -14,7 +14,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "core/record.h"
+#include "core/types/record.h"
 #include "tests/integration/harness/temp_directory.h"
 #include "tests/integration/harness/wait.h"
 #include "tests/integration/whole_path.h"

@@ -20,7 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "asio/io_context.hpp"
 #include "asio/signal_set.hpp"
-#include "core/log.h"
+#include "core/base/log.h"
 #include "gtest/gtest.h"
 #include "milter/milter_front.h"
 #include "tests/fakes/fake_world.h"

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/trap_list.h"
+#include "core/rules/trap_list.h"
 #include "tests/fakes/fake_world.h"
 
 namespace breakwater {

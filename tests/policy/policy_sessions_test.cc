@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "core/trap_list.h"
+#include "core/rules/trap_list.h"
 #include "tests/core/loop.h"
 #include "tests/fakes/fake_enforcer.h"
 #include "tests/fakes/fake_lists.h"

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/listen_socket.h"
-#include "core/log.h"
+#include "core/base/log.h"
+#include "core/net/listen_socket.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "policy/request.h"

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "core/client.h"
+#include "core/types/client.h"
 
 namespace breakwater {
 

@@ -9,7 +9,8 @@
 namespace breakwater::testing {
 
 void IntegrationTest::SetUp() {
-  if (std::optional<std::string> why = MtaRoot::WhyNot("postfix")) GTEST_SKIP() << *why;
+  if (std::optional<std::string> why = MtaRoot::WhyNot("postfix"))
+    GTEST_SKIP() << *why;
   // Once is enough, and first: a mount under a stale directory may hold a
   // process of a stale namespace, and the other way round.
   static const bool clean = [] {

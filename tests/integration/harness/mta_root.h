@@ -15,9 +15,10 @@ namespace breakwater::testing {
 
 // A private copy of a root directory that make_mta_root in contrib/lib.sh
 // keeps, for programs to be started in by chroot: Debian with "postfix" (and
-// rbldnsd and dnsdist), "sendmail", "courier" or "exim". It is an overlay, so that making it takes no time and what is
-// written to it is lost; and it is in memory, so that a mail queue's fsync
-// costs nothing and an overlay as the machine's own root does no harm.
+// rbldnsd and dnsdist), "sendmail", "courier" or "exim". It is an overlay, so
+// that making it takes no time and what is written to it is lost; and it is in
+// memory, so that a mail queue's fsync costs nothing and an overlay as the
+// machine's own root does no harm.
 class MtaRoot {
  public:
   // Why there can be none on this machine, or nothing when there can.

@@ -37,7 +37,8 @@ absl::StatusOr<std::unique_ptr<Unbound>> Unbound::Start(
   absl::StatusOr<std::unique_ptr<MtaRoot>> root = MtaRoot::Make("postfix");
   if (!root.ok()) return root.status();
   std::unique_ptr<Unbound> unbound(new Unbound(*std::move(root)));
-  std::string config = absl::Substitute(kConfig, options.address, options.server);
+  std::string config =
+      absl::Substitute(kConfig, options.address, options.server);
   for (const Stub& stub : options.stubs) {
     absl::StrAppend(&config, "stub-zone:\n  name: \"", stub.zone,
                     "\"\n  stub-addr: ", stub.address, "\n");
