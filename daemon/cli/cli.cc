@@ -66,7 +66,12 @@ void AddCommands(CLI::App& app, Options& options) {
     // So that --json may stand behind the verb too.
     return app.add_subcommand(name, about)->fallthrough();
   };
-  const auto address = [&options](CLI::App* verb) {
+  const auto client = [&options](CLI::App* verb) {
+    verb->add_option("ADDRESS", options.address,
+                     "An IPv4 or IPv6 address, or the /64 of one client")
+        ->required();
+  };
+  const auto client_or_network = [&options](CLI::App* verb) {
     verb->add_option("ADDRESS", options.address,
                      "An IPv4 or IPv6 address, or a network as bans shows it")
         ->required();
@@ -77,17 +82,18 @@ void AddCommands(CLI::App& app, Options& options) {
       ->check(CLI::Range(size_t{1}, kMostBansShown))
       ->capture_default_str();
   CLI::App* ban = command("ban", "Keep an address out");
-  address(ban);
+  client(ban);
   ban->add_option("--for", options.length,
                   "How long: 30s, 10m, 12h, 7d; else ban.duration of the "
                   "configuration")
       ->type_name("TIME");
   ban->add_option("--reason", options.reason,
                   "Why; the client is told if it still has a session");
-  address(command("unban", "Let an address in again"));
-  CLI::App* history =
-      command("history", "Show what has happened to an address");
-  address(history);
+  client_or_network(
+      command("unban", "Let an address in again, or a network with all in it"));
+  CLI::App* history = command(
+      "history", "Show what has happened to an address or in a network");
+  client_or_network(history);
   history->add_option("--limit", options.limit, "Show at most that many events")
       ->check(CLI::Range(size_t{1}, kMostBansShown))
       ->capture_default_str();
@@ -104,7 +110,7 @@ void AddCommands(CLI::App& app, Options& options) {
       ->add_option("NETWORK", options.network, "As it was given to allow")
       ->required();
   CLI::App* report = command("report", "Tell of something that a client did");
-  address(report);
+  client(report);
   report
       ->add_option("--offence", options.offence,
                    "What: virus, spam, trap, or another word for \"reported\"")

@@ -515,6 +515,9 @@ TEST_F(CliTest, HelpAndVersionAreNoFailures) {
   EXPECT_THAT(output_, HasSubstr("3 no daemon"));
   EXPECT_EQ(Run("ban --help"), 0);
   EXPECT_THAT(output_, HasSubstr("--for"));
+  EXPECT_THAT(output_, HasSubstr("or the /64 of one client"));
+  EXPECT_EQ(Run("unban --help"), 0);
+  EXPECT_THAT(output_, HasSubstr("or a network as bans shows it"));
   EXPECT_EQ(Run("--version"), 0);
   EXPECT_EQ(output_, "breakwater " BREAKWATER_VERSION "\n");
 }
