@@ -45,15 +45,15 @@ absl::Status CheckMember(const std::string& user, const std::string& group) {
       group, " ", user));
 }
 
-// Users and groups that this host does not have (yet).
+// Users and groups that this host does not have (yet), or has as somebody else.
 std::vector<std::string> UnknownHere(const Config& config) {
   std::vector<std::string> problems;
   const auto note = [&problems](const char* key, const absl::Status& status) {
     if (status.ok()) return;
     problems.push_back(std::string(key) + ": " + std::string(status.message()));
   };
-  note("user", FindUser(config.user).status());
-  note("enforcer.user", FindUser(config.enforcer.user).status());
+  note("user", FindProgramUser(config.user).status());
+  note("enforcer.user", FindProgramUser(config.enforcer.user).status());
   for (const std::string& user : config.control.users) {
     note("control.users", FindUser(user).status());
   }

@@ -105,6 +105,15 @@ absl::StatusOr<UserIds> FindUser(const std::string& user) {
                    "\"; make it with systemd-sysusers or useradd --system"));
 }
 
+absl::StatusOr<UserIds> FindProgramUser(const std::string& user) {
+  absl::StatusOr<UserIds> ids = FindUser(user);
+  if (ids.ok() && ids->user == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the user \"", user, "\" is root; write one without privileges"));
+  }
+  return ids;
+}
+
 absl::StatusOr<gid_t> FindGroup(const std::string& name) {
   std::vector<char> buffer(kNameBuffer);
   group entry;
@@ -117,7 +126,7 @@ absl::StatusOr<gid_t> FindGroup(const std::string& name) {
 
 absl::Status DropPrivileges(const std::string& user, bool keep_net_admin) {
   if (geteuid() == 0) {
-    const absl::StatusOr<UserIds> ids = FindUser(user);
+    const absl::StatusOr<UserIds> ids = FindProgramUser(user);
     if (!ids.ok()) return ids.status();
     // While root still may: afterwards nothing can be taken from these.
     if (absl::Status status = LimitBounding(keep_net_admin); !status.ok()) {

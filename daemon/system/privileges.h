@@ -17,6 +17,8 @@ struct UserIds {
 
 // Looks up a user by name or number. The error names who is not known.
 absl::StatusOr<UserIds> FindUser(const std::string& user);
+// The same of one that a program is to run as; nor is it root by another name.
+absl::StatusOr<UserIds> FindProgramUser(const std::string& user);
 
 // The number of a group given by name or number.
 absl::StatusOr<gid_t> FindGroup(const std::string& group);

@@ -58,8 +58,8 @@ bool IsReachableFromOutside(std::string_view socket);
 
 // A name that a user or a group can have, or a number.
 absl::Status CheckUserName(std::string_view text);
-// Of a program that talks to strangers or changes the kernel: nobody whose user
-// id is 0.
+// Of a program that talks to strangers or changes the kernel: not root, as far
+// as the text tells (FindProgramUser).
 absl::Status CheckProgramUser(std::string_view text);
 absl::Status CheckGroupName(std::string_view text);  // may be empty
 // The beginning of the kernel's set names, which may have 31 bytes in all.

@@ -91,6 +91,16 @@ TEST_F(PrivilegesTest, AnUnknownUserIsNamed) {
   EXPECT_EQ(geteuid(), 0U);
 }
 
+// Whatever its name: a host may have a "toor".
+TEST_F(PrivilegesTest, NobodyBecomesRoot) {
+  EXPECT_TRUE(InAChild([] {
+    const absl::Status status = DropPrivileges("0", false);
+    return absl::IsInvalidArgument(status) &&
+           status.message() ==
+               "the user \"0\" is root; write one without privileges";
+  }));
+}
+
 TEST_F(PrivilegesTest, WithoutRootOnlyTheRestIsGivenUp) {
   EXPECT_TRUE(InAChild([] {
     // As systemd starts a unit with User= and AmbientCapabilities=.
