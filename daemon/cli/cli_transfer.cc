@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/list_file.h"
+#include "core/base/text.h"
 #include "daemon/cli/ban_file.h"
 #include "daemon/cli/cli_tables.h"
 #include "daemon/protocol/cli_json.h"
