@@ -411,10 +411,6 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
       FindUsers(next->report.users, "report.users");
   if (!reporters.ok()) return reporters.status();
 
-  std::vector<std::string> notes = next->warnings;
-  for (const std::string& key : NeedRestart(*config_, *next)) {
-    notes.push_back(absl::StrCat(key, " waits for a restart"));
-  }
   config_ = std::make_shared<const Config>(
       KeepUntilRestart(*config_, *std::move(next)));
 
@@ -427,8 +423,8 @@ absl::StatusOr<std::vector<std::string>> Daemon::Reload() {
   if (reports_) reports_->SetUsers(*reporters);
   if (memory_) memory_->SetRetention(RetentionOf(config_->memory));
   enforcer_->Reload();
-  Log(Severity::kInfo, "reloaded").Add("notes", notes.size());
-  return notes;
+  Log(Severity::kInfo, "reloaded").Add("notes", config_->warnings.size());
+  return config_->warnings;
 }
 
 std::shared_ptr<const Rules> Daemon::CurrentRules() const {

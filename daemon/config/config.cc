@@ -540,10 +540,14 @@ Config KeepUntilRestart(const Config& now, Config next) {
   const std::vector<ConfigKey> before = KeysOf(a);
   const std::vector<ConfigKey> after = KeysOf(next);
   for (size_t i = 0; i < before.size(); ++i) {
-    if (before[i].effect != Effect::kRestart) continue;
+    const std::string was = before[i].field.show();
+    if (before[i].effect != Effect::kRestart || was == after[i].field.show()) {
+      continue;
+    }
+    next.warnings.push_back(std::string(before[i].name) +
+                            " waits for a restart");
     // What is shown is what the file would say.
-    const toml::table value =
-        toml::parse(absl::StrCat("value = ", before[i].field.show()));
+    const toml::table value = toml::parse(absl::StrCat("value = ", was));
     Complaints none(now.path);
     after[i].field.read(*value.get("value"), after[i].name, none);
   }

@@ -150,7 +150,7 @@ absl::StatusOr<Config> LoadConfig(const std::string& path);
 // Keys in which `next` differs from `now` and which need a restart (sockets,
 // users, the firewall's sets); a reload keeps their old values and says so.
 std::vector<std::string> NeedRestart(const Config& now, const Config& next);
-// `next`, with the values of those keys as they are now.
+// `next`, with the values of those keys as they are now, and a warning of each.
 Config KeepUntilRestart(const Config& now, Config next);
 
 }  // namespace breakwater

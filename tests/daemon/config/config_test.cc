@@ -736,6 +736,8 @@ TEST(Config, AReloadKeepsWhatNeedsARestart) {
   EXPECT_THAT(NeedRestart(now, kept), IsEmpty());
   EXPECT_EQ(kept.user, "one");
   EXPECT_EQ(kept.log.level, Severity::kDebug);
+  EXPECT_THAT(kept.warnings, Contains("user waits for a restart"));
+  EXPECT_EQ(KeepUntilRestart(now, now).warnings, now.warnings);
   EXPECT_THAT(NeedRestart(next, KeepUntilRestart(next, now)), IsEmpty());
 }
 
