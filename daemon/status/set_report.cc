@@ -1,6 +1,7 @@
 #include "daemon/status/set_report.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -54,6 +55,31 @@ Numbers SetsFor(const Network& network, const Config& config,
   return numbers;
 }
 
+// That the two programs have not started with the same configuration, or
+// nothing. The enforcer tells of the sets of each backend that it fills.
+std::optional<std::string> OtherBackends(const Config& config,
+                                         const EnforcerState& enforcer) {
+  std::vector<std::string> ours;
+  for (const FirewallBackend backend : config.firewall.backends) {
+    ours.emplace_back(FirewallBackendName(backend));
+  }
+  std::vector<std::string> its;
+  for (const auto& [backend, numbers] : enforcer.without_rule) {
+    its.emplace_back(FirewallBackendName(BackendOf(backend)));
+  }
+  std::ranges::sort(ours);
+  std::ranges::sort(its);
+  if (ours == its) return std::nullopt;
+  const auto words = [](const std::vector<std::string>& names) {
+    return names.empty() ? "none" : absl::StrJoin(names, ", ");
+  };
+  return absl::StrCat(
+      "the enforcer fills the sets of ", words(its),
+      ", and breakwaterd was started for those of ", words(ours),
+      ": firewall.backend has changed and only one of the two was restarted; "
+      "restart both, breakwater-enforcer and breakwaterd");
+}
+
 }  // namespace
 
 nlohmann::json DescribeWithoutRule(const Config& config,
@@ -89,6 +115,10 @@ std::vector<std::string> SetProblems(const Config& config,
         ", and those of nftables and xt_recent, which are not "
         "counted): the enforcer's log names them and what empties them, at "
         "event=sets-left-over, and so does `breakwater doctor`"));
+  }
+  if (auto others = OtherBackends(config, enforcer);
+      others && !config.rules.observe) {
+    problems.push_back(*std::move(others));
   }
   const FirewallNames names(config.firewall.set_prefix);
   for (const auto& [backend, numbers] : enforcer.without_rule) {

@@ -110,7 +110,8 @@ class OperatorTest : public ::testing::Test {
   EnforcerState enforcer_state_{
       .connected = true,
       .since = Clock::now() - 90s,
-      .protections = {{*Network::Parse("203.0.113.1"), "gateway"}}};
+      .protections = {{*Network::Parse("203.0.113.1"), "gateway"}},
+      .without_rule = {{SetsOf::kIpset, 0}}};
   absl::StatusOr<std::vector<std::string>> reload_ =
       std::vector<std::string>{"user: needs a restart"};
   bool settled_ = true;
@@ -395,6 +396,17 @@ TEST_F(OperatorTest, SetsWithoutARuleAreAProblemAndExplainSaysSo) {
   EXPECT_THAT(explained("192.0.2.5"),
               HasSubstr("but refused only: no rule of the firewall"));
   EXPECT_THAT(explained("2001:db8::5"), HasSubstr("is kept out until"));
+  enforcer_state_.without_rule[SetsOf::kIpset] = 0;
+  EXPECT_THAT(Ask("status")["problems"], IsEmpty());
+}
+
+TEST_F(OperatorTest, AnEnforcerOfAnotherBackendIsAProblem) {
+  enforcer_state_.without_rule = {{SetsOf::kNftables, 0}};
+  EXPECT_THAT(Ask("status")["problems"].dump(),
+              HasSubstr("the enforcer fills the sets of nftables, and "
+                        "breakwaterd was started for those of ipset"));
+  Configure(std::string("firewall.backend = [\"nftables\", \"ipset\"]\n") +
+            kConfig);
   enforcer_state_.without_rule[SetsOf::kIpset] = 0;
   EXPECT_THAT(Ask("status")["problems"], IsEmpty());
 }

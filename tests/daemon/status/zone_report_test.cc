@@ -104,6 +104,7 @@ std::string ProblemsOf(const ZoneHealth& health) {
   EnforcerState enforcer;
   enforcer.connected = true;
   enforcer.protection_known = true;
+  enforcer.without_rule = {{SetsOf::kIpset, 0}};
   Metrics metrics;
   return json(Problems(config, enforcer, {health}, 0, metrics, Clock::now()))
       .dump();
