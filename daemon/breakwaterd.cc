@@ -91,7 +91,7 @@ int RunDaemon(Config config) {
 int main(int argc, char** argv) {
   breakwater::EndWithParent();
   CLI::App app("Stops spam waves at the door of a mail server.", "breakwaterd");
-  std::string config_path = "/etc/breakwater/breakwater.toml";
+  std::string config_path = BREAKWATER_CONFIG;
   bool check = false;
   bool places = false;
   bool alone = false;

@@ -12,6 +12,14 @@ fail() {
   exit 1
 }
 
+# Paths are built in: for another prefix nothing is installed, not even a part.
+if said=$(DESTDIR=$work cmake --install "$1" --prefix /opt/other 2>&1); then
+  fail "it was installed for a prefix that the units do not name"
+fi
+[[ $said == *"Configure with -DCMAKE_INSTALL_PREFIX=/opt/other"* ]] ||
+  fail "$said"
+[[ ! $(find "$work" -type f) ]] || fail "a part was installed all the same"
+
 DESTDIR=$work cmake --install "$1" >"$work/log" || fail "$(cat "$work/log")"
 
 "$work/usr/sbin/breakwaterd" --check-config \

@@ -33,7 +33,7 @@ constexpr int kUsage = kWrongUsage;
 constexpr int kUnreachable = 3;
 constexpr int kNotWell = 4;
 
-constexpr char kUsualConfig[] = "/etc/breakwater/breakwater.toml";
+constexpr char kUsualConfig[] = BREAKWATER_CONFIG;
 constexpr Duration kUsualAllowance = std::chrono::hours(24);
 constexpr size_t kLargestConfig = 1 << 20;
 
@@ -418,8 +418,8 @@ int main(int argc, char** argv) {
   app.set_help_all_flag("--help-all", "Help of all commands");
   app.require_subcommand(1);
   app.add_option("--config", options.config,
-                 "The daemon's configuration, for its control.socket; else "
-                 "/etc/breakwater/breakwater.toml")
+                 "The daemon's configuration, for its control.socket; "
+                 "else " BREAKWATER_CONFIG)
       ->type_name("FILE");
   app.add_option("--socket", options.socket, "The daemon's control socket")
       ->type_name("PATH");

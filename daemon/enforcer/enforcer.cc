@@ -198,7 +198,7 @@ int main(int argc, char** argv) {
       "Puts Breakwater's bans into the kernel. See "
       "breakwater-enforcer(8).",
       "breakwater-enforcer");
-  std::string config_file = "/etc/breakwater/breakwater.toml";
+  std::string config_file = BREAKWATER_CONFIG;
   app.add_option("-c,--config", config_file, "The configuration file")
       ->capture_default_str();
   bool make_sets = false;
