@@ -13,6 +13,7 @@
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
 #include "asio/post.hpp"
+#include "core/base/text.h"
 #include "daemon/cli/cli_tables.h"
 #include "daemon/operator/control_server.h"
 #include "daemon/protocol/control_client.h"
