@@ -252,7 +252,7 @@ absl::Status EnforcerServer::Handle(const std::vector<Record>& records) {
     LoadAgain();
   }
   for (const Record& record : records) {
-    // With a number it is a question for a sign of life.
+    // A hello with a serial is a question for a sign of life.
     has_orders |= record.kind != RecordKind::kHello || record.serial != 0;
     if (absl::Status status = Sort(record, batch); !status.ok()) return status;
   }
