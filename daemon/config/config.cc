@@ -536,18 +536,17 @@ std::vector<std::string> NeedRestart(const Config& now, const Config& next) {
 }
 
 Config KeepUntilRestart(const Config& now, Config next) {
+  const std::vector<std::string> changed = NeedRestart(now, next);
   Config a = now;
   const std::vector<ConfigKey> before = KeysOf(a);
   const std::vector<ConfigKey> after = KeysOf(next);
   for (size_t i = 0; i < before.size(); ++i) {
-    const std::string was = before[i].field.show();
-    if (before[i].effect != Effect::kRestart || was == after[i].field.show()) {
-      continue;
-    }
-    next.warnings.push_back(std::string(before[i].name) +
-                            " waits for a restart");
+    const std::string name(before[i].name);
+    if (std::ranges::find(changed, name) == changed.end()) continue;
+    next.warnings.push_back(name + " waits for a restart");
     // What is shown is what the file would say.
-    const toml::table value = toml::parse(absl::StrCat("value = ", was));
+    const toml::table value =
+        toml::parse(absl::StrCat("value = ", before[i].field.show()));
     Complaints none(now.path);
     after[i].field.read(*value.get("value"), after[i].name, none);
   }
