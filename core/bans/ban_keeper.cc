@@ -173,8 +173,12 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban, bool is_news) {
   }
   const Instant now = Clock::now();
   const std::optional<Ban> before = bans_.Find(ban.network, now);
-  // What is told again, as an import does, is no further ban, nor evidence.
-  if (!is_news && before && ban.expires <= before->expires + kSameEnd) {
+  // What is told again, as an import does, is no further ban, nor evidence; but
+  // of one that the kernel alone has told of it says who imposed it, and why.
+  const bool explains =
+      !is_news && before && IsAdopted(*before) && !IsAdopted(ban);
+  if (!is_news && before && !explains &&
+      ban.expires <= before->expires + kSameEnd) {
     return InForce{.ban = *before};
   }
   Ban given = is_news ? ban : WithItsList(ban);
@@ -183,6 +187,7 @@ std::optional<BanKeeper::InForce> BanKeeper::Put(const Ban& ban, bool is_news) {
   if (before && ban.expires <= before->expires + kSameEnd) {
     given.expires = before->expires;
   }
+  if (explains) bans_.Remove(ban.network);
   InForce result{.ban = bans_.Add(given, now, is_news), .began = !before};
   const Ban& after = result.ban;
   ShowSize();

@@ -128,6 +128,15 @@ absl::StatusOr<gid_t> GroupId(const std::string& group) {
 
 }  // namespace
 
+bool SetModeOfNoLink(const std::string& path, mode_t mode) {
+  if (fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW) == 0) {
+    return true;
+  }
+  // glibc does it by way of /proc, which a bare root lacks.
+  return errno == EOPNOTSUPP && access("/proc/self/fd", F_OK) != 0 &&
+         chmod(path.c_str(), mode) == 0;
+}
+
 absl::Status ClearSocketPath(const std::string& path) {
   const absl::StatusOr<Bindable> endpoint = UnixEndpoint(path);
   if (!endpoint.ok()) return endpoint.status();
@@ -181,7 +190,7 @@ absl::Status SetSocketAccess(const std::string& path, const std::string& group,
       return Errno(errno, absl::StrCat("giving group ", group).c_str(), path);
     }
   }
-  if (fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (!SetModeOfNoLink(path, mode)) {
     return Errno(errno, "setting the mode of", path);
   }
   if (owner && lchown(path.c_str(), *owner, kAsItIs) != 0) {

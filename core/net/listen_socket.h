@@ -18,6 +18,9 @@ namespace breakwater {
 // if there is something other than a socket.
 absl::Status ClearSocketPath(const std::string& path);
 
+// chmod that follows no link, where /proc is there. False: errno says why.
+bool SetModeOfNoLink(const std::string& path, mode_t mode);
+
 // The group (a name or a number; empty: as it is) and the permissions of a
 // socket file. `owner` is who is to have it when root makes it: the next start
 // may be that user's, and nobody else may see whether a socket is still in use,

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/net/listen_socket.h"
 #include "core/net/socket_peer.h"
 
 namespace breakwater {
@@ -97,23 +98,21 @@ bool HasGroup(const std::string& path, gid_t group) {
 bool GiveAway(const std::string& path, uid_t user, gid_t group) {
   return lchown(path.c_str(), user, group) == 0;
 }
-bool SetMode(const std::string& path, mode_t mode) {
-  return fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW) == 0;
-}
 
 absl::Status SetAccess(const std::string& path, const UserIds& daemon,
                        uid_t enforcer) {
   constexpr auto kAsItIs = static_cast<uid_t>(-1);
   if (geteuid() == daemon.user) return absl::OkStatus();
   if (geteuid() == 0) {
-    if (!GiveAway(path, enforcer, daemon.group) || !SetMode(path, 0660)) {
+    if (!GiveAway(path, enforcer, daemon.group) ||
+        !SetModeOfNoLink(path, 0660)) {
       return Failed("give the enforcer's user the socket", path);
     }
     return absl::OkStatus();
   }
   if ((!HasGroup(path, daemon.group) &&
        !GiveAway(path, kAsItIs, daemon.group)) ||
-      !SetMode(path, 0660)) {
+      !SetModeOfNoLink(path, 0660)) {
     return Failed(absl::StrCat("give group ", daemon.group,
                                " (the daemon's, of which the enforcer's user "
                                "must be a member) the socket"),

@@ -120,8 +120,11 @@ absl::Status RunOnce(SqliteFile& file, absl::string_view sql,
 
 // Where the clock of before is not known. A ban that seems to be imposed later
 // than now is of an earlier boot, of a host that had been up for longer: by its
-// times it would last longer by all of that.
+// times it would last longer by all of that. Of one that was imported nothing
+// is left that says when it ends: it is dropped.
 void BeginAtLatest(Instant now, std::vector<RememberedBan>& bans) {
+  std::erase_if(
+      bans, [](const RememberedBan& ban) { return ban.imposed == Instant(); });
   for (RememberedBan& ban : bans) {
     if (ban.imposed <= now) continue;
     ban.expires -= ban.imposed - now;
@@ -287,7 +290,11 @@ absl::Status MemoryStore::Load(const ClockReading& now, Remembered& known) {
   });
   load(known.liftings);
   load(known.bans);
-  if (!is_clock_sound_) BeginAtLatest(now.steady, known.bans);
+  if (!is_clock_sound_) {
+    const size_t before = known.bans.size();
+    BeginAtLatest(now.steady, known.bans);
+    unreadable_ += static_cast<int>(before - known.bans.size());
+  }
   std::erase_if(known.bans,
                 [&](const Ban& ban) { return ban.expires <= now.steady; });
   load(known.growth);
@@ -319,7 +326,8 @@ absl::Status MemoryStore::FindClock(const ClockReading& now) {
                });
   // No host is up for longer than since 1970. By a row that says so all would
   // seem to be over, and be forgotten.
-  is_clock_sound_ = rows == 0 || (rows == 1 && steady > 0 && steady < wall);
+  is_clock_sound_ =
+      rows == 0 ? is_new_ : rows == 1 && steady > 0 && steady < wall;
   if (!status.ok() || rows == 0 || !is_clock_sound_) return status;
   const int64_t lag = Milliseconds(now.steady) - steady;
   // Where the kernel does not say which boot it is, it may be another one,
@@ -337,6 +345,7 @@ absl::Status MemoryStore::MoveTimes(Instant now) {
                      "UPDATE bans SET ends = ends - (imposed - ?1), "
                      "imposed = ?1 WHERE imposed > ?1",
                      {Milliseconds(now)});
+    if (status.ok()) status = file_.Run("DELETE FROM bans WHERE imposed = 0");
   }
   if (shift_ == 0) return status;
   for (const char* sql :

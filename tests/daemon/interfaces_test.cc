@@ -66,7 +66,7 @@ std::string Manual(const char* name) {
 }
 
 std::string TarpitManual() {
-  return ReadFile(kSource / "firewall" / "breakwater-tarpit.8");
+  return ReadFile(kSource / "firewall/tarpit/breakwater-tarpit.8");
 }
 
 std::map<std::string, Effect> KeysInCode() {
@@ -214,11 +214,11 @@ TEST(Options, AreTheSameInHelpAndManual) {
   Words options = OptionsInHelp(HelpOf(BREAKWATER_PROGRAM, "--help-all"));
   options.merge(
       OptionsInHelp(HelpOf(BREAKWATER_PROGRAM, "firewall print --help")));
-  EXPECT_EQ(options, OptionsInManual(Manual("breakwater.8")));
+  EXPECT_EQ(options, OptionsInManual(Manual("cli/breakwater.8")));
   EXPECT_EQ(OptionsInHelp(HelpOf(BREAKWATERD_PROGRAM, "--help")),
             OptionsInManual(Manual("breakwaterd.8")));
   EXPECT_EQ(OptionsInHelp(HelpOf(ENFORCER_PROGRAM, "--help")),
-            OptionsInManual(Manual("breakwater-enforcer.8")));
+            OptionsInManual(Manual("enforcer/breakwater-enforcer.8")));
   EXPECT_EQ(OptionsInHelp(HelpOf(TARPIT_PROGRAM, "--help")),
             OptionsInManual(TarpitManual()));
 }
@@ -247,7 +247,7 @@ TEST(Programs, TheOneThatMayChangeTheKernelLoadsNoLibraryForNames) {
 TEST(Commands, AreTheSameInHelpAndManual) {
   const std::string help = HelpOf(BREAKWATER_PROGRAM, "--help");
   const std::string commands = help.substr(help.find("\nSubcommands:"));
-  const std::string manual = Section(Manual("breakwater.8"), "DESCRIPTION");
+  const std::string manual = Section(Manual("cli/breakwater.8"), "DESCRIPTION");
   EXPECT_EQ(Matches(commands, "\n  ([a-z]+) "),
             Matches(manual, "\n\\.It Cm ([a-z]+)"));
 }
@@ -257,7 +257,7 @@ TEST(LogEvents, AreTheSameInCodeAndManual) {
   for (const char* folder :
        {"core", "milter", "policy", "firewall", "reaper", "daemon"}) {
     for (const auto& entry :
-         std::filesystem::directory_iterator(kSource / folder)) {
+         std::filesystem::recursive_directory_iterator(kSource / folder)) {
       const auto extension = entry.path().extension();
       if (extension != ".cc" && extension != ".h") continue;
       events.merge(Matches(ReadFile(entry.path()),

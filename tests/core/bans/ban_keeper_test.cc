@@ -214,6 +214,18 @@ TEST_F(BanKeeperTest, OneThatIsRestoredLateTellsWhyTheKernelHasIt) {
   EXPECT_THAT(enforcer_.Take(), IsEmpty());
 }
 
+TEST_F(BanKeeperTest, SoDoesOneThatIsImported) {
+  Ban found = BanFor("192.0.2.5", hours(2));
+  found.origin = Origin::kBeforeRestart;
+  keeper_.Adopt(found);
+  keeper_.Put(BanFor("192.0.2.5", hours(1)), /*is_news=*/false);
+  const auto ban = bans_.Find(At("192.0.2.5"), Clock::now());
+  EXPECT_EQ(ban->id, "old");
+  EXPECT_EQ(ban->origin, Origin::kList);
+  EXPECT_EQ(ban->expires, found.expires);
+  EXPECT_THAT(enforcer_.Take(), IsEmpty());
+}
+
 TEST_F(BanKeeperTest, AnEndThatTheKernelHasInWholeSecondsIsNotOrderedAgain) {
   Ban found = BanFor("192.0.2.5", minutes(60));
   found.origin = Origin::kBeforeRestart;

@@ -623,13 +623,15 @@ TEST_F(MemoryStoreTest, AClockThatIsNotSoundEndsNothing) {
 
 // The host had been up for 1000 hours.
 TEST_F(MemoryStoreTest, WithoutASoundClockNoBanLastsLongerAfterABoot) {
-  Write({.known = {.bans = {BanOf("192.0.2.1", 1h)}}});
+  Ban imported = BanOf("192.0.2.2", 1h);
+  imported.imposed = {};  // nobody knows
+  Write({.known = {.bans = {BanOf("192.0.2.1", 1h), imported}}});
   store_.reset();
-  ASSERT_TRUE(SqliteFile::Open(path_)->Run("UPDATE clock SET wall = 0").ok());
+  ASSERT_TRUE(SqliteFile::Open(path_)->Run("DELETE FROM clock").ok());
   Open();
   now_ = {.boot = "second", .steady = Instant() + 1min, .wall = now_.wall + 2h};
   EXPECT_THAT(Left(), ElementsAre(1h));
-  EXPECT_EQ(store_->unreadable(), 1);
+  EXPECT_EQ(store_->unreadable(), 2);
   Write({});
   Open();
   now_.steady += 10min;
