@@ -333,6 +333,8 @@ TEST_F(ProtectionTest, TheEnforcerRefusesEvenWhenTheDaemonAsksForIt) {
   ASSERT_EQ(kill(breakwater_->pid(), SIGSTOP), 0);
   ASSERT_EQ(kill(daemon, SIGKILL), 0);
   const uid_t home = geteuid();
+  const gid_t home_group = getegid();
+  ASSERT_EQ(setegid(65534), 0);  // by which it may open the socket
   ASSERT_EQ(seteuid(65534), 0);
   std::optional<EnforcerPeer> peer;
   // The enforcer takes a moment to see that the daemon has gone.
@@ -342,6 +344,7 @@ TEST_F(ProtectionTest, TheEnforcerRefusesEvenWhenTheDaemonAsksForIt) {
     return peer->Next(RecordKind::kHello).has_value();
   });
   ASSERT_EQ(seteuid(home), 0);
+  ASSERT_EQ(setegid(home_group), 0);
   ASSERT_TRUE(greeted);
   uint32_t serial = 100;
   for (const char* network :
